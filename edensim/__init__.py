@@ -1,0 +1,55 @@
+"""edensim: a cycle-level memory-system simulator for DNN inference on approximate DRAM.
+
+    import edensim
+    result = edensim.simulate("network.trace", dram={"speed_bin": "2400R", "channels": 2})
+    print(result.summary())
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from edensim.results import RunResult
+
+__version__ = "0.1.0"
+__all__ = ["RunResult", "__version__", "simulate"]
+
+
+def simulate(
+    trace: str | os.PathLike[str] | None = None,
+    *,
+    config: str | os.PathLike[str] | None = None,
+    overrides: Sequence[str] = (),
+    commands: str | os.PathLike[str] | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
+    **sections: Mapping[str, Any],
+) -> RunResult:
+    """Simulate a memory trace, as `edensim simulate` does.
+
+    config: a run YAML. sections: configuration as keyword arguments (`dram={"channels": 2}`), overrides: as `--set` takes them
+    (`"dram.channels=2"`). Later wins, in the order sections, config, trace, overrides. commands: where to write every command issued (CSV).
+    progress: called with requests done and, where known, requests in all.
+
+    Raises InputError (what was asked cannot be accepted) or another EdensimError.
+    """
+    from pathlib import Path
+
+    from edensim.config import load_config
+    from edensim.system import run
+
+    named = [] if trace is None else [f"trace={os.fspath(trace)}"]
+    loaded = load_config(Path(config) if config is not None else None, [*named, *overrides], sections)
+    with loaded.locating():
+        return run(loaded.config, commands_path=Path(commands) if commands is not None else None, progress=progress)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "RunResult":
+        from edensim.results import RunResult
+
+        return RunResult
+    raise AttributeError(f"module 'edensim' has no attribute {name!r}")

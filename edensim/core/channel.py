@@ -1,0 +1,120 @@
+"""The event loop: a request source and the channels it feeds, from event to event.
+
+It jumps over the clocks at which nothing can happen, and issues exactly the commands that a loop ticking every clock would.
+"""
+
+from __future__ import annotations
+
+from edensim.core.jit import entry, jit
+from edensim.core.scheduler import CAPPED, PREAB, REFAB, accept, issue_maintenance, issue_request, plan, queue_closings, queue_refreshes
+from edensim.core.state import COMMANDS_FULL, DONE, FOREVER, NEED_INPUT, PRIORITY, PRIORITY_OVERFLOW
+
+
+@jit
+def tick(s, t, clock, loop, commands):
+    """Run one channel at one clock; returns 1 if a queue slot became free. Sets `due` to the next clock that needs a look."""
+    if clock >= s["next_refresh"]:
+        queue_refreshes(s, t, clock)
+        s["planned"] = 0
+    if t["row_policy"] == CAPPED and (s["planned"] == 0 or clock >= s["close_at"]):
+        queue_closings(s, t, clock)
+        s["planned"] = 0
+    if s["planned"] == 0:
+        plan(s, t, clock)
+    if s["plan_at"] > clock:
+        s["due"] = min(s["plan_at"], s["next_refresh"])
+        if t["row_policy"] == CAPPED:
+            s["due"] = min(s["due"], s["close_at"])
+        return 0
+    waiting = s["length"][0] + s["length"][1]
+    slot = -1
+    node = -1
+    command = s["plan_command"]
+    if s["plan_kind"] == PRIORITY:
+        node = issue_maintenance(s, t, command, clock)
+    else:
+        slot = s["plan_slot"]
+        node = s["slot_bank"][slot]
+        command = issue_request(s, t, s["plan_kind"], slot, command, clock)
+    s["last_command"] = clock
+    s["planned"] = 0
+    s["due"] = clock + 1
+    if loop["record"]:
+        record(s, t, command, node, slot, clock, loop, commands)
+    return waiting - (s["length"][0] + s["length"][1])
+
+
+@jit
+def record(s, t, command, node, slot, clock, loop, commands):
+    """Write the issued command to the output. (A released slot still holds its request.)"""
+    at = loop["recorded"]
+    loop["recorded"] = at + 1
+    c = commands[at]
+    c["clock"] = clock
+    c["command"] = command
+    c["channel"] = s["index"]
+    c["row"] = -1
+    c["column"] = -1
+    if command == PREAB or command == REFAB:
+        c["rank"] = node
+        c["bankgroup"] = -1
+        c["bank"] = -1
+        return
+    group = t["group_of"][node]
+    c["rank"] = t["rank_of"][node]
+    c["bankgroup"] = group - t["rank_of"][node] * t["groups_per_rank"] if t["groups_per_rank"] > 1 else -1
+    c["bank"] = node - group * t["banks_per_group"]
+    if slot >= 0:
+        c["row"] = s["slot_row"][slot]
+        c["column"] = s["slot_column"][slot]
+
+
+@entry("CHANNEL[:]", "TIMING[:]", "LOOP[:]", "PLACED[:]", "i8", "COMMAND[:]")
+def run_requests(channels, timing, loops, requests, count, commands):
+    """Saturating and timed sources: one request a clock, in order, each offered until its queue takes it."""
+    t = timing[0]
+    loop = loops[0]
+    clock = loop["tick"]
+    position = loop["position"]
+    while True:
+        if loop["record"] and loop["recorded"] + channels.shape[0] > commands.shape[0]:
+            loop["tick"] = clock
+            loop["position"] = position
+            return COMMANDS_FULL
+        offer_at = FOREVER
+        if loop["blocked"] == 0:
+            if position < count:
+                r = requests[position]
+                if loop["timed"] and r["clock"] > clock - 1:
+                    offer_at = r["clock"] + 1
+                elif accept(channels[r["channel"]], t, r["is_write"], r["bank"], r["row"], r["column"], r["line"], clock - 1, r["tensor"]):
+                    s = channels[r["channel"]]
+                    if s["planned"] == 0:
+                        s["due"] = min(s["due"], clock)
+                    position += 1
+                    offer_at = clock + 1
+                else:
+                    loop["blocked"] = 1
+            elif loop["final"] == 0:
+                loop["tick"] = clock
+                loop["position"] = position
+                return NEED_INPUT
+        wake = offer_at
+        freed = 0
+        pending = 0
+        for c in range(channels.shape[0]):
+            s = channels[c]
+            if s["due"] <= clock:
+                freed += tick(s, t, clock, loop, commands)
+            wake = min(wake, s["due"])
+            pending += s["length"][0] + s["length"][1] + s["actives"] + s["priorities"]
+            if s["overflow"]:
+                return PRIORITY_OVERFLOW
+        if loop["blocked"] and freed > 0:
+            loop["blocked"] = 0
+            wake = clock + 1
+        if pending == 0 and position >= count and loop["final"]:
+            loop["tick"] = clock
+            loop["position"] = position
+            return DONE
+        clock = wake

@@ -1,0 +1,189 @@
+"""Compile the core once, run it ever after without loading the compiler. The only `import numba` of the project.
+
+`jit` marks a helper (compiled as part of whoever calls it). `entry(...)` marks a function that Python calls: its arguments are declared as text,
+`"CHANNEL[:]"` for a one-dimensional array of a registered record or numpy scalar type, `"i8"` for an integer; it returns an int64.
+The first call on a machine compiles the entry to an object file in the cache folder, keyed by a hash of every file of `core/`, of the vocabulary, of numba's version
+and of the processor. Later processes link that object with llvmlite alone: no import of numba (0.4 s), no stale code (numba's own cache does not see an
+edit in another file).
+
+Environment: NUMBA_DISABLE_JIT=1 runs the same text as Python (slow, debuggable); NUMBA_BOUNDSCHECK=1 compiles with bounds checks, uncached, through
+numba's dispatcher so that an IndexError reaches Python; EDENSIM_CACHE names the cache folder.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+DISABLED = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
+BOUNDSCHECK = os.environ.get("NUMBA_BOUNDSCHECK", "0") not in ("", "0")
+OPTIONS = {"error_model": "numpy", "boundscheck": BOUNDSCHECK}
+
+#: Array element types that entry declarations may name.
+DTYPES: dict[str, np.dtype] = {"i8": np.dtype(np.int64), "i4": np.dtype(np.int32), "u1": np.dtype(np.uint8), "u8": np.dtype(np.uint64), "f8": np.dtype(np.float64)}
+
+_helpers: dict[int, Any] = {}
+_linked: list[Any] = []  # engines own the machine code: they live as long as the process
+
+
+def register(name: str, dtype: np.dtype) -> np.dtype:
+    """Make a record dtype known to entry declarations."""
+    DTYPES[name] = dtype
+    return dtype
+
+
+class Helper:
+    """A function for other compiled functions; compiled by numba only when something that uses it has to be compiled."""
+
+    def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
+        self.function = function
+        self.options = options
+        self.dispatcher: Any = None
+        self.__doc__ = function.__doc__
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self.function(*arguments)
+
+    def compiled(self) -> Any:
+        if self.dispatcher is None:
+            import numba
+
+            self.dispatcher = numba.njit(_with_compiled_globals(self.function), **OPTIONS, **self.options)
+        return self.dispatcher
+
+
+def jit(function: Callable[..., Any] | None = None, **options: Any) -> Any:
+    """Mark a helper of the core. Called from Python it runs as plain Python."""
+    if function is None:
+        return lambda f: jit(f, **options)
+    if DISABLED:
+        return function
+    return Helper(function, options)
+
+
+def _with_compiled_globals(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same function, with every helper it names replaced by numba's dispatcher for it."""
+    import types
+
+    scope = {key: value.compiled() if isinstance(value, Helper) else value for key, value in function.__globals__.items() if key in _names(function)}
+    scope["__name__"] = function.__module__
+    return types.FunctionType(function.__code__, scope, function.__name__, function.__defaults__)
+
+
+def _names(function: Callable[..., Any]) -> set[str]:
+    return set(function.__code__.co_names)
+
+
+def entry(*signature: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Mark a function that Python calls, with the types of its arguments."""
+
+    def wrap(function: Callable[..., int]) -> Callable[..., int]:
+        return function if DISABLED else Entry(function, signature)
+
+    return wrap
+
+
+class Entry:
+    """A compiled function: arrays are checked against the declaration, then passed as pointer and length."""
+
+    def __init__(self, function: Callable[..., int], signature: tuple[str, ...]) -> None:
+        self.function = function
+        self.signature = signature
+        self.native: Any = None
+        self.__doc__ = function.__doc__
+
+    def __call__(self, *arguments: Any) -> int:
+        if self.native is None:
+            self.native = self._dispatcher() if BOUNDSCHECK else self._link()
+        if BOUNDSCHECK:
+            return int(self.native(*arguments))
+        flat: list[int] = []
+        for kind, argument in zip(self.signature, arguments, strict=True):
+            if kind.endswith("[:]"):
+                dtype = DTYPES[kind[:-3]]
+                if argument.dtype != dtype or argument.ndim != 1 or not argument.flags.c_contiguous:
+                    raise TypeError(f"{self.function.__name__}: expected a contiguous 1-D array of {kind[:-3]}, got {argument.dtype}, {argument.ndim}-D")
+                flat += (argument.ctypes.data, argument.shape[0])
+            else:
+                flat.append(int(argument))
+        return int(self.native(*flat))
+
+    def _dispatcher(self) -> Any:
+        import numba
+
+        return numba.njit(_with_compiled_globals(self.function), **OPTIONS)
+
+    def _link(self) -> Any:
+        path = cache_folder() / f"{self.function.__module__.rpartition('.')[2]}.{self.function.__name__}.o"
+        if not path.exists():
+            self._compile(path)
+        import llvmlite.binding as llvm
+
+        data = path.read_bytes()
+        symbol_length = int.from_bytes(data[:4], "little")
+        symbol = data[4 : 4 + symbol_length].decode()
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+        engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), llvm.Target.from_default_triple().create_target_machine())
+        engine.add_object_file(llvm.ObjectFileRef.from_data(data[4 + symbol_length :]))
+        engine.finalize_object()
+        _linked.append(engine)
+        argument_types: list[Any] = []
+        for kind in self.signature:
+            argument_types += [ctypes.c_void_p, ctypes.c_int64] if kind.endswith("[:]") else [ctypes.c_int64]
+        return ctypes.CFUNCTYPE(ctypes.c_int64, *argument_types)(engine.get_function_address(symbol))
+
+    def _compile(self, path: Path) -> None:
+        announce(f"edensim: compiling {self.function.__name__} (once per version and machine)")
+        import numba
+        from numba import types
+
+        parameters: list[str] = []
+        call: list[str] = []
+        argument_types: list[Any] = []
+        for index, kind in enumerate(self.signature):
+            if kind.endswith("[:]"):
+                parameters += [f"a{index}", f"n{index}"]
+                call.append(f"carray(a{index}, (n{index},))")
+                argument_types += [types.CPointer(numba.from_dtype(DTYPES[kind[:-3]])), types.int64]
+            else:
+                parameters.append(f"a{index}")
+                call.append(f"a{index}")
+                argument_types.append(types.int64)
+        scope = {"carray": numba.carray, "function": numba.njit(_with_compiled_globals(self.function), **OPTIONS)}
+        exec(f"def call({', '.join(parameters)}):\n    return function({', '.join(call)})", scope)  # noqa: S102 (text made here, from declarations in this package)
+        unit = numba.cfunc(types.int64(*argument_types), **OPTIONS)(scope["call"])
+        symbol = unit._wrapper_name.encode()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as handle:
+            handle.write(len(symbol).to_bytes(4, "little") + symbol + unit._library._get_compiled_object())
+        os.replace(handle.name, path)
+
+
+def announce(line: str) -> None:
+    """Say what takes long, on a terminal or not: the first compilation is the one silent wait a user would wonder about."""
+    print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def cache_folder() -> Path:
+    """Folder of this version's compiled core."""
+    import llvmlite.binding as llvm
+
+    digest = hashlib.sha256()
+    package = Path(__file__).parent
+    for source in sorted(package.glob("*.py")):
+        digest.update(source.read_bytes())
+    digest.update((package.parent / "vocabulary.py").read_bytes())
+    digest.update(f"{metadata.version('numba')} {metadata.version('llvmlite')} {np.__version__} {llvm.get_host_cpu_name()}".encode())
+    digest.update(llvm.get_host_cpu_features().flatten().encode())
+    root = os.environ.get("EDENSIM_CACHE") or os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "edensim")
+    return Path(root) / digest.hexdigest()[:16]

@@ -1,0 +1,1 @@
+"""DRAM: standards, operating points, address mappings, timing records."""

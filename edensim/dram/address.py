@@ -1,0 +1,205 @@
+"""Which channel, rank, bank group, bank, row and column a byte address lies in, and back.
+
+A mapping is a list of slices: so many bits of the address are so many bits of a field. MOP4CLXOR also XORs fields with bits of the column.
+Columns count accesses (64 bytes on a 64-bit bus with bursts of 8), so the lowest bits of an address, inside one access, address nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edensim.exceptions import ConfigError, InputError, nearest
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from edensim.dram.standard import Organization
+
+#: Fields of an address in the order of the hierarchy.
+FIELDS = ("channel", "rank", "bankgroup", "bank", "row", "column")
+
+#: Letters of a bit string.
+LETTERS: Mapping[str, str] = {"R": "row", "B": "bank", "G": "bankgroup", "K": "rank", "C": "column", "H": "channel"}
+
+#: Named mappings: (field, bits) from the least significant bit above the access upwards; None: all bits that are left of the field.
+NAMED: Mapping[str, tuple[tuple[str, int | None], ...]] = {
+    "RoBaRaCoCh": (("channel", None), ("column", None), ("rank", None), ("bankgroup", None), ("bank", None), ("row", None)),
+    "ChRaBaRoCo": (("column", None), ("row", None), ("bank", None), ("bankgroup", None), ("rank", None), ("channel", None)),
+    "MOP4CLXOR": (
+        ("channel", None), ("column", 2), ("rank", None), ("bankgroup", None), ("bank", None), ("column", None), ("row", None),
+    ),
+}  # fmt: skip
+
+#: Fields that are XORed, in this order, with successive bits of the column from its lowest.
+XORED: Mapping[str, tuple[str, ...]] = {"MOP4CLXOR": ("rank", "bankgroup", "bank", "row")}
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Bits [field_bit, field_bit + width) of a field are bits [address_bit, address_bit + width) of the address."""
+
+    field: str
+    address_bit: int
+    width: int
+    field_bit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Xor:
+    """The lowest `width` bits of a field are XORed with bits [source_bit, source_bit + width) of the column."""
+
+    field: str
+    source_bit: int
+    width: int
+
+
+@dataclass(frozen=True, slots=True)
+class AddressMap:
+    """An address mapping for one organization and number of channels."""
+
+    mapping: str
+    access_bytes: int
+    capacity_bytes: int  # of all channels
+    slices: tuple[Slice, ...]
+    xors: tuple[Xor, ...]
+
+    @property
+    def offset_bits(self) -> int:
+        """Lowest address bits, inside one access."""
+        return self.access_bytes.bit_length() - 1
+
+    def decode(self, addresses: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[np.int64]]:
+        """Fields of byte addresses, by the names in FIELDS. Raises InputError for an address outside the memory."""
+        import numpy as np
+
+        addresses = np.asarray(addresses, dtype=np.int64)
+        outside = (addresses < 0) | (addresses >= self.capacity_bytes)
+        if outside.any():
+            worst = int(addresses[outside].flat[0])
+            raise InputError(f"address {worst:#x} is outside the memory of {self.capacity_bytes} bytes (highest address {self.capacity_bytes - 1:#x})")
+        fields = {field: np.zeros(addresses.shape, dtype=np.int64) for field in FIELDS}
+        for part in self.slices:
+            fields[part.field] |= ((addresses >> part.address_bit) & ((1 << part.width) - 1)) << part.field_bit
+        return self._exclusive_or(fields)
+
+    def encode(
+        self,
+        channel: npt.ArrayLike,
+        rank: npt.ArrayLike,
+        bankgroup: npt.ArrayLike,
+        bank: npt.ArrayLike,
+        row: npt.ArrayLike,
+        column: npt.ArrayLike,
+    ) -> npt.NDArray[np.int64]:
+        """First byte address of an access: the inverse of decode. Raises InputError for a field that is out of range."""
+        import numpy as np
+
+        values = dict(zip(FIELDS, np.broadcast_arrays(channel, rank, bankgroup, bank, row, column), strict=True))
+        fields = {field: np.array(value, dtype=np.int64) for field, value in values.items()}
+        for field, value in fields.items():
+            size = 1 << sum(part.width for part in self.slices if part.field == field)
+            if ((value < 0) | (value >= size)).any():
+                raise InputError(f"{field} {int(value[(value < 0) | (value >= size)].flat[0])} is out of range; expected 0 to {size - 1}")
+        fields = self._exclusive_or(fields)
+        addresses = np.zeros(fields["row"].shape, dtype=np.int64)
+        for part in self.slices:
+            addresses |= ((fields[part.field] >> part.field_bit) & ((1 << part.width) - 1)) << part.address_bit
+        return addresses
+
+    def _exclusive_or(self, fields: dict[str, npt.NDArray[np.int64]]) -> dict[str, npt.NDArray[np.int64]]:
+        """Its own inverse, because the column itself is never changed."""
+        for xor in self.xors:
+            fields[xor.field] ^= (fields["column"] >> xor.source_bit) & ((1 << xor.width) - 1)
+        return fields
+
+
+def address_map(mapping: str, organization: Organization, channels: int) -> AddressMap:
+    """The address map of a named mapping or a bit string.
+
+    A bit string has one letter per bit, most significant first: R row, B bank, G bank group, K rank, C column, H channel, or letter and count
+    (`R16B2G2C7`); spaces and underscores are ignored.
+
+    Raises ConfigError for an unknown mapping, for a bit string that does not give every field exactly its bits, and for sizes that are no
+    powers of two.
+    """
+    bits = _field_bits(organization, channels)
+    known = NAMED.get(mapping)
+    order = _bit_string(mapping, bits) if known is None else list(known)
+    access_bytes = organization.access_bytes
+    address_bit = _bits_of("access size in bytes", access_bytes)
+    slices: list[Slice] = []
+    used = dict.fromkeys(FIELDS, 0)
+    for field, wanted in order:
+        left = bits[field] - used[field]
+        width = left if wanted is None else min(wanted, left)
+        if width == 0:
+            continue
+        slices.append(Slice(field, address_bit, width, used[field]))
+        used[field] += width
+        address_bit += width
+    return AddressMap(
+        mapping=mapping,
+        access_bytes=access_bytes,
+        capacity_bytes=1 << address_bit,
+        slices=tuple(slices),
+        xors=_xors(XORED.get(mapping, ()), bits),
+    )
+
+
+def _xors(fields: tuple[str, ...], bits: Mapping[str, int]) -> tuple[Xor, ...]:
+    xors = []
+    source_bit = 0
+    for field in fields:
+        width = min(bits[field], bits["column"] - source_bit)  # above the column there is nothing to XOR with
+        if width > 0:
+            xors.append(Xor(field, source_bit, width))
+        source_bit += bits[field]
+    return tuple(xors)
+
+
+def _field_bits(organization: Organization, channels: int) -> dict[str, int]:
+    sizes = {
+        "channel": ("channels", channels),
+        "rank": ("ranks", organization.ranks),
+        "bankgroup": ("bank groups", organization.bankgroups),
+        "bank": ("banks per bank group", organization.banks),
+        "row": ("rows", organization.rows),
+        "column": ("accesses per row", organization.bursts_per_row),
+    }
+    return {field: _bits_of(words, size) for field, (words, size) in sizes.items()}
+
+
+def _bits_of(words: str, size: int) -> int:
+    if size < 1 or size & (size - 1):
+        raise ConfigError(f"controller.address_mapping: {words} must be a power of two to be addressed by bits, found {size}")
+    return size.bit_length() - 1
+
+
+def _bit_string(mapping: str, bits: Mapping[str, int]) -> list[tuple[str, int | None]]:
+    """(field, bits) from the least significant bit upwards."""
+    compact = re.sub(r"[\s_]", "", mapping)
+    if not re.fullmatch(r"([RBGKCH][0-9]*)+", compact):
+        raise ConfigError(
+            f"controller.address_mapping: unknown mapping {mapping!r}{nearest(mapping, NAMED)}; known: {', '.join(NAMED)}, or a bit string of "
+            f"{', '.join(f'{letter} ({field})' for letter, field in LETTERS.items())} such as {_example(bits)}"
+        )
+    runs = [(LETTERS[letter], int(count or 1)) for letter, count in re.findall(r"([RBGKCH])([0-9]*)", compact)]
+    given = {field: sum(count for each, count in runs if each == field) for field in FIELDS}
+    wrong = [f"{field} has {given[field]} bits, needs {bits[field]}" for field in FIELDS if given[field] != bits[field]]
+    if wrong:
+        raise ConfigError(f"controller.address_mapping: bit string {mapping!r}: {'; '.join(wrong)} (for example {_example(bits)})")
+    merged: list[tuple[str, int | None]] = []
+    for field, count in reversed(runs):
+        if merged and merged[-1][0] == field:
+            merged[-1] = (field, (merged[-1][1] or 0) + count)
+        else:
+            merged.append((field, count))
+    return merged
+
+
+def _example(bits: Mapping[str, int]) -> str:
+    return "".join(f"{letter}{bits[field]}" for letter, field in LETTERS.items() if bits[field])

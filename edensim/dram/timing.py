@@ -1,0 +1,168 @@
+"""(standard, controller, timing classes) to the TIMING record of the compiled core.
+
+Constraints that no command of this controller can meet are left out, channel rules become rank rules (own rank and the others), bank-group rules of a standard
+without bank groups become rank rules, and of several rules for the same pair the longest gap stays: the loop does the least that the standard asks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edensim.config import ControllerConfig
+from edensim.core import state
+from edensim.dram.standard import Standard
+from edensim.exceptions import ConfigError
+from edensim.vocabulary import RANK_COMMANDS, Command, Level, Refresh, RowPolicy, Scheduler
+
+SCHEDULERS: Mapping[str, Scheduler] = {"frfcfs": Scheduler.FRFCFS, "frfcfs-row-hit": Scheduler.FRFCFS_ROW_HIT, "fcfs": Scheduler.FCFS}
+ROW_POLICIES: Mapping[str, RowPolicy] = {"open": RowPolicy.OPEN, "closed": RowPolicy.CLOSED, "capped": RowPolicy.CAPPED}
+REFRESHES: Mapping[str, Refresh] = {"all-bank": Refresh.ALL_BANK, "per-bank": Refresh.PER_BANK, "none": Refresh.NONE}
+
+#: (after, level, before, window, sibling) -> gap per timing class.
+Rules = dict[tuple[Command, int, Command, int, bool], list[int]]
+
+
+def issuable(controller: ControllerConfig) -> frozenset[Command]:
+    """Commands this controller can ever issue."""
+    commands = {Command.ACT, Command.PREpb}
+    if controller.row_policy != "closed":
+        commands |= {Command.RD, Command.WR}
+    if controller.row_policy != "open":
+        commands |= {Command.RDA, Command.WRA}
+    if controller.refresh == "all-bank":
+        commands |= {Command.PREab, Command.REFab}
+    if controller.refresh == "per-bank":
+        commands |= {Command.REFpb}
+    return frozenset(commands)
+
+
+def timing_record(standard: Standard, controller: ControllerConfig, class_gaps: Sequence[Sequence[int]] = (), bank_class: Sequence[int] = ()) -> NDArray[np.void]:
+    """The TIMING record, as an array of one.
+
+    class_gaps: gaps of timing classes 1, 2, ... in the order of `standard.constraints`; class 0 is the standard's own.
+    bank_class: class of each bank of a channel (all 0 if empty).
+
+    Raises ConfigError when the standard exceeds what the core holds, or lacks a command that the controller needs.
+    """
+    organization = standard.organization
+    check_capacity(standard, controller, len(class_gaps))
+    record = np.zeros(1, state.TIMING)
+    t = record[0]
+    t["banks"], t["ranks"] = organization.banks_per_channel, organization.ranks
+    t["groups"] = organization.ranks * organization.bankgroups
+    t["banks_per_rank"], t["groups_per_rank"], t["banks_per_group"] = organization.banks_per_rank, organization.bankgroups, organization.banks
+    banks = np.arange(organization.banks_per_channel)
+    t["rank_of"][: len(banks)] = banks // organization.banks_per_rank
+    t["group_of"][: len(banks)] = banks // organization.banks
+    t["bank_class"][: len(bank_class)] = bank_class
+    fill_rules(t, merged_rules(standard, issuable(controller), class_gaps))
+    fill_controller(t, standard, controller)
+    return record
+
+
+def check_capacity(standard: Standard, controller: ControllerConfig, classes: int) -> None:
+    organization = standard.organization
+    limits = {
+        "ranks": (organization.ranks, state.MAX_RANKS),
+        "bank groups": (organization.ranks * organization.bankgroups, state.MAX_GROUPS),
+        "banks": (organization.banks_per_channel, state.MAX_BANKS),
+        "timing classes": (classes + 1, state.MAX_CLASSES),
+    }
+    for what, (found, limit) in limits.items():
+        if found > limit:
+            raise ConfigError(f"{standard.name}: {found} {what} per channel; at most {limit} can be simulated")
+    needed = issuable(controller)
+    if controller.refresh == "per-bank" and Command.REFpb not in standard.commands:
+        raise ConfigError(f"controller.refresh: {standard.name} has no per-bank refresh (REFpb); use all-bank or none")
+    for command in needed - {Command.REFpb}:
+        if command not in standard.commands:
+            raise ConfigError(f"{standard.name} lacks the command {command.name}, which row policy {controller.row_policy!r} and refresh {controller.refresh!r} need")
+
+
+def merged_rules(standard: Standard, commands: frozenset[Command], class_gaps: Sequence[Sequence[int]]) -> Rules:
+    """Constraints as rules between single commands at rank, bank-group or bank level."""
+    organization = standard.organization
+    rules: Rules = {}
+
+    def add(after: Command, level: int, before: Command, window: int, sibling: bool, gaps: list[int]) -> None:
+        if sibling and level == state.RANK and organization.ranks == 1:
+            return
+        if level == state.GROUP and organization.bankgroups == 1:
+            if sibling:
+                return
+            level = state.RANK
+        key = (after, level, before, window, sibling)
+        rules[key] = [max(pair) for pair in zip(gaps, rules.get(key, gaps), strict=True)]
+
+    for index, constraint in enumerate(standard.constraints):
+        gaps = [constraint.gap_cycles, *(class_[index] for class_ in class_gaps)]
+        for after in commands.intersection(constraint.after):
+            for before in commands.intersection(constraint.before):
+                if constraint.level == Level.CHANNEL:
+                    if constraint.window != 1:
+                        raise ConfigError(f"{standard.name}: a channel constraint with a window of {constraint.window} cannot be simulated; state it per rank")
+                    add(after, state.RANK, before, 1, False, gaps)
+                    add(after, state.RANK, before, 1, True, gaps)
+                else:
+                    add(after, int(constraint.level) - 1, before, constraint.window, constraint.sibling, gaps)
+    # One command per channel and clock: a gap of 1 holds by itself.
+    return {key: gaps for key, gaps in rules.items() if max(gaps) > 1}
+
+
+def fill_rules(t: Any, rules: Rules) -> None:
+    """Write rules into the record, grouped by command and level."""
+    at = 0
+    for sibling, start, stop in ((False, t["rule_start"], t["rule_stop"]), (True, t["sibling_start"], t["sibling_stop"])):
+        for command in Command:
+            for level in (state.RANK, state.GROUP, state.BANK):
+                start[command, level] = at
+                for (after, rule_level, before, window, rule_sibling), gaps in rules.items():
+                    if (after, rule_level, window, rule_sibling) == (command, level, 1, sibling):
+                        if at == state.MAX_RULES:
+                            raise ConfigError(f"more than {state.MAX_RULES} timing rules")
+                        t["rule_next"][at] = before
+                        t["rule_gap"][: len(gaps), at] = gaps
+                        at += 1
+                stop[command, level] = at
+    windows = [(key, gaps) for key, gaps in rules.items() if key[3] > 1]
+    if len(windows) > state.MAX_WINDOWS or any(key[3] > state.MAX_HISTORY for key, _ in windows):
+        raise ConfigError(f"at most {state.MAX_WINDOWS} window rules of at most {state.MAX_HISTORY} commands can be simulated")
+    t["windows"] = len(windows)
+    for index, ((after, level, before, window, _), gaps) in enumerate(windows):
+        t["window_of"][after] = 1
+        t["window_after"][index], t["window_before"][index], t["window_level"][index], t["window_length"][index] = after, before, level, window
+        t["window_gap"][: len(gaps), index] = gaps
+    for after, level, before, _, _ in rules:
+        if before in RANK_COMMANDS and level != state.RANK:
+            t["deep_before"][before] = 1
+
+
+def fill_controller(t: Any, standard: Standard, controller: ControllerConfig) -> None:
+    """Write scheduling parameters into the record."""
+    timings = standard.timings
+    t["read_latency"] = standard.read_latency
+    t["scheduler"], t["row_policy"] = SCHEDULERS[controller.scheduler], ROW_POLICIES[controller.row_policy]
+    t["row_cap"], t["refresh"] = controller.row_cap, REFRESHES[controller.refresh]
+    t["queue_size"] = controller.read_queue, controller.write_queue
+    t["write_high"] = math.floor(controller.write_high_watermark * controller.write_queue)
+    t["write_low"] = math.ceil(controller.write_low_watermark * controller.write_queue)
+    if controller.write_low_watermark > controller.write_high_watermark:
+        raise ConfigError(
+            f"controller.write_low_watermark: {controller.write_low_watermark:g} is above controller.write_high_watermark ({controller.write_high_watermark:g})"
+        )
+    closed = controller.row_policy == "closed"
+    t["column_command"] = (Command.RDA, Command.WRA) if closed else (Command.RD, Command.WR)
+    if controller.refresh != "none":
+        interval, duration = ("nREFI", "nRFC") if controller.refresh == "all-bank" else ("nREFIpb", "nRFCpb")
+        t["nREFI"], t["nRFC"] = timings[interval], timings[duration]
+        busy = timings[duration] * (standard.organization.ranks if controller.refresh == "all-bank" else 1)
+        if timings[interval] <= busy:
+            raise ConfigError(f"dram.timings.{interval}: {timings[interval]} cycles leave no time between refreshes, which take {busy}; expected more")
+    t["close_after_act"] = timings.get("nRAS", 0)
+    t["close_after_read"] = timings.get("nRTP", 0)
+    t["close_after_write"] = standard.write_latency + timings.get("nWR", 0)

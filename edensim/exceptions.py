@@ -1,0 +1,44 @@
+"""Exceptions a user can meet. Each carries the exit code of the command line.
+
+"Error" means bit errors in edensim; Python's are exceptions (DESIGN.md, vocabulary), so only the class names say `Error`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class EdensimError(Exception):
+    """A run that failed (exit code 1)."""
+
+    exit_code = 1
+
+
+class InputError(EdensimError):
+    """Input or usage that cannot be accepted (exit code 2)."""
+
+    exit_code = 2
+
+
+class ConfigError(InputError):
+    """A configuration file, key or value that cannot be accepted."""
+
+
+class TraceError(InputError):
+    """A trace or command file that cannot be read; the message names file and line."""
+
+
+class ProtocolError(EdensimError):
+    """A command list that violates the standard, or an engine state that must not happen."""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A hint like ``; did you mean 'frfcfs'?``, empty if nothing known is near."""
+    import difflib  # only a mistake needs it
+
+    choices = list(known)
+    matches = difflib.get_close_matches(word, choices, n=1, cutoff=0.6)
+    if not matches:
+        lowered = {choice.lower(): choice for choice in choices}
+        matches = [lowered[m] for m in difflib.get_close_matches(word.lower(), lowered, n=1, cutoff=0.6)]
+    return f"; did you mean {matches[0]!r}?" if matches else ""

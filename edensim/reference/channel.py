@@ -1,0 +1,282 @@
+"""One channel's controller, written as the rules are: refresh, row policy, pick one command, its effects. One call of `tick` per cycle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from edensim.config import ControllerConfig
+from edensim.dram.standard import Standard
+from edensim.exceptions import ConfigError
+from edensim.reference.history import IssueHistory, Target, bank_targets, flat_bank
+from edensim.vocabulary import Command, RowState
+
+CLOSING_BANK = frozenset({Command.PREpb, Command.RDA, Command.WRA})
+WITH_PRECHARGE = {Command.RD: Command.RDA, Command.WR: Command.WRA}
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """One access on its way; `age` is its place in the order of acceptance, `arrive` the clock of that, `depart` the clock of its data's return."""
+
+    address: int
+    line: int
+    is_write: bool
+    target: Target
+    bank: int  # flat
+    age: int = -1
+    arrive: int = -1
+    depart: int = -1
+    row_state: RowState | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Maintenance:
+    """An entry of the priority queue: a command that is wanted, not a request."""
+
+    command: Command
+    target: Target
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one channel counted. reads and writes are all that were accepted, forwarded and coalesced ones included."""
+
+    reads: int = 0
+    writes: int = 0
+    forwarded: int = 0
+    coalesced: int = 0
+    row_hits: int = 0
+    row_misses: int = 0
+    row_conflicts: int = 0
+    read_latencies: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """One line of the command trace."""
+
+    clock: int
+    command: Command
+    target: Target
+
+
+class Channel:
+    """Queues, row state and command choice of one channel."""
+
+    def __init__(self, standard: Standard, config: ControllerConfig, bank_gaps: Mapping[int, tuple[int, ...]] | None = None) -> None:
+        self.standard = standard
+        self.config = config
+        self.history = IssueHistory(standard, bank_gaps)
+        self.banks = bank_targets(standard.organization)
+        self.read_queue: list[Request] = []
+        self.write_queue: list[Request] = []
+        self.active: list[Request] = []
+        self.priority: list[Maintenance] = []
+        self.returning: list[Request] = []
+        self.write_mode = False
+        self.open_row: list[int | None] = [None] * len(self.banks)
+        self.columns_served = [0] * len(self.banks)
+        self.precharge_injected = [False] * len(self.banks)
+        self.next_refresh_bank = 0
+        self.tally = Tally()
+        self.issued: list[Issued] = []
+        self.last_departure = 0
+        self.on_return: Callable[[Request], None] = lambda _request: None
+        self._check_standard()
+
+    def _check_standard(self) -> None:
+        needed = {"all-bank": (Command.REFab, "nREFI"), "per-bank": (Command.REFpb, "nREFIpb")}.get(self.config.refresh)
+        if needed is not None and (needed[0] not in self.standard.commands or self.standard.timings.get(needed[1], 0) < 1):
+            raise ConfigError(f"controller.refresh: {self.config.refresh!r} needs {needed[0].name} and {needed[1]}, which {self.standard.name} lacks")
+        if self.config.row_policy == "closed" and Command.RDA not in self.standard.commands:
+            raise ConfigError(f"controller.row_policy: 'closed' needs auto-precharge, which {self.standard.name} lacks")
+
+    # -- requests come in -------------------------------------------------------------------------------------------------------------------
+
+    def offer(self, request: Request, clock: int) -> bool:
+        """Accept a request after tick `clock` and before the next one, or refuse it (queue full)."""
+        in_write_queue = any(write.line == request.line for write in self.write_queue)
+        queue, size = (self.write_queue, self.config.write_queue) if request.is_write else (self.read_queue, self.config.read_queue)
+        if not in_write_queue and len(queue) >= size:
+            return False
+        request.age, request.arrive = self.tally.reads + self.tally.writes, clock
+        if request.is_write:
+            self.tally.writes += 1
+            self.tally.coalesced += in_write_queue
+        else:
+            self.tally.reads += 1
+            self.tally.forwarded += in_write_queue
+        if not in_write_queue:
+            queue.append(request)
+        elif not request.is_write:
+            self._send_data(request, clock + 1)
+        return True
+
+    def _send_data(self, request: Request, depart: int) -> None:
+        request.depart = depart
+        self.last_departure = max(self.last_departure, depart)
+        self.tally.read_latencies.append(depart - request.arrive)
+        self.returning.append(request)
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is queued, active or wanted."""
+        return not (self.read_queue or self.write_queue or self.active or self.priority)
+
+    # -- one cycle --------------------------------------------------------------------------------------------------------------------------
+
+    def tick(self, clock: int) -> None:
+        """Everything that happens in this memory cycle (1, 2, 3, ...)."""
+        for request in [request for request in self.returning if request.depart <= clock]:
+            self.returning.remove(request)
+            self.on_return(request)
+        self._want_refresh(clock)
+        self._want_precharge(clock)
+        if self._serve_active(clock):
+            return
+        if self.priority:
+            self._serve_priority(clock)
+        else:
+            self._serve_queue(clock)
+
+    def _want_refresh(self, clock: int) -> None:
+        if self.config.refresh == "all-bank" and clock % self.standard.timings["nREFI"] == 0:
+            self.priority += [Maintenance(Command.REFab, Target(rank)) for rank in range(self.standard.organization.ranks)]
+        if self.config.refresh == "per-bank" and clock % self.standard.timings["nREFIpb"] == 0:
+            self.priority.append(Maintenance(Command.REFpb, self.banks[self.next_refresh_bank]))
+            self.next_refresh_bank = (self.next_refresh_bank + 1) % len(self.banks)
+
+    def _want_precharge(self, clock: int) -> None:
+        """Row policy `capped`: a row that has served its share is closed before any request is served."""
+        if self.config.row_policy != "capped":
+            return
+        for bank, target in enumerate(self.banks):
+            if self.columns_served[bank] >= self.config.row_cap and not self.precharge_injected[bank]:
+                if self.history.legal(Command.PREpb, target, clock):
+                    self.priority.append(Maintenance(Command.PREpb, target))
+                    self.precharge_injected[bank] = True
+
+    def _serve_active(self, clock: int) -> bool:
+        for request in sorted(self.active, key=lambda request: request.age):
+            if self.history.legal(self._column_command(request), request.target, clock):
+                self._issue_for(request, self._column_command(request), clock)
+                return True
+        return False
+
+    def _serve_priority(self, clock: int) -> None:
+        wanted = self.priority[0]
+        closes = self._banks_of(wanted)
+        command = wanted.command
+        if command == Command.REFab and any(self.open_row[bank] is not None for bank in closes):
+            command = Command.PREab
+        if command == Command.REFpb and self.open_row[closes[0]] is not None:
+            command = Command.PREpb
+        if command in (Command.PREab, Command.PREpb) and any(self._is_active(bank) for bank in closes):
+            return
+        if self.history.legal(command, wanted.target, clock):
+            self._issue(command, wanted.target, clock)
+            if command == wanted.command:
+                self.priority.pop(0)
+
+    def _serve_queue(self, clock: int) -> None:
+        self._choose_mode()
+        queue = self.write_queue if self.write_mode else self.read_queue
+        # A queue is in order of age: requests join it at the end.
+        candidates = queue[:1] if self.config.scheduler == "fcfs" else queue
+        for place, request in enumerate(candidates):
+            command = self._next_command(request)
+            if command in CLOSING_BANK and self._is_active(request.bank):
+                continue
+            if self.config.scheduler == "frfcfs-row-hit" and command == Command.PREpb:
+                if any(older.bank == request.bank and self._is_hit(older) for older in queue[:place]):
+                    continue
+            if self.history.legal(command, request.target, clock):
+                self._issue_for(request, command, clock)
+                return
+
+    # -- the questions those steps ask ------------------------------------------------------------------------------------------------------
+
+    def _choose_mode(self) -> None:
+        writes, reads, size = len(self.write_queue), len(self.read_queue), self.config.write_queue
+        if not self.write_mode:
+            self.write_mode = writes > self.config.write_high_watermark * size or reads == 0
+        elif writes < self.config.write_low_watermark * size and reads != 0:
+            self.write_mode = False
+
+    def _banks_of(self, wanted: Maintenance) -> list[int]:
+        if wanted.command == Command.REFab:
+            return [bank for bank, target in enumerate(self.banks) if target.rank == wanted.target.rank]
+        return [flat_bank(self.standard.organization, wanted.target)]
+
+    def _is_active(self, bank: int) -> bool:
+        return any(request.bank == bank for request in self.active)
+
+    def _is_hit(self, request: Request) -> bool:
+        return self.open_row[request.bank] == request.target.row
+
+    def _column_command(self, request: Request) -> Command:
+        command = Command.WR if request.is_write else Command.RD
+        return WITH_PRECHARGE[command] if self.config.row_policy == "closed" else command
+
+    def _next_command(self, request: Request) -> Command:
+        if self.open_row[request.bank] is None:
+            return Command.ACT
+        return self._column_command(request) if self._is_hit(request) else Command.PREpb
+
+    # -- effects ----------------------------------------------------------------------------------------------------------------------------
+
+    def _issue_for(self, request: Request, command: Command, clock: int) -> None:
+        self._count_row_state(request)
+        queue = self.active if request in self.active else self.write_queue if request.is_write else self.read_queue
+        if command == Command.ACT:
+            queue.remove(request)
+            self.active.append(request)
+        elif command != Command.PREpb:
+            queue.remove(request)
+            command = self._close_if_capped(command, request, clock)
+            if not request.is_write:
+                self._send_data(request, clock + self.standard.read_latency)
+        self._issue(command, request.target, clock)
+
+    def _close_if_capped(self, command: Command, request: Request, clock: int) -> Command:
+        """The same column command with auto-precharge, where the row has served its share and no other active request is on the bank."""
+        if self.config.row_policy != "capped" or self.columns_served[request.bank] < self.config.row_cap or self._is_active(request.bank):
+            return command
+        closing = WITH_PRECHARGE[command]
+        return closing if closing in self.standard.commands and self.history.legal(closing, request.target, clock) else command
+
+    def _count_row_state(self, request: Request) -> None:
+        if request.row_state is not None:
+            return
+        if self._is_hit(request):
+            request.row_state = RowState.HIT
+            self.tally.row_hits += 1
+        elif self.open_row[request.bank] is None:
+            request.row_state = RowState.MISS
+            self.tally.row_misses += 1
+        else:
+            request.row_state = RowState.CONFLICT
+            self.tally.row_conflicts += 1
+
+    def _issue(self, command: Command, target: Target, clock: int) -> None:
+        """Put a command on the bus: history, trace and row state."""
+        self.history.issue(command, target, clock)
+        if command in (Command.PREab, Command.REFab):
+            addressed = Target(target.rank)
+            closed = [bank for bank, other in enumerate(self.banks) if other.rank == target.rank] if command == Command.PREab else []
+        else:
+            bank = flat_bank(self.standard.organization, target)
+            names_row = command not in (Command.PREpb, Command.REFpb)
+            names_column = names_row and command != Command.ACT
+            addressed = target._replace(row=target.row if names_row else -1, column=target.column if names_column else -1)
+            closed = [bank] if command in CLOSING_BANK else []
+            if command == Command.ACT:
+                self.open_row[bank] = target.row
+            elif command in (Command.RD, Command.WR):
+                self.columns_served[bank] += 1
+        for bank in closed:
+            self.open_row[bank] = None
+            self.columns_served[bank] = 0
+            self.precharge_injected[bank] = False
+        self.issued.append(Issued(clock, command, addressed))

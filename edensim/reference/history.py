@@ -1,0 +1,113 @@
+"""Timing legality by definition: a history of every command on every node, and the standard's constraints read against it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from edensim.dram.standard import Constraint, Organization, Standard
+from edensim.vocabulary import RANK_COMMANDS, Command, Level
+
+#: A node of the hierarchy of one channel: () is the channel, (rank,), (rank, bank group), (rank, bank group, bank).
+Node = tuple[int, ...]
+
+
+class Target(NamedTuple):
+    """Where a command goes inside its channel; -1 marks a level that it does not address."""
+
+    rank: int
+    bankgroup: int = -1
+    bank: int = -1
+    row: int = -1
+    column: int = -1
+
+
+class Issue(NamedTuple):
+    """One command in a node's history."""
+
+    clock: int
+    flat_bank: int  # -1 for a command that addressed a whole rank
+
+
+def flat_bank(organization: Organization, target: Target) -> int:
+    """Index of a bank in its channel."""
+    return (target.rank * organization.bankgroups + target.bankgroup) * organization.banks + target.bank
+
+
+def bank_targets(organization: Organization) -> list[Target]:
+    """Every bank of a channel, in flat order."""
+    return [
+        Target(rank, bankgroup, bank)
+        for rank in range(organization.ranks)
+        for bankgroup in range(organization.bankgroups)
+        for bank in range(organization.banks)
+    ]
+
+
+class IssueHistory:
+    """What was issued when on every node of one channel, and what is therefore legal.
+
+    bank_gaps: for banks with their own timings, the gap of every constraint (same order as `standard.constraints`). A constraint uses the gap of
+    the bank that its earlier command addressed; commands that address a whole rank use the standard's gaps.
+    """
+
+    def __init__(self, standard: Standard, bank_gaps: Mapping[int, tuple[int, ...]] | None = None) -> None:
+        self.standard = standard
+        self.bank_gaps = dict(bank_gaps or {})
+        self._issues: dict[tuple[Node, Command], list[Issue]] = defaultdict(list)
+        self._rules: dict[Command, list[tuple[int, Constraint]]] = defaultdict(list)
+        for index, constraint in enumerate(standard.constraints):
+            for command in set(constraint.before):
+                self._rules[command].append((index, constraint))
+        self._nodes: dict[tuple[bool, int, int, int], dict[Level, list[Node]]] = {}
+
+    def nodes(self, command: Command, target: Target) -> dict[Level, list[Node]]:
+        """The nodes that a command touches at each level: one path, or everything below a rank."""
+        whole_rank = command in RANK_COMMANDS
+        key = (whole_rank, target.rank, target.bankgroup, target.bank)
+        if key not in self._nodes:
+            self._nodes[key] = self._find_nodes(whole_rank, target)
+        return self._nodes[key]
+
+    def _find_nodes(self, whole_rank: bool, target: Target) -> dict[Level, list[Node]]:
+        organization = self.standard.organization
+        bankgroups = [(target.rank, target.bankgroup)]
+        banks = [(target.rank, target.bankgroup, target.bank)]
+        if whole_rank:
+            bankgroups = [(target.rank, bankgroup) for bankgroup in range(organization.bankgroups)]
+            banks = [(*bankgroup, bank) for bankgroup in bankgroups for bank in range(organization.banks)]
+        return {Level.CHANNEL: [()], Level.RANK: [(target.rank,)], Level.BANKGROUP: list(bankgroups), Level.BANK: list(banks)}
+
+    def _siblings(self, node: Node) -> list[Node]:
+        """The other nodes under the same parent."""
+        organization = self.standard.organization
+        width = (1, organization.ranks, organization.bankgroups, organization.banks)[len(node)]
+        return [(*node[:-1], index) for index in range(width) if index != node[-1]] if node else []
+
+    def _gap(self, index: int, constraint: Constraint, earlier: Issue) -> int:
+        gaps = self.bank_gaps.get(earlier.flat_bank)
+        return constraint.gap_cycles if gaps is None else gaps[index]
+
+    def legal(self, command: Command, target: Target, clock: int) -> bool:
+        """Whether every constraint allows the command at this clock."""
+        nodes = self.nodes(command, target)
+        for index, constraint in self._rules[command]:
+            for addressed in nodes[constraint.level]:
+                for node in self._siblings(addressed) if constraint.sibling else (addressed,):
+                    for after in constraint.after:
+                        issues = self._issues.get((node, after))
+                        if issues is None or len(issues) < constraint.window:
+                            continue
+                        earlier = issues[-constraint.window]
+                        if clock < earlier.clock + self._gap(index, constraint, earlier):
+                            return False
+        return True
+
+    def issue(self, command: Command, target: Target, clock: int) -> None:
+        """Record a command."""
+        whole_rank = command in RANK_COMMANDS
+        record = Issue(clock, -1 if whole_rank else flat_bank(self.standard.organization, target))
+        for nodes in self.nodes(command, target).values():
+            for node in nodes:
+                self._issues[node, command].append(record)

@@ -1,0 +1,172 @@
+"""Command traces as CSV: `clock,command,channel,rank,bankgroup,bank,row,column`, one command a line, -1 where a level is not addressed.
+
+`channel` and `bankgroup` columns may be missing (one channel, no bank groups). Files may be compressed: .gz, .xz, .zst.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import lzma
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edensim.exceptions import TraceError, nearest
+from edensim.vocabulary import COMMAND, Command
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FIELDS: Final = ("clock", "command", "channel", "rank", "bankgroup", "bank", "row", "column")
+#: Value of a field whose column a file may leave out.
+OPTIONAL: Final = {"channel": 0, "bankgroup": -1}
+#: Names that other tools use.
+ALIASES: Final = {"PRE": Command.PREpb, "PREA": Command.PREab, "REF": Command.REFab, "REFA": Command.REFab, "REFB": Command.REFpb}
+CODES: Final = {command.name.upper(): command for command in Command} | ALIASES
+
+
+def command_code(name: str) -> Command | None:
+    """A command by its name or another tool's, in any case; None if there is no such command."""
+    return CODES.get(name.strip().upper())
+
+
+def read_commands_csv(path: str | Path) -> NDArray[Any]:
+    """Read a command trace into COMMAND records.
+
+    Raises TraceError, with file and line, for anything that is not one.
+    """
+    source = Path(path)
+    data = _read_bytes(source)
+    header = _check_header(source, data)
+    import pyarrow as pa
+
+    try:
+        return _parse_fast(data, header)
+    except (pa.ArrowException, ValueError, KeyError, OverflowError):
+        return _parse_by_line(source, data, header)
+
+
+def write_commands_csv(path: str | Path, commands: NDArray[Any]) -> None:
+    """Write COMMAND records; compressed where the name ends in .gz, .xz or .zst."""
+    import pyarrow as pa
+    import pyarrow.csv as pacsv
+
+    names = np.array([command.name for command in Command])
+    columns = {name: np.ascontiguousarray(commands[name]) for name in FIELDS}
+    columns["command"] = names[columns["command"]]
+    buffer = io.BytesIO()
+    # Names without quotes or commas: the writer's "needed" quoting would still put the header in quotes.
+    buffer.write((",".join(FIELDS) + "\n").encode())
+    pacsv.write_csv(pa.table(columns), buffer, pacsv.WriteOptions(include_header=False, quoting_style="none"))
+    _write_bytes(Path(path), buffer.getvalue())
+
+
+def _read_bytes(source: Path) -> bytes:
+    try:
+        data = source.read_bytes()
+        if source.suffix == ".gz":
+            return gzip.decompress(data)
+        if source.suffix == ".xz":
+            return lzma.decompress(data)
+        if source.suffix == ".zst":
+            import pyarrow as pa
+
+            with pa.CompressedInputStream(pa.BufferReader(data), "zstd") as stream:
+                return bytes(stream.read())
+    except (OSError, EOFError, lzma.LZMAError) as problem:
+        raise TraceError(f"{source}: cannot be read: {getattr(problem, 'strerror', None) or problem}") from None
+    return data
+
+
+def _write_bytes(target: Path, data: bytes) -> None:
+    if target.suffix == ".gz":
+        data = gzip.compress(data, mtime=0)
+    elif target.suffix == ".xz":
+        data = lzma.compress(data, preset=1)
+    elif target.suffix == ".zst":
+        import pyarrow as pa
+
+        sink = pa.BufferOutputStream()
+        with pa.CompressedOutputStream(sink, "zstd") as stream:
+            stream.write(data)
+        data = sink.getvalue().to_pybytes()
+    target.write_bytes(data)
+
+
+def _check_header(source: Path, data: bytes) -> list[str]:
+    try:
+        names = [name.strip().lower() for name in data.partition(b"\n")[0].decode("utf-8-sig").split(",")]
+    except UnicodeDecodeError:
+        raise TraceError(f"{source}:1: expected the header {','.join(FIELDS)!r}, found binary data") from None
+    for name in names:
+        if name not in FIELDS:
+            raise TraceError(f"{source}:1: expected the header {','.join(FIELDS)!r}, found column {name!r}{nearest(name, FIELDS)}")
+        if names.count(name) > 1:
+            raise TraceError(f"{source}:1: column {name!r} appears twice")
+    missing = [name for name in FIELDS if name not in names and name not in OPTIONAL]
+    if missing:
+        raise TraceError(f"{source}:1: column {missing[0]!r} is missing; expected the header {','.join(FIELDS)!r}")
+    return names
+
+
+def _parse_fast(data: bytes, header: list[str]) -> NDArray[Any]:
+    """The whole file at once; any exception means: look at it line by line."""
+    import pyarrow as pa
+    import pyarrow.csv as pacsv
+
+    types = {name: pa.string() if name == "command" else pa.int64() for name in header}
+    table: pa.Table = pacsv.read_csv(
+        io.BytesIO(data),
+        read_options=pacsv.ReadOptions(column_names=header, skip_rows=1, use_threads=False),
+        convert_options=pacsv.ConvertOptions(column_types=types, null_values=[], strings_can_be_null=False),
+    )
+    commands = np.zeros(table.num_rows, dtype=COMMAND)
+    for name in FIELDS:
+        if name not in header:
+            commands[name] = OPTIONAL[name]
+        elif name != "command":
+            values = table.column(name).to_numpy()
+            if len(values) and (values.min() < (0 if name == "clock" else -1) or values.max() > np.iinfo(COMMAND[name]).max):
+                raise ValueError(name)
+            commands[name] = values
+    encoded = table.column("command").combine_chunks().dictionary_encode()
+    codes = np.array([CODES[name.strip().upper()] for name in encoded.dictionary.to_pylist()], dtype=np.int16)
+    if len(commands):
+        commands["command"] = codes[encoded.indices.to_numpy()]
+    return commands
+
+
+def _parse_by_line(source: Path, data: bytes, header: list[str]) -> NDArray[Any]:
+    """The same, slowly, to say which line is wrong and why."""
+    rows = []
+    for number, line in enumerate(data.decode("utf-8", errors="replace").split("\n")[1:], start=2):
+        text = line.strip("\r")
+        if not text.strip():
+            continue
+        cells = text.split(",")
+        if len(cells) != len(header):
+            raise TraceError(f"{source}:{number}: expected {len(header)} fields ({','.join(header)}), found {len(cells)}: {text[:80]!r}")
+        record: dict[str, int] = dict(OPTIONAL)
+        for name, cell in zip(header, cells, strict=True):
+            record[name] = _cell(f"{source}:{number}", name, cell.strip())
+        rows.append(tuple(record[name] for name in COMMAND.names or ()))
+    return np.array(rows, dtype=COMMAND)
+
+
+def _cell(place: str, name: str, cell: str) -> int:
+    if name == "command":
+        code = command_code(cell)
+        if code is None:
+            raise TraceError(f"{place}: unknown command {cell[:40]!r}{nearest(cell, [command.name for command in Command])}")
+        return int(code)
+    low, high = (0 if name == "clock" else -1), int(np.iinfo(COMMAND[name]).max)
+    try:
+        value = int(cell)
+    except ValueError:
+        raise TraceError(f"{place}: {name}: expected a whole number, found {cell[:40]!r}") from None
+    if not low <= value <= high:
+        raise TraceError(f"{place}: {name}: expected {low}..{high}, found {value}")
+    return value

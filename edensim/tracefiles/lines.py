@@ -1,0 +1,116 @@
+"""Text formats whose lines the compiled core parses: blocks of bytes in, chunks of records out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from edensim.core import text as scanner
+from edensim.exceptions import TraceError
+from edensim.tracefiles.formats import Format, shown
+from edensim.tracefiles.streams import CutOffError, Stream
+from edensim.vocabulary import REQUEST
+
+Records = npt.NDArray[np.void]
+Lines = npt.NDArray[np.int64]
+
+#: Bytes of text held at a time; also the longest line accepted.
+BLOCK: Final = 4 << 20
+#: Smallest record buffer: the records of one line (an access of 4 KiB, a SCALE-Sim row) must fit.
+LEAST_RECORDS: Final = 8192
+
+CODES: Final = {
+    "ramulator-ls": scanner.LOAD_STORE,
+    "ramulator1": scanner.RAMULATOR1,
+    "ramulator-core": scanner.CORE,
+    "dramsim3": scanner.DRAMSIM3,
+    "dramsys-stl": scanner.STL,
+    "dramsys-rstl": scanner.STL,
+    "gem5": scanner.GEM5,
+    "lackey": scanner.LACKEY,
+    "scalesim": scanner.SCALESIM,
+}
+
+REASONS: Final = {
+    scanner.NEGATIVE: "a number is negative",
+    scanner.TOO_LARGE: "a number is above 2^62",
+    scanner.GAP_TOO_LARGE: "more than 2^31 - 1 instructions before one record",
+    scanner.BAD_SIZE: f"the size is not between 1 and {scanner.LARGEST_SIZE} bytes",
+    scanner.UNKNOWN_COMMAND: "'u' is neither a read nor a write: gem5's decoder prints it for every other packet; drop these lines if they move no data",
+    scanner.EARLIER: "the cycle lies before the first row's",
+    scanner.ROW_TOO_LONG: f"the row touches more than {LEAST_RECORDS} lines of 64 bytes",
+}
+
+
+def text_blocks(stream: Stream, block: int = BLOCK) -> Iterator[memoryview]:
+    """Whole lines, up to `block` bytes at a time, each ended by a newline (one is added to the file's last line). A view is good until the next.
+
+    Raises TraceError for damaged files and for a line longer than the block."""
+    buffer = bytearray(block + 1)
+    held = 0
+    ended = False
+    while not ended:
+        got = stream.fill(memoryview(buffer)[held:block])
+        ended = got == 0
+        held += got
+        if ended and held:
+            buffer[held] = 10
+            held += 1
+        end = buffer.rfind(b"\n", 0, held) + 1
+        if not end and held == block:
+            raise TraceError(f"{stream.name}: a line is longer than {block} bytes; expected a text trace, it starts with {shown(bytes(buffer[:61]))}")
+        if end:
+            yield memoryview(buffer)[:end]
+            buffer[: held - end] = buffer[end:held]
+            held -= end
+
+
+def parsed(path: Path, form: Format, option: int, records_per_chunk: int, with_lines: bool = False, block: int = BLOCK) -> Iterator[tuple[Records, Lines]]:
+    """Records of a text trace and, if asked for, the line number of each. Raises TraceError at the first bad line."""
+    code = CODES[form.name]
+    size = max(records_per_chunk, LEAST_RECORDS)
+    status = np.zeros(scanner.STATUS_SIZE, np.int64)
+    total = 0
+    filled = 0
+    records, lines = _empty(size, with_lines)
+    with Stream(path) as stream:
+        try:
+            for view in text_blocks(stream, block):
+                text = np.frombuffer(view, np.uint8)
+                at = 0
+                while at < text.size:
+                    filled += scanner.parse_lines(code, option, text[at:], records[filled:], lines[filled:], status)
+                    at += int(status[scanner.BYTES])
+                    # A row too long for what is left of the buffer is only bad if it is too long for an empty one.
+                    problem = int(status[scanner.PROBLEM])
+                    if problem and not (problem == scanner.ROW_TOO_LONG and filled):
+                        raise TraceError(_message(path, form, problem, int(status[scanner.LINES]) + 1, bytes(view[at:])))
+                    if at < text.size:
+                        total += filled
+                        yield from _slices(records[:filled], lines[:filled], records_per_chunk)
+                        filled = 0
+                        records, lines = _empty(size, with_lines)
+        except CutOffError as error:
+            raise TraceError(f"{error} (record {total + filled})") from None
+    if not total + filled:
+        raise TraceError(f"{path}: no request: the file holds only {'instructions and ' if code == scanner.LACKEY else ''}blank lines and comments")
+    yield from _slices(records[:filled], lines[:filled], records_per_chunk)
+
+
+def _empty(size: int, with_lines: bool) -> tuple[Records, Lines]:
+    return np.empty(size, REQUEST), np.empty(size if with_lines else 0, np.int64)
+
+
+def _slices(records: Records, lines: Lines, size: int) -> Iterator[tuple[Records, Lines]]:
+    for start in range(0, len(records), size):
+        yield records[start : start + size], lines[start : start + size]
+
+
+def _message(path: Path, form: Format, problem: int, line: int, rest: bytes) -> str:
+    found = rest.split(b"\n", 1)[0]
+    reason = f" ({REASONS[problem]})" if problem in REASONS else ""
+    return f"{path}: line {line}: expected {form.expected}, found {shown(found)}{reason}"

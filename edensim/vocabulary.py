@@ -1,0 +1,122 @@
+"""The words all rooms share: enumerations and record dtypes (DESIGN.md, vocabulary).
+
+Everything here is data. Enumeration values are written into compiled code and into native trace files, so they never change meaning.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final
+
+import numpy as np
+
+
+class Command(IntEnum):
+    """DRAM commands. `pb` acts on one bank, `ab` on all banks of a rank (JEDEC's suffixes)."""
+
+    ACT = 0
+    PREpb = 1
+    PREab = 2
+    RD = 3
+    WR = 4
+    RDA = 5
+    WRA = 6
+    REFab = 7
+    REFpb = 8
+
+
+#: Number of commands; the width of every per-command array.
+COMMANDS: Final = len(Command)
+
+#: Commands that address a whole rank (bank group, bank, row and column are -1).
+RANK_COMMANDS: Final = frozenset({Command.PREab, Command.REFab})
+#: Commands that address a bank but no row (row and column are -1).
+BANK_COMMANDS: Final = frozenset({Command.PREpb, Command.REFpb})
+#: Commands that move data.
+COLUMN_COMMANDS: Final = frozenset({Command.RD, Command.WR, Command.RDA, Command.WRA})
+
+
+class Level(IntEnum):
+    """Levels of the DRAM hierarchy that timing constraints name. A standard without bank groups has one group per rank."""
+
+    CHANNEL = 0
+    RANK = 1
+    BANKGROUP = 2
+    BANK = 3
+
+
+class Scheduler(IntEnum):
+    """Which request of a queue is served next (shared/golden README; DESIGN.md, configuration keys)."""
+
+    FRFCFS = 0
+    FRFCFS_ROW_HIT = 1
+    FCFS = 2
+
+
+class RowPolicy(IntEnum):
+    """When a row is closed without being asked to by another request.
+
+    OPEN: never. CLOSED: every column command carries auto-precharge. CAPPED: once a row has served `row_cap` column commands, it is closed
+    as soon as the standard allows: the next column command carries auto-precharge, or a precharge is put before all requests.
+    """
+
+    OPEN = 0
+    CLOSED = 1
+    CAPPED = 2
+
+
+class Refresh(IntEnum):
+    """Refresh management: one REFab per rank every nREFI; one REFpb, bank after bank, every nREFIpb; or none."""
+
+    NONE = 0
+    ALL_BANK = 1
+    PER_BANK = 2
+
+
+class SourceKind(IntEnum):
+    """Where requests come from: as fast as the queues take them, at stated clocks, or from a core with a window."""
+
+    SATURATING = 0
+    TIMED = 1
+    CORE = 2
+
+
+class RowState(IntEnum):
+    """What a request found when its first command issued."""
+
+    HIT = 0
+    MISS = 1
+    CONFLICT = 2
+
+
+#: One record of a request trace, as readers yield them in chunks.
+#: address: byte address; is_write: 0 or 1; clock: memory clock at which the request arrives (timed traces, else 0);
+#: gap: instructions before this record (core traces, else 0); writeback: byte address of the record's write-back, -1 without (core traces);
+#: tensor: identifier of the tensor the request belongs to, -1 if unknown.
+REQUEST: Final = np.dtype(
+    [
+        ("address", np.int64),
+        ("writeback", np.int64),
+        ("clock", np.int64),
+        ("gap", np.int32),
+        ("tensor", np.int32),
+        ("is_write", np.int8),
+    ],
+    align=True,
+)
+
+#: One command as issued. Fields are -1 where a level is not addressed; `bank` counts inside its bank group,
+#: `column` counts bursts (64-byte lines on a 64-bit bus) within the row.
+COMMAND: Final = np.dtype(
+    [
+        ("clock", np.int64),
+        ("row", np.int32),
+        ("column", np.int32),
+        ("channel", np.int16),
+        ("rank", np.int16),
+        ("bankgroup", np.int16),
+        ("bank", np.int16),
+        ("command", np.int16),
+    ],
+    align=True,
+)

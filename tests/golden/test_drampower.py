@@ -1,0 +1,97 @@
+"""Do the energies of command traces equal DRAMPower 6.2's, component by component?
+
+Every component agrees to 1e-6, far inside the 0.1 % that the total needs, because the same formulas meet the same counts.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from edensim.dram.standard import Constraint, Currents, Organization, Standard, load_standard
+from edensim.energy import counts_from_commands, memory_energy
+from edensim.vocabulary import COMMAND, Command, Level
+
+GOLDEN = Path(__file__).resolve().parents[3] / "shared" / "golden"
+ENERGIES = GOLDEN / "drampower-6.2" / "energies.json"
+MEMSPEC = GOLDEN / "drampower-6.2" / "memspec_ddr4_8gb_x8_2400r.json"
+
+if not ENERGIES.exists():
+    pytest.skip("shared/golden is not beside this checkout", allow_module_level=True)
+
+EXPECTED: dict[str, dict[str, Any]] = json.loads(ENERGIES.read_text())
+
+#: DRAMPower's names of our components. A component it does not list is 0.
+NAMES = {
+    "activate": "ACT",
+    "precharge": "PRE",
+    "read": "RD",
+    "write": "WR",
+    "refresh": "REF_AB",
+    "background_active": "BG_ACT_shared",
+    "background_precharged": "BG_PRE",
+}
+
+
+def memspec_standard() -> Standard:
+    """The device of the golden memspec, without going through configs/."""
+    spec = json.loads(MEMSPEC.read_text())
+    cycles, power, size = spec["memtimingspec"], spec["mempowerspec"], spec["memarchitecturespec"]
+    gaps = {Command.ACT: cycles["RAS"], Command.RD: cycles["RTP"], Command.WR: cycles["WL"] + 4 + cycles["WR"]}
+    return Standard(
+        name="DDR4",
+        organization=Organization("8Gb_x8", 8192, size["width"], 64, size["nbrOfRanks"], 4, 4, size["nbrOfRows"], size["nbrOfColumns"], 8),
+        speed_bin="2400R",
+        rate_MTps=2400,
+        tck_ps=round(cycles["tCK"] * 1e12),
+        commands=tuple(Command)[:8],
+        timings={"nRAS": cycles["RAS"], "nRP": cycles["RP"], "nBL": size["burstLength"] // 2, "nRFC": cycles["RFC1"]},
+        constraints=tuple(Constraint(Level.BANK, (after,), (Command.PREpb,), str(gap), gap) for after, gap in gaps.items()),
+        read_latency=cycles["RL"] + 4,
+        write_latency=cycles["WL"] + 4,
+        currents=Currents(
+            vdd_V=power["vdd"],
+            **{
+                f"idd{ours}_mA": 1000 * power[f"idd{theirs}"]
+                for ours, theirs in zip("0 2n 2p 3n 3p 4r 4w 5 6".split(), "0 2n 2p 3n 3p 4r 4w 5B 6n".split(), strict=True)
+            },
+        ),
+        source=MEMSPEC.name,
+    )
+
+
+@functools.cache
+def read_golden_commands(name: str) -> np.ndarray[Any, Any]:
+    """COMMAND records of a Ramulator golden trace."""
+    table = pd.read_csv(GOLDEN / "ramulator-2.1" / f"{name}.commands.csv.xz")
+    commands = np.zeros(len(table), COMMAND)
+    for field in ("clock", "rank", "bankgroup", "bank", "row", "column"):
+        commands[field] = table[field]
+    commands["command"] = [Command[command] for command in table["command"]]
+    return commands
+
+
+@pytest.fixture(scope="module", params=["memspec", "shipped"])
+def standard(request: pytest.FixtureRequest) -> Standard:
+    """The device as the golden numbers had it, and as configs/dram/DDR4.yaml has it."""
+    if request.param == "memspec":
+        return memspec_standard()
+    return load_standard("DDR4", organization="8Gb_x8", speed_bin="2400R", ranks=1)
+
+
+@pytest.mark.parametrize("case", EXPECTED)
+def test_every_component_equals_drampower(case, standard):
+    expected = EXPECTED[case]
+    commands = read_golden_commands(case.split("@")[0])
+    assert commands["clock"].max() == expected["last_command_clock"]
+    counts = counts_from_commands(commands, standard, end_clock=expected["end_clock"])
+    energy = memory_energy(counts, standard, vdd_V=expected["vdd_V"], voltage_law="linear").to_dict()
+    for ours, theirs in NAMES.items():
+        assert energy[ours] == pytest.approx(1e12 * expected["core_energy_J"].get(theirs, 0.0), rel=1e-6), ours
+    assert energy["total"] == pytest.approx(1e12 * expected["core_total_J"], rel=1e-6)

@@ -1,0 +1,190 @@
+"""Is every constraint of every standard kept to the cycle: illegal one clock before its gap has passed, legal at it, and on no other node?
+
+Legality is the twin's (by definition, from the history of commands). Each constraint is tried alone, so that no other one hides it; the usual
+command pairs are tried under all constraints of their standard as well.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import pytest
+
+from edensim.dram.standard import Constraint, Standard, load_standard, standard_names
+from edensim.reference.history import IssueHistory, Target
+from edensim.vocabulary import RANK_COMMANDS, Command, Level
+
+STANDARDS = standard_names()
+HOME = Target(0, 0, 0)
+
+
+class Device:
+    """One channel of a standard: ask it what is legal when, and issue commands to it."""
+
+    def __init__(self, standard: Standard) -> None:
+        self.standard = standard
+        self.history = IssueHistory(standard)
+
+    def probe(self, command: Command, target: Target, clock: int) -> bool:
+        """Whether the command would be legal."""
+        return self.history.legal(command, target, clock)
+
+    def issue(self, command: Command, target: Target, clock: int) -> None:
+        self.history.issue(command, target, clock)
+
+    def assert_earliest(self, command: Command, target: Target, clock: int) -> None:
+        """Illegal one clock before, legal at `clock`."""
+        assert not self.probe(command, target, clock - 1), f"{command.name} is legal before clock {clock}"
+        assert self.probe(command, target, clock), f"{command.name} is not legal at clock {clock}"
+
+
+@functools.cache
+def standard(name: str) -> Standard:
+    return load_standard(name, ranks=2)
+
+
+def constraint_ids() -> list[tuple[str, int]]:
+    return [(name, index) for name in STANDARDS for index in range(len(standard(name).constraints))]
+
+
+def alone(name: str, constraint: Constraint) -> Device:
+    return Device(dataclasses.replace(standard(name), constraints=(constraint,)))
+
+
+def same_node_targets(constraint: Constraint, whole: Standard) -> tuple[Target, Target]:
+    """Targets of the earlier and the later command: as far apart as the constraint's node allows, so that only this level joins them."""
+    organization = whole.organization
+    last_group, last_bank = organization.bankgroups - 1, organization.banks - 1
+    apart = {
+        Level.CHANNEL: Target(1, last_group, last_bank),
+        Level.RANK: Target(0, last_group, last_bank),
+        Level.BANKGROUP: Target(0, 0, last_bank),
+        Level.BANK: HOME,
+    }
+    other_node = {Level.RANK: Target(1, 0, 0), Level.BANKGROUP: Target(0, last_group, 0), Level.BANK: Target(0, 0, last_bank)}
+    return HOME, other_node[constraint.level] if constraint.sibling else apart[constraint.level]
+
+
+def free_targets(constraint: Constraint, after: Command, before: Command, whole: Standard) -> list[Target]:
+    """Targets that the constraint leaves alone after a command to HOME."""
+    organization = whole.organization
+    if constraint.sibling:
+        return [HOME] if constraint.level == Level.RANK else []
+    if constraint.level == Level.CHANNEL:
+        return []
+    free = [Target(1, 0, 0)]
+    if after not in RANK_COMMANDS and before not in RANK_COMMANDS:
+        if constraint.level >= Level.BANKGROUP and organization.bankgroups > 1:
+            free.append(Target(0, 1, 0))
+        if constraint.level == Level.BANK:
+            free.append(Target(0, 0, 1))
+    return free
+
+
+@pytest.mark.parametrize(("name", "index"), constraint_ids())
+def test_constraint_is_tight(name: str, index: int) -> None:
+    """On its node the later command is legal exactly from the gap on, counted from the window-th most recent earlier one."""
+    constraint = standard(name).constraints[index]
+    earlier, later = same_node_targets(constraint, standard(name))
+    for after in constraint.after:
+        for before in constraint.before:
+            device = alone(name, constraint)
+            issued = range(10, 10 + constraint.window)
+            for clock in issued:
+                if clock > 10:
+                    assert device.probe(before, later, clock + constraint.gap_cycles), "the window is not full yet"
+                device.issue(after, earlier, clock)
+            earliest = issued[0] + constraint.gap_cycles
+            if earliest - 1 > issued[-1]:
+                device.assert_earliest(before, later, earliest)
+            else:
+                assert device.probe(before, later, issued[-1] + 1)
+
+
+@pytest.mark.parametrize(("name", "index"), constraint_ids())
+def test_constraint_holds_on_its_node_only(name: str, index: int) -> None:
+    """Other nodes of the level are free at once."""
+    constraint = standard(name).constraints[index]
+    for after in constraint.after:
+        for before in constraint.before:
+            device = alone(name, constraint)
+            for clock in range(10, 10 + constraint.window):
+                device.issue(after, HOME, clock)
+            for target in free_targets(constraint, after, before, standard(name)):
+                assert device.probe(before, target, 11)
+
+
+@pytest.mark.parametrize("name", STANDARDS)
+def test_each_command_has_its_own_history(name: str) -> None:
+    """A constraint after [RD, RDA] counts from the last RD and from the last RDA: a younger one does not hide the older one's window."""
+    for constraint in standard(name).constraints:
+        if len(constraint.after) < 2 or constraint.gap_cycles < 3 or constraint.window > 1:
+            continue
+        earlier, later = same_node_targets(constraint, standard(name))
+        device = alone(name, constraint)
+        device.issue(constraint.after[0], earlier, 10)
+        device.issue(constraint.after[1], earlier, 11)
+        device.assert_earliest(constraint.before[0], later, 11 + constraint.gap_cycles)
+
+
+@pytest.mark.parametrize("name", STANDARDS)
+def test_row_cycle_under_all_constraints(name: str) -> None:
+    """ACT, RD, PREpb, ACT of one bank: nRCD; the longer of nRAS and nRCD + nRTP; the longer of nRC and nRP."""
+    t = standard(name).timings
+    device = Device(standard(name))
+    device.issue(Command.ACT, HOME, 100)
+    device.assert_earliest(Command.RD, HOME, 100 + max(t["nRCD"], 1))
+    device.issue(Command.RD, HOME, 100 + t["nRCD"])
+    read_to_precharge = next(c for c in standard(name).constraints if (c.level, c.after) == (Level.BANK, (Command.RD,)) and Command.PREpb in c.before)
+    precharge = 100 + max(t["nRAS"], t["nRCD"] + read_to_precharge.gap_cycles)
+    device.assert_earliest(Command.PREpb, HOME, precharge)
+    device.issue(Command.PREpb, HOME, precharge)
+    activate = next(c for c in standard(name).constraints if c.level == Level.BANK and c.after[0] == Command.PREpb and Command.ACT in c.before)
+    device.assert_earliest(Command.ACT, HOME, max(precharge + activate.gap_cycles, 100 + t["nRC"]))
+
+
+@pytest.mark.parametrize("name", STANDARDS)
+def test_fifth_activate_waits_for_the_window(name: str) -> None:
+    """ACTs as fast as ACT -> ACT allows, round the bank groups: the fifth comes nFAW after the first, unless its own gap is longer."""
+    whole = standard(name)
+    windows = [c for c in whole.constraints if c.window > 1]
+    if not windows:
+        pytest.skip(f"{name} has no activation window")
+    organization = whole.organization
+    targets = [
+        Target(0, group, bank) for bank in range(organization.banks) for group in range(organization.bankgroups)
+    ]
+    device = Device(whole)
+    clocks: list[int] = []
+    for target in targets[: windows[0].window + 1]:
+        clock = next(clock for clock in range(clocks[-1] + 1 if clocks else 100, 10_000) if device.probe(Command.ACT, target, clock))
+        device.issue(Command.ACT, target, clock)
+        clocks.append(clock)
+    assert clocks[-1] - clocks[0] >= windows[0].gap_cycles
+    gap = max(c.gap_cycles for c in whole.constraints if c.level in (Level.RANK, Level.BANKGROUP) and c.after == c.before == (Command.ACT,) and c.window == 1)
+    assert clocks[-1] == max(clocks[0] + windows[0].gap_cycles, clocks[-1] if gap * windows[0].window > windows[0].gap_cycles else 0)
+
+
+@pytest.mark.parametrize("name", STANDARDS)
+def test_refresh_keeps_the_rank_only(name: str) -> None:
+    """After REFab no bank of the rank opens for nRFC; the other rank goes on."""
+    whole = standard(name)
+    if Command.REFab not in whole.commands:
+        pytest.skip(f"{name} has no REFab")
+    device = Device(whole)
+    device.issue(Command.REFab, Target(0), 100)
+    for bank in (HOME, Target(0, whole.organization.bankgroups - 1, whole.organization.banks - 1)):
+        device.assert_earliest(Command.ACT, bank, 100 + whole.timings["nRFC"])
+    assert device.probe(Command.ACT, Target(1, 0, 0), 101)
+
+
+def test_partition_with_its_own_trcd() -> None:
+    """A bank with other gaps keeps those, its neighbours the standard's."""
+    whole = standard("DDR4")
+    faster = whole.gaps_with({**whole.timings, "nRCD": whole.timings["nRCD"] - 5})
+    history = IssueHistory(whole, {0: faster})
+    for target, nrcd in ((HOME, whole.timings["nRCD"] - 5), (Target(0, 0, 1), whole.timings["nRCD"])):
+        history.issue(Command.ACT, target, 100)
+        assert not history.legal(Command.RD, target, 100 + nrcd - 1)
+        assert history.legal(Command.RD, target, 100 + nrcd)
