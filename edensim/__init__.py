@@ -1,8 +1,8 @@
 """edensim: a cycle-level memory-system simulator for DNN inference on approximate DRAM.
 
-    import edensim
-    result = edensim.simulate("network.trace", dram={"speed_bin": "2400R", "channels": 2})
-    print(result.summary())
+import edensim
+result = edensim.simulate("network.trace", dram={"speed_bin": "2400R", "channels": 2})
+print(result.summary())
 """
 
 from __future__ import annotations

@@ -7,21 +7,27 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from edensim import __version__
-from edensim.exceptions import EdensimError, InputError
+from edensim.exceptions import EdensimError, InputError, ProtocolError
+
+if TYPE_CHECKING:
+    from edensim.config import LoadedConfig
+    from edensim.progress import Progress
 
 app = typer.Typer(name="edensim", add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
-#: Exit codes that shells give to processes ended by SIGINT and SIGPIPE.
+#: Exit code that shells give to a process ended by SIGINT.
 INTERRUPTED: Final = 130
-PIPE_CLOSED: Final = 141
+
+#: What a command trace tells: nothing about requests, row hits and latencies.
+ENERGY_KEYS: Final = frozenset({"format", "cycles", "time_ns", "commands", "energy_pJ", "average_power_mW", "voltage_law", "config", "version"})
 
 Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a configuration key (dram.channels=2). Repeatable.")]
 JsonOption = Annotated[Path | None, typer.Option("--json", metavar="OUT", help="Write the result as JSON; - is standard output.")]
@@ -43,7 +49,7 @@ def run_command_line(arguments: list[str]) -> int:
         return complain("interrupted", INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more on its way out
-        return PIPE_CLOSED
+        return EdensimError.exit_code
     except MemoryError:
         return complain("out of memory", EdensimError.exit_code)
     except OSError as exception:
@@ -71,7 +77,9 @@ def edensim(
 
 @app.command()
 def simulate(
-    target: Annotated[Path, typer.Argument(metavar="TRACE|RUN.yaml", help="A memory trace (any known format, plain, .gz, .xz or .zst) or a run file.")],
+    target: Annotated[
+        Path, typer.Argument(metavar="TRACE|RUN.yaml", help="A memory trace (any known format, plain, .gz, .xz or .zst) or a run file.")
+    ],
     overrides: Overrides = None,
     json_path: JsonOption = None,
     commands: Annotated[Path | None, typer.Option(metavar="OUT.csv", help="Write every DRAM command issued.")] = None,
@@ -92,7 +100,7 @@ def simulate(
     with loaded.locating(), Progress(quiet) as progress, interruptible(progress):
         result = run(loaded.config, commands_path=commands, progress=progress)
     if json_path is not None:
-        save(json_path, result)
+        write_json(json_path, result.to_dict())
     if not quiet and not is_stdout(json_path):
         typer.echo(result.summary())
 
@@ -106,11 +114,53 @@ def energy(
     json_path: JsonOption = None,
 ) -> None:
     """Energy of a DRAM command trace, of any simulator."""
+    from edensim.config import load_config, resolved
+
+    loaded = load_config(config, overrides or [])
+    check_outputs(json_path, inputs=(commands,))
+    from edensim.dram.operating_point import resolve_standard
+    from edensim.energy import counts_from_commands, memory_energy
+    from edensim.results import RunResult
+    from edensim.tracefiles.commands import read_commands_csv
+
+    with loaded.locating():
+        dram, law = loaded.config.dram, loaded.config.energy.voltage_law
+        standard = resolve_standard(dram)
+        records = read_commands_csv(commands)
+        counts = counts_from_commands(records, standard, end_clock=end_clock, channels=stated_channels(loaded))
+        result = RunResult.from_counts(
+            counts,
+            memory_energy(counts, standard, vdd_V=dram.vdd_V, voltage_law=law),
+            tck_ps=standard.tck_ps,
+            access_bytes=standard.organization.access_bytes,
+            peak_bandwidth_GBps=standard.peak_bandwidth_GBps * counts.closings.shape[0],
+            voltage_law=law,
+            config=resolved(loaded.config),
+            version=__version__,
+        )
+    if json_path is not None:
+        write_json(json_path, {key: value for key, value in result.to_dict().items() if key in ENERGY_KEYS})
+    if not is_stdout(json_path):
+        typer.echo(result.summary())
 
 
 @app.command()
 def check(commands: CommandsArgument, overrides: Overrides = None, config: ConfigOption = None) -> None:
     """Replay a DRAM command trace against the standard; exit code 1 names the first violation."""
+    from edensim.config import load_config
+    from edensim.dram.operating_point import resolve_standard
+    from edensim.reference.checker import check_commands
+    from edensim.tracefiles.commands import read_commands_csv
+
+    loaded = load_config(config, overrides or [])
+    with loaded.locating():
+        standard = resolve_standard(loaded.config.dram)
+        records = read_commands_csv(commands)
+        violation = check_commands(records, standard, channels=stated_channels(loaded))
+    name = f"{standard.name} {standard.organization.name} {standard.speed_bin}"
+    if violation is not None:
+        raise ProtocolError(f"{commands}: {violation} ({name})")
+    typer.echo(f"{commands}: {len(records):,} commands, all legal for {name}")
 
 
 @app.command()
@@ -120,8 +170,15 @@ def convert(
     to: Annotated[str | None, typer.Option(metavar="FORMAT", help="Format of OUT (default: by its name).")] = None,
     format_name: Annotated[str | None, typer.Option("--format", metavar="FORMAT", help="Format of IN (default: by its content).")] = None,
     lossy: Annotated[bool, typer.Option("--lossy", help="Accept that OUT cannot hold everything that IN does.")] = False,
+    overrides: Overrides = None,
 ) -> None:
-    """Convert a memory trace from one format to another."""
+    """Convert a memory trace. The configuration (--set) gives address vectors their addresses, and ticks their clocks."""
+    check_outputs(target, inputs=(source,))
+    from edensim.tracefiles import convert as convert_trace
+
+    encode, tck_ps = encoding(overrides) if overrides else (None, None)
+    records = convert_trace(source, target, format=format_name, to=to, lossy=lossy, encode=encode, tck_ps=tck_ps)
+    typer.echo(f"{target}: {records:,} records")
 
 
 @app.command()
@@ -146,8 +203,21 @@ def standards() -> None:
     typer.echo(standards_overview())
 
 
+def encoding(overrides: list[str]) -> tuple[Callable[..., Any], int]:
+    """How a configuration makes addresses of address vectors, and its clock period in ps."""
+    from edensim.config import load_config
+    from edensim.dram.address import address_map
+    from edensim.dram.operating_point import resolve_standard
+
+    loaded = load_config(None, overrides)
+    with loaded.locating():
+        standard = resolve_standard(loaded.config.dram)
+        mapping = address_map(loaded.config.controller.address_mapping, standard.organization, loaded.config.dram.channels)
+    return mapping.encode, standard.tck_ps
+
+
 @contextmanager
-def interruptible(progress: Any) -> Iterator[None]:
+def interruptible(progress: Progress) -> Iterator[None]:
     """Say how far a run had come when the user ends it."""
     try:
         yield
@@ -161,14 +231,24 @@ def is_stdout(path: Path | None) -> bool:
     return path is not None and str(path) == "-"
 
 
-def save(path: Path, result: Any) -> None:
-    """Write a result (anything with `to_dict` and `save`) to a file or standard output."""
-    if is_stdout(path):
-        import json
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    """Write a result to a file, whole or not at all, or to standard output."""
+    import json
 
-        typer.echo(json.dumps(result.to_dict(), indent=1))
+    from edensim.results import save_text
+
+    text = json.dumps(values, indent=1, allow_nan=False)
+    if is_stdout(path):
+        typer.echo(text)
     else:
-        result.save(path)
+        save_text(path, text + "\n")
+
+
+def stated_channels(loaded: LoadedConfig) -> int | None:
+    """Number of channels where the configuration states it; else the command trace tells."""
+    from edensim.config import DEFAULT
+
+    return None if loaded.origins["dram.channels"] == DEFAULT else loaded.config.dram.channels
 
 
 def check_outputs(*outputs: Path | None, inputs: tuple[Path, ...] = ()) -> None:

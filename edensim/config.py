@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, NoReturn, get_type_hints
 
 import msgspec
 
@@ -259,10 +259,13 @@ def _convert(leaves: _Layer) -> RunConfig:
         finite = False
     if not finite:
         _refuse_first(leaves)
+    if config.dram.timings.get("nRCD") == 0:  # some timings may be 0; a row that opens in no time may not
+        key = "dram.timings.nRCD"
+        raise ConfigError(f"{_place(leaves[key][1], key)}: expected a whole number from 1, found 0")
     return config
 
 
-def _refuse_first(leaves: _Layer) -> None:
+def _refuse_first(leaves: _Layer) -> NoReturn:
     """Name the first value that does not fit its key."""
     for key, (value, origin) in leaves.items():
         kind = _type_of(key)

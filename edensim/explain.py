@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from edensim.config import DEFAULT, flat
 from edensim.dram.address import address_map
+from edensim.dram.operating_point import resolve_standard
 from edensim.dram.standard_file import find_standard, read_standard_file, standard_names
 from edensim.units import ns_from_cycles
 
@@ -19,6 +20,7 @@ Row = tuple[str, str, str]
 
 #: What a key stands for where it is not set.
 UNSET = {
+    "dram.trcd_ns": "nRCD cycles",
     "trace": "none",
     "trace_format": "recognised by content",
     "source.kind": "what the trace format says",
@@ -28,16 +30,14 @@ UNSET = {
 
 def explanation(loaded: LoadedConfig) -> str:
     """The configuration, the standard's timings and currents with it, and what follows from both. Raises ConfigError."""
-    from edensim.dram.load import load_standard
-
-    standard = load_standard(loaded.config.dram)
+    standard = resolve_standard(loaded.config.dram)
     mapping = address_map(loaded.config.controller.address_mapping, standard.organization, loaded.config.dram.channels)
     file = str(find_standard(loaded.config.dram.standard))
     lines = ["configuration"]
     lines += _table(_configuration(loaded, standard, file))
     lines += ["", f"timings of {standard.name} {standard.organization.name} {standard.speed_bin}, clock {standard.tck_ps} ps"]
     lines += _table(_timings(loaded, standard, file))
-    lines += ["", f"supply and currents of one device, from {file}"]
+    lines += ["", f"supply and currents of one device ({standard.source})"]
     lines += _table(_currents(standard))
     lines += ["", "derived"]
     lines += _table(_derived(loaded, standard, mapping))
@@ -66,18 +66,17 @@ def _table(rows: Iterable[Row]) -> Iterator[str]:
 
 
 def _configuration(loaded: LoadedConfig, standard: Standard, file: str) -> Iterator[Row]:
-    chosen = {
+    defaults = {
         "dram.organization": standard.organization.name,
         "dram.speed_bin": standard.speed_bin,
         "dram.vdd_V": f"{standard.currents.vdd_V:g}",
-        "dram.trcd_ns": f"{ns_from_cycles(standard.timings['nRCD'], standard.tck_ps):g}",
     }
     for key, value in flat(loaded.config).items():
         origin = loaded.origins.get(key, DEFAULT)
         if key.startswith("dram.timings."):
             continue  # stands among the timings
-        if value is None and key in chosen:
-            yield key, chosen[key], f"default of {file}"
+        if value is None and key in defaults:
+            yield key, defaults[key], f"default of {file}"
         else:
             yield key, UNSET[key] if value is None else str(value), origin
 
@@ -101,23 +100,22 @@ def _currents(standard: Standard) -> Iterator[Row]:
 def _derived(loaded: LoadedConfig, standard: Standard, mapping: AddressMap) -> Iterator[Row]:
     organization, timings = standard.organization, standard.timings
     channels = loaded.config.dram.channels
-    yield "capacity", f"{mapping.capacity_bytes / 2**30:g} GiB", f"{channels} x {organization.channel_bytes / 2**30:g} GiB"
-    banks = f"{organization.ranks} ranks of {organization.bankgroups} bank groups of {organization.banks} banks"
+    yield "capacity", f"{mapping.capacity_bytes / 2**30:g} GiB", f"channels {channels} x {organization.channel_bytes / 2**30:g} GiB"
+    banks = f"ranks {organization.ranks} x bank groups {organization.bankgroups} x banks {organization.banks}"
     yield "banks per channel", f"{organization.banks_per_channel}", banks
     yield "devices per rank", f"{organization.devices_per_rank}", f"{organization.channel_width} bits / {organization.device_width}"
     yield "row size", f"{organization.bursts_per_row * organization.access_bytes} bytes", f"{organization.bursts_per_row} accesses"
     yield "access size", f"{organization.access_bytes} bytes", f"{organization.prefetch} beats of {organization.channel_width} bits"
-    peak = channels * organization.access_bytes * 1000 / (timings["nBL"] * standard.tck_ps)
-    yield "peak bandwidth", f"{peak:.2f} GB/s", f"{organization.access_bytes} bytes every nBL, times {channels} channels"
+    yield "peak bandwidth", f"{channels * standard.peak_bandwidth_GBps:.2f} GB/s", f"{organization.access_bytes} bytes every nBL, channels {channels}"
     for name, cycles, meaning in (
         ("read, row open", standard.read_latency, "RD to the last beat"),
         ("read, bank closed", timings["nRCD"] + standard.read_latency, "nRCD more"),
         ("read, other row open", timings["nRP"] + timings["nRCD"] + standard.read_latency, "nRP + nRCD more"),
     ):
         yield name, f"{cycles} cycles", f"{ns_from_cycles(cycles, standard.tck_ps):.2f} ns: {meaning}, unloaded"
-    yield "address bits", " | ".join(_address_bits(mapping)), ""
+    yield "address bits", f"{mapping.capacity_bytes.bit_length() - 1}", " | ".join(_address_bits(mapping))
     for xor in mapping.xors:
-        yield "", f"{xor.field} ^= column {_span(xor.source_bit, xor.width)}", ""
+        yield "", "", f"{xor.field} is XORed with column bits {_span(xor.source_bit, xor.width)}"
 
 
 def _address_bits(mapping: AddressMap) -> Iterator[str]:

@@ -81,12 +81,10 @@ def channel_records(channels: int, standard: Standard, timing: Records) -> Recor
     for index in range(channels):
         s = records[index]
         s["index"] = index
-        for name in ("open_row", "active_slot"):
-            s[name][:banks] = -1
-        for name in ("head", "tail", "hit", "conflict"):
-            s[name][:, :banks] = -1
-        s["free"] = np.arange(state.MAX_SLOTS - 1, -1, -1)
-        s["frees"] = state.MAX_SLOTS
+        s["open_row"][:banks] = -1
+        s["slot_age"][0] = state.ABSENT  # slot 0 is no request
+        s["free"][: state.MAX_SLOTS - 1] = np.arange(state.MAX_SLOTS - 1, 0, -1)
+        s["frees"] = state.MAX_SLOTS - 1
         s["next_refresh"] = timing[0]["nREFI"] if timing[0]["refresh"] else state.FOREVER
         s["close_at"] = state.FOREVER
         s["due"] = 1

@@ -310,7 +310,8 @@ def _summary_rows(result: RunResult) -> Iterator[tuple[str, str, str]]:
     if requests["forwarded"] or requests["coalesced"]:
         yield "", "", f"{requests['forwarded']:,} reads forwarded, {requests['coalesced']:,} writes coalesced"
     seen = result.row_hits + result.row_misses + result.row_conflicts
-    yield "row hits", _share(result.row_hits, seen), f"{result.row_misses:,} misses, {result.row_conflicts:,} conflicts"
+    if seen:  # a command trace does not tell
+        yield "row hits", _share(result.row_hits, seen), f"{result.row_misses:,} misses, {result.row_conflicts:,} conflicts"
     if latency["mean"] is not None:
         percentiles = f"median {latency['p50']:,}, 99 % within {latency['p99']:,}, longest {latency['max']:,}"
         yield "read latency", f"{latency['mean']:,.1f} cycles", percentiles

@@ -2,7 +2,7 @@
 
 The parser's events are read directly: three times faster than building a node tree, and scalars are resolved by the few rules written here.
 Refused, each with file and line: duplicate keys, anchors, tags, several documents, and plain words that other readers take for numbers or
-truth values (`1e5`, `0x10`, `010`, `1_000`, `12:30`, `yes`).
+truth values (`1e5`, `0x10`, `010`, `1_000`, `12:30`, `yes`). Numbers have the forms `7`, `-0.5`, `1.0e+5`.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ class _Reader:
         if text in _WORDS:
             return _WORDS[text]
         if _LIKE_NUMBER.fullmatch(text):
-            raise self._refuse(event, f"{text!r} looks like a number, but readers of YAML disagree on it; write it as 100000 or 1.0e+5, or in quotes if it is text")
+            raise self._refuse(event, f"{text!r} looks like a number, but YAML readers disagree on it; write 100000 or 1.0e+5, or quotes around text")
         if text.lower() in _LIKE_TRUTH or (text.lower() in _WORDS):
             raise self._refuse(event, f"{text!r} is ambiguous in YAML; write true or false, or put it in quotes if it is text")
         return text

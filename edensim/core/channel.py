@@ -6,11 +6,12 @@ It jumps over the clocks at which nothing can happen, and issues exactly the com
 from __future__ import annotations
 
 from edensim.core.jit import entry, jit
-from edensim.core.scheduler import CAPPED, PREAB, REFAB, accept, issue_maintenance, issue_request, plan, queue_closings, queue_refreshes
+from edensim.core.issue import issue_maintenance, issue_request
+from edensim.core.scheduler import CAPPED, PREAB, REFAB, accept, plan, queue_closings, queue_refreshes
 from edensim.core.state import COMMANDS_FULL, DONE, FOREVER, NEED_INPUT, PRIORITY, PRIORITY_OVERFLOW
 
 
-@jit
+@jit(forceinline=True)
 def tick(s, t, clock, loop, commands):
     """Run one channel at one clock; returns 1 if a queue slot became free. Sets `due` to the next clock that needs a look."""
     if clock >= s["next_refresh"]:
@@ -27,9 +28,9 @@ def tick(s, t, clock, loop, commands):
             s["due"] = min(s["due"], s["close_at"])
         return 0
     waiting = s["length"][0] + s["length"][1]
-    slot = -1
-    node = -1
-    command = s["plan_command"]
+    slot = 0
+    node = 0
+    command = int(s["plan_command"])
     if s["plan_kind"] == PRIORITY:
         node = issue_maintenance(s, t, command, clock)
     else:
@@ -64,7 +65,7 @@ def record(s, t, command, node, slot, clock, loop, commands):
     c["rank"] = t["rank_of"][node]
     c["bankgroup"] = group - t["rank_of"][node] * t["groups_per_rank"] if t["groups_per_rank"] > 1 else -1
     c["bank"] = node - group * t["banks_per_group"]
-    if slot >= 0:
+    if slot > 0:
         c["row"] = s["slot_row"][slot]
         c["column"] = s["slot_column"][slot]
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable
@@ -27,11 +28,15 @@ import numpy as np
 DISABLED = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
 BOUNDSCHECK = os.environ.get("NUMBA_BOUNDSCHECK", "0") not in ("", "0")
 OPTIONS = {"error_model": "numpy", "boundscheck": BOUNDSCHECK}
+#: The core allocates nothing, so nothing is reference-counted: numba would count each array at each call. The outermost wrapper makes arrays from pointers and must.
+INNER_OPTIONS = {**OPTIONS, "_nrt": BOUNDSCHECK}
 
 #: Array element types that entry declarations may name.
 DTYPES: dict[str, np.dtype] = {"i8": np.dtype(np.int64), "i4": np.dtype(np.int32), "u1": np.dtype(np.uint8), "u8": np.dtype(np.uint64), "f8": np.dtype(np.float64)}
 
-_helpers: dict[int, Any] = {}
+#: What the back end may call by itself.
+LIBC = ("memset", "memcpy", "memmove", "memcmp")
+
 _linked: list[Any] = []  # engines own the machine code: they live as long as the process
 
 
@@ -57,7 +62,7 @@ class Helper:
         if self.dispatcher is None:
             import numba
 
-            self.dispatcher = numba.njit(_with_compiled_globals(self.function), **OPTIONS, **self.options)
+            self.dispatcher = numba.njit(_with_compiled_globals(self.function), **INNER_OPTIONS, **self.options)
         return self.dispatcher
 
 
@@ -124,17 +129,18 @@ class Entry:
 
     def _link(self) -> Any:
         path = cache_folder() / f"{self.function.__module__.rpartition('.')[2]}.{self.function.__name__}.o"
-        if not path.exists():
-            self._compile(path)
+        data = path.read_bytes() if path.exists() else self._compile(path)
         import llvmlite.binding as llvm
 
-        data = path.read_bytes()
-        symbol_length = int.from_bytes(data[:4], "little")
-        symbol = data[4 : 4 + symbol_length].decode()
+        header, _, code = data.partition(b"\n")
+        symbol, *imports = header.decode().split()
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
+        for name in imports:
+            if llvm.address_of_symbol(name) is None:
+                llvm.add_symbol(name, runtime_address(name))
         engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), llvm.Target.from_default_triple().create_target_machine())
-        engine.add_object_file(llvm.ObjectFileRef.from_data(data[4 + symbol_length :]))
+        engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         engine.finalize_object()
         _linked.append(engine)
         argument_types: list[Any] = []
@@ -142,7 +148,8 @@ class Entry:
             argument_types += [ctypes.c_void_p, ctypes.c_int64] if kind.endswith("[:]") else [ctypes.c_int64]
         return ctypes.CFUNCTYPE(ctypes.c_int64, *argument_types)(engine.get_function_address(symbol))
 
-    def _compile(self, path: Path) -> None:
+    def _compile(self, path: Path) -> bytes:
+        """Compile to an object file; it is kept only if the sources on disk are still those this process imported."""
         announce(f"edensim: compiling {self.function.__name__} (once per version and machine)")
         import numba
         from numba import types
@@ -159,14 +166,31 @@ class Entry:
                 parameters.append(f"a{index}")
                 call.append(f"a{index}")
                 argument_types.append(types.int64)
-        scope = {"carray": numba.carray, "function": numba.njit(_with_compiled_globals(self.function), **OPTIONS)}
+        scope = {"carray": numba.carray, "function": numba.njit(_with_compiled_globals(self.function), **INNER_OPTIONS)}
         exec(f"def call({', '.join(parameters)}):\n    return function({', '.join(call)})", scope)  # noqa: S102 (text made here, from declarations in this package)
         unit = numba.cfunc(types.int64(*argument_types), **OPTIONS)(scope["call"])
-        symbol = unit._wrapper_name.encode()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as handle:
-            handle.write(len(symbol).to_bytes(4, "little") + symbol + unit._library._get_compiled_object())
-        os.replace(handle.name, path)
+        # Linking leaves every import open if one is missing, so all are named: what the code declares, and what the back end may call for loops that fill or copy.
+        text = unit._library.get_llvm_str()
+        imports = {*re.findall(r"^declare .*?@([\w.]+)\(", text, re.M), *re.findall(r"^@([\w.]+) = external", text, re.M), *LIBC}
+        names = sorted(name for name in imports if not name.startswith("llvm."))
+        data = " ".join((unit._wrapper_name, *names)).encode() + b"\n" + unit._library._get_compiled_object()
+        if source_digest() == IMPORTED_DIGEST:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as handle:
+                handle.write(data)
+            os.replace(handle.name, path)
+        return data
+
+
+def runtime_address(name: str) -> int:
+    """Address of a function or object that compiled code imports: from the C library or Python, else a function that ends the process.
+
+    The last are numba's runtime (reference counts, exceptions), which the core never reaches.
+    """
+    for library in (ctypes.CDLL(None), ctypes.pythonapi):
+        if hasattr(library, name):
+            return ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0
+    return ctypes.cast(ctypes.CDLL(None).abort, ctypes.c_void_p).value or 0
 
 
 def announce(line: str) -> None:
@@ -174,16 +198,23 @@ def announce(line: str) -> None:
     print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
-def cache_folder() -> Path:
-    """Folder of this version's compiled core."""
-    import llvmlite.binding as llvm
-
+def source_digest() -> str:
+    """Hash of every source that compiled code is made from, as on disk now."""
     digest = hashlib.sha256()
     package = Path(__file__).parent
-    for source in sorted(package.glob("*.py")):
+    for source in (*sorted(package.glob("*.py")), package.parent / "vocabulary.py"):
         digest.update(source.read_bytes())
-    digest.update((package.parent / "vocabulary.py").read_bytes())
-    digest.update(f"{metadata.version('numba')} {metadata.version('llvmlite')} {np.__version__} {llvm.get_host_cpu_name()}".encode())
-    digest.update(llvm.get_host_cpu_features().flatten().encode())
+    return digest.hexdigest()
+
+
+IMPORTED_DIGEST = source_digest()
+
+
+def cache_folder() -> Path:
+    """Folder of this version's compiled core on this processor."""
+    import llvmlite.binding as llvm
+
+    versions = f"{metadata.version('numba')} {metadata.version('llvmlite')} {np.__version__} {llvm.get_host_cpu_name()} {llvm.get_host_cpu_features().flatten()}"
+    key = hashlib.sha256(f"{IMPORTED_DIGEST} {versions}".encode()).hexdigest()[:16]
     root = os.environ.get("EDENSIM_CACHE") or os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "edensim")
-    return Path(root) / digest.hexdigest()[:16]
+    return Path(root) / key

@@ -1,4 +1,4 @@
-"""Request queues: per bank a list in order of age, with its oldest row hit and oldest conflict kept up to date.
+"""Request queues: per bank a list in order of age, with its oldest row hit and its oldest other request kept up to date.
 
 Scheduling never scans requests: of all requests of a bank that need the same command, only the oldest can be the next one.
 """
@@ -21,7 +21,7 @@ def find_write(s, bank, line):
     if s["filter"][filter_index(line)] == 0:
         return False
     slot = s["head"][1, bank]
-    while slot >= 0:
+    while slot > 0:
         if s["slot_line"][slot] == line:
             return True
         slot = s["slot_next"][slot]
@@ -31,8 +31,9 @@ def find_write(s, bank, line):
 @jit
 def enqueue(s, queue, bank, row, column, line, arrive, tag):
     """Append a request; returns its slot."""
-    s["frees"] -= 1
-    slot = s["free"][s["frees"]]
+    frees = s["frees"] - 1
+    s["frees"] = frees
+    slot = s["free"][frees]
     s["slot_line"][slot] = line
     s["slot_row"][slot] = row
     s["slot_column"][slot] = column
@@ -42,12 +43,12 @@ def enqueue(s, queue, bank, row, column, line, arrive, tag):
     s["slot_age"][slot] = s["age"]
     s["slot_seen"][slot] = 0
     s["slot_tag"][slot] = tag
-    s["slot_next"][slot] = -1
+    s["slot_next"][slot] = 0
     s["age"] += 1
     s["length"][queue] += 1
     tail = s["tail"][queue, bank]
     s["slot_previous"][slot] = tail
-    if tail >= 0:
+    if tail > 0:
         s["slot_next"][tail] = slot
     else:
         s["head"][queue, bank] = slot
@@ -58,13 +59,11 @@ def enqueue(s, queue, bank, row, column, line, arrive, tag):
     s["tail"][queue, bank] = slot
     if queue == 1:
         s["filter"][filter_index(line)] += 1
-    opened = s["open_row"][bank]
-    if opened >= 0:
-        if opened == row:
-            if s["hit"][queue, bank] < 0:
-                s["hit"][queue, bank] = slot
-        elif s["conflict"][queue, bank] < 0:
-            s["conflict"][queue, bank] = slot
+    if s["open_row"][bank] == row:
+        if s["hit"][queue, bank] == 0:
+            s["hit"][queue, bank] = slot
+    elif s["other"][queue, bank] == 0 and s["active_slot"][bank] == 0:
+        s["other"][queue, bank] = slot
     return slot
 
 
@@ -75,21 +74,21 @@ def unlink(s, slot):
     bank = s["slot_bank"][slot]
     before = s["slot_previous"][slot]
     after = s["slot_next"][slot]
-    if before >= 0:
+    if before > 0:
         s["slot_next"][before] = after
     else:
         s["head"][queue, bank] = after
-    if after >= 0:
+    if after > 0:
         s["slot_previous"][after] = before
     else:
         s["tail"][queue, bank] = before
-    if before < 0 and after < 0:
-        last = s["occupieds"][queue] - 1
-        at = s["occupied_at"][queue, bank]
-        moved = s["occupied"][queue, last]
-        s["occupied"][queue, at] = moved
-        s["occupied_at"][queue, moved] = at
-        s["occupieds"][queue] = last
+        if before == 0:
+            last = s["occupieds"][queue] - 1
+            at = s["occupied_at"][queue, bank]
+            moved = s["occupied"][queue, last]
+            s["occupied"][queue, at] = moved
+            s["occupied_at"][queue, moved] = at
+            s["occupieds"][queue] = last
     s["length"][queue] -= 1
     if queue == 1:
         s["filter"][filter_index(s["slot_line"][slot])] -= 1
@@ -104,25 +103,38 @@ def release(s, slot):
 
 @jit
 def next_hit(s, slot, row):
-    """Oldest request for `row` from `slot` on, -1 without."""
-    while slot >= 0 and s["slot_row"][slot] != row:
+    """Oldest request for `row` from `slot` on, 0 without."""
+    while slot > 0 and s["slot_row"][slot] != row:
         slot = s["slot_next"][slot]
     return slot
 
 
 @jit
-def classify(s, bank, row):
-    """A row was opened: find each queue's oldest hit and oldest conflict on the bank."""
+def next_other(s, slot, row):
+    """Oldest request for another row than `row` from `slot` on, 0 without."""
+    while slot > 0 and s["slot_row"][slot] == row:
+        slot = s["slot_next"][slot]
+    return slot
+
+
+@jit
+def find_hits(s, bank, row):
+    """A row was opened for an active request: find each queue's oldest hit; the others have to wait."""
     for queue in range(2):
-        hit = -1
-        conflict = -1
-        slot = s["head"][queue, bank]
-        while slot >= 0 and (hit < 0 or conflict < 0):
-            if s["slot_row"][slot] == row:
-                if hit < 0:
-                    hit = slot
-            elif conflict < 0:
-                conflict = slot
-            slot = s["slot_next"][slot]
-        s["hit"][queue, bank] = hit
-        s["conflict"][queue, bank] = conflict
+        s["hit"][queue, bank] = next_hit(s, s["head"][queue, bank], row)
+        s["other"][queue, bank] = 0
+
+
+@jit
+def find_others(s, bank, row):
+    """The active request is done: other rows may be asked for again."""
+    for queue in range(2):
+        s["other"][queue, bank] = next_other(s, s["head"][queue, bank], row)
+
+
+@jit
+def forget_hits(s, bank):
+    """The row was closed: every request of the bank needs an activation, the oldest first."""
+    for queue in range(2):
+        s["hit"][queue, bank] = 0
+        s["other"][queue, bank] = s["head"][queue, bank]

@@ -1,7 +1,7 @@
 """Record layouts of the compiled core: what the wall fills in, what the loop changes, what comes back.
 
 The records are the boundary. Shapes are fixed so that one compilation serves every standard; unused entries are never touched.
-All clocks are memory cycles, all values int64 unless memory traffic matters.
+All clocks are memory cycles (int64). Indices are unsigned, because compiled code checks a signed index for being negative; slot 0 is no slot.
 """
 
 from __future__ import annotations
@@ -26,10 +26,16 @@ FOREVER = 1 << 62
 
 # Levels below the channel; channel rules become rank rules with siblings at the wall.
 RANK, GROUP, BANK = 0, 1, 2
+# Ready clocks of all nodes lie in one array: ranks, then bank groups, then banks, COMMANDS each.
+RANK_BASE, GROUP_BASE, BANK_BASE = 0, MAX_RANKS * COMMANDS, (MAX_RANKS + MAX_GROUPS) * COMMANDS
+NODES = MAX_RANKS + MAX_GROUPS + MAX_BANKS
+
+# A candidate's key orders by clock, then age: (clocks from now << AGE_BITS) + age. No request has age ABSENT.
+AGE_BITS = 40
+ABSENT = 1 << 62
 
 # Kinds of a plan.
 IDLE, ACTIVE, PRIORITY, QUEUED = 0, 1, 2, 3
-
 
 # Why the loop came back.
 DONE, NEED_INPUT, COMMANDS_FULL, PRIORITY_OVERFLOW = 0, 1, 2, 3
@@ -46,21 +52,25 @@ TIMING = register(
             ("banks_per_rank", np.int64),
             ("groups_per_rank", np.int64),
             ("banks_per_group", np.int64),
-            ("rank_of", np.int64, (MAX_BANKS,)),
-            ("group_of", np.int64, (MAX_BANKS,)),
-            ("bank_class", np.int64, (MAX_BANKS,)),
-            # Rules with window 1: of command c at level l, indices rule_start[c, l] up to rule_stop[c, l].
-            ("rule_start", np.int64, (COMMANDS, 3)),
-            ("rule_stop", np.int64, (COMMANDS, 3)),
-            ("sibling_start", np.int64, (COMMANDS, 3)),
-            ("sibling_stop", np.int64, (COMMANDS, 3)),
-            ("rule_next", np.int64, (MAX_RULES,)),
+            ("rank_of", np.uint32, (MAX_BANKS,)),
+            ("group_of", np.uint32, (MAX_BANKS,)),
+            # Where a bank's ready clocks lie, by level.
+            ("ready_at", np.uint32, (MAX_BANKS, 3)),
+            ("bank_class", np.uint32, (MAX_BANKS,)),
+            # Rules with window 1 that follow command c: indices rule_start[c] up to rule_stop[c].
+            ("rule_start", np.uint32, (COMMANDS,)),
+            ("rule_stop", np.uint32, (COMMANDS,)),
+            ("rule_level", np.uint32, (MAX_RULES,)),
+            ("rule_next", np.uint32, (MAX_RULES,)),
             ("rule_gap", np.int64, (MAX_CLASSES, MAX_RULES)),
+            # The same between different nodes under one parent.
+            ("sibling_start", np.uint32, (COMMANDS,)),
+            ("sibling_stop", np.uint32, (COMMANDS,)),
             # Rules with a longer window (tFAW), per command.
             ("windows", np.int64),
             ("window_of", np.int64, (COMMANDS,)),  # 1 if any window rule follows this command
-            ("window_after", np.int64, (MAX_WINDOWS,)),
-            ("window_before", np.int64, (MAX_WINDOWS,)),
+            ("window_after", np.uint32, (MAX_WINDOWS,)),
+            ("window_before", np.uint32, (MAX_WINDOWS,)),
             ("window_level", np.int64, (MAX_WINDOWS,)),
             ("window_length", np.int64, (MAX_WINDOWS,)),
             ("window_gap", np.int64, (MAX_CLASSES, MAX_WINDOWS)),
@@ -79,7 +89,7 @@ TIMING = register(
             ("queue_size", np.int64, (2,)),
             ("write_high", np.int64),
             ("write_low", np.int64),
-            ("column_command", np.int64, (2,)),
+            ("column_command", np.uint32, (2,)),
         ],
         align=True,
     ),
@@ -91,66 +101,69 @@ CHANNEL = register(
     np.dtype(
         [
             ("index", np.int64),
-            # When each command is next legal, by level.
-            ("rank_ready", np.int64, (MAX_RANKS, COMMANDS)),
-            ("group_ready", np.int64, (MAX_GROUPS, COMMANDS)),
-            ("bank_ready", np.int64, (MAX_BANKS, COMMANDS)),
+            # When each command is next legal at each node.
+            ("ready", np.int64, (NODES * COMMANDS,)),
             ("history", np.int64, (MAX_WINDOWS, MAX_BANKS, MAX_HISTORY)),
-            ("history_at", np.int64, (MAX_WINDOWS, MAX_BANKS)),
+            ("history_at", np.uint32, (MAX_WINDOWS, MAX_BANKS)),
             # Banks.
-            ("open_row", np.int64, (MAX_BANKS,)),
+            ("open_row", np.int64, (MAX_BANKS,)),  # -1: closed
             ("opened_at", np.int64, (MAX_BANKS,)),
             ("served", np.int64, (MAX_BANKS,)),  # column commands since the row was opened
             ("close_queued", np.int64, (MAX_BANKS,)),
-            ("active_slot", np.int64, (MAX_BANKS,)),
+            ("row_command", np.uint32, (MAX_BANKS,)),  # ACT or PREpb: what a request without a row hit needs
+            ("active_slot", np.uint32, (MAX_BANKS,)),
             ("rank_open", np.int64, (MAX_RANKS,)),  # open banks of the rank
             ("rank_opened_at", np.int64, (MAX_RANKS,)),
             ("rank_closed_at", np.int64, (MAX_RANKS,)),  # may lie ahead: an auto-precharge takes effect later
             ("rank_refreshed_at", np.int64, (MAX_RANKS,)),
             ("rank_actives", np.int64, (MAX_RANKS,)),
-            ("actives", np.int64),
-            ("active", np.int64, (MAX_BANKS,)),  # slots of active requests
+            ("actives", np.uint32),
+            ("active", np.uint32, (MAX_BANKS,)),  # slots of active requests
             # Requests.
-            ("free", np.int64, (MAX_SLOTS,)),
-            ("frees", np.int64),
+            ("free", np.uint32, (MAX_SLOTS,)),
+            ("frees", np.uint32),
+            ("slot_age", np.int64, (MAX_SLOTS,)),
+            ("slot_arrive", np.int64, (MAX_SLOTS,)),
             ("slot_line", np.int64, (MAX_SLOTS,)),
             ("slot_row", np.int64, (MAX_SLOTS,)),
-            ("slot_column", np.int64, (MAX_SLOTS,)),
-            ("slot_bank", np.int64, (MAX_SLOTS,)),
-            ("slot_queue", np.int64, (MAX_SLOTS,)),
-            ("slot_arrive", np.int64, (MAX_SLOTS,)),
-            ("slot_age", np.int64, (MAX_SLOTS,)),
-            ("slot_seen", np.int64, (MAX_SLOTS,)),
-            ("slot_tag", np.int64, (MAX_SLOTS,)),
-            ("slot_next", np.int64, (MAX_SLOTS,)),
-            ("slot_previous", np.int64, (MAX_SLOTS,)),
-            # Queues: per bank a list in order of age, its oldest row hit and its oldest conflict.
+            ("slot_column", np.int32, (MAX_SLOTS,)),
+            ("slot_tag", np.int32, (MAX_SLOTS,)),
+            ("slot_bank", np.uint32, (MAX_SLOTS,)),
+            ("slot_queue", np.uint32, (MAX_SLOTS,)),
+            ("slot_seen", np.uint32, (MAX_SLOTS,)),
+            ("slot_next", np.uint32, (MAX_SLOTS,)),
+            ("slot_previous", np.uint32, (MAX_SLOTS,)),
+            # Queues: per bank a list in order of age; its oldest row hit; its oldest request that needs `row_command` (none while the bank has an active request).
             ("length", np.int64, (2,)),
-            ("head", np.int64, (2, MAX_BANKS)),
-            ("tail", np.int64, (2, MAX_BANKS)),
-            ("hit", np.int64, (2, MAX_BANKS)),
-            ("conflict", np.int64, (2, MAX_BANKS)),
-            ("occupied", np.int64, (2, MAX_BANKS)),  # banks that have requests, in no order
-            ("occupied_at", np.int64, (2, MAX_BANKS)),
-            ("occupieds", np.int64, (2,)),
-            ("filter", np.int64, (FILTER,)),
-            ("write_mode", np.int64),
+            ("head", np.uint32, (2, MAX_BANKS)),
+            ("tail", np.uint32, (2, MAX_BANKS)),
+            ("hit", np.uint32, (2, MAX_BANKS)),
+            ("other", np.uint32, (2, MAX_BANKS)),
+            ("occupied", np.uint32, (2, MAX_BANKS)),  # banks that have requests, in no order
+            ("occupied_at", np.uint32, (2, MAX_BANKS)),
+            ("occupieds", np.uint32, (2,)),
+            ("filter", np.uint32, (FILTER,)),
+            ("write_mode", np.uint32),
             ("age", np.int64),
             # Maintenance: a ring of (command, rank or bank).
-            ("priority_command", np.int64, (MAX_PRIORITY,)),
-            ("priority_node", np.int64, (MAX_PRIORITY,)),
-            ("priority_head", np.int64),
+            ("priority_command", np.uint32, (MAX_PRIORITY,)),
+            ("priority_node", np.uint32, (MAX_PRIORITY,)),
+            ("priority_head", np.uint32),
             ("priorities", np.int64),
             ("next_refresh", np.int64),
-            ("next_refresh_bank", np.int64),
+            ("next_refresh_bank", np.uint32),
             ("overflow", np.int64),
+            # The queue's next command, kept as long as nothing can come before it.
+            ("queue_planned", np.int64),
+            ("queue_at", np.int64),
+            ("queue_slot", np.uint32),
+            ("queue_command", np.uint32),
             # The plan: what will issue next if nothing arrives before.
             ("planned", np.int64),
             ("plan_at", np.int64),
             ("plan_kind", np.int64),
-            ("plan_slot", np.int64),
-            ("plan_command", np.int64),
-            ("plan_age", np.int64),
+            ("plan_slot", np.uint32),
+            ("plan_command", np.uint32),
             ("close_at", np.int64),
             ("due", np.int64),
             # Counts.
@@ -181,9 +194,9 @@ PLACED = register(
             ("row", np.int32),
             ("column", np.int32),
             ("tensor", np.int32),
-            ("bank", np.int16),
-            ("channel", np.int16),
-            ("is_write", np.int64),
+            ("bank", np.uint16),
+            ("channel", np.uint16),
+            ("is_write", np.uint32),
         ],
         align=True,
     ),

@@ -80,7 +80,7 @@ class AddressMap:
         outside = (addresses < 0) | (addresses >= self.capacity_bytes)
         if outside.any():
             worst = int(addresses[outside].flat[0])
-            raise InputError(f"address {worst:#x} is outside the memory of {self.capacity_bytes} bytes (highest address {self.capacity_bytes - 1:#x})")
+            raise InputError(f"address {worst:#x} is outside the memory of {self.capacity_bytes} bytes (last byte at {self.capacity_bytes - 1:#x})")
         fields = {field: np.zeros(addresses.shape, dtype=np.int64) for field in FIELDS}
         for part in self.slices:
             fields[part.field] |= ((addresses >> part.address_bit) & ((1 << part.width) - 1)) << part.field_bit

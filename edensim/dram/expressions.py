@@ -60,7 +60,8 @@ def _check(node: ast.expr, text: str, names: set[str]) -> None:
             for argument in arguments:
                 _check(argument, text, names)
         case _:
-            raise ConfigError(f"expression {text!r}: {ast.unparse(node)!r} is not accepted; expected timing names, whole numbers, + - *, max(), min()")
+            found = ast.unparse(node)
+            raise ConfigError(f"expression {text!r}: {found!r} is not accepted; expected timing names, whole numbers, + - *, max(), min()")
 
 
 def _evaluate(node: ast.expr, timings: Mapping[str, int]) -> int:

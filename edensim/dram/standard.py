@@ -118,13 +118,18 @@ class Standard:
     currents: Currents
     source: str
 
+    @property
+    def peak_bandwidth_GBps(self) -> float:
+        """Of one channel: an access every nBL cycles."""
+        return self.organization.access_bytes * 1000 / (self.timings["nBL"] * self.tck_ps)
+
     def gaps_with(self, timings: Mapping[str, int]) -> tuple[int, ...]:
         """Gap of each constraint under other timings (an operating point's), same order as `constraints`."""
         return tuple(parse_expression(constraint.gap).value(timings) for constraint in self.constraints)
 
 
 def standard_names(*, folder: Path | None = None) -> tuple[str, ...]:
-    """Names that `load_standard` knows, in alphabetical order: edensim's, and those in $EDENSIM_CONFIGS (or those in `folder`)."""
+    """Names that `load_standard` knows, in alphabetical order: edensim's, those in $EDENSIM_CONFIGS and those in `folder`."""
     return tuple(_standard_names(folder))
 
 
@@ -139,7 +144,7 @@ def load_standard(
 ) -> Standard:
     """A standard with one organization, one speed bin and overrides applied.
 
-    name: of a file in `folder` ($EDENSIM_CONFIGS and edensim's own by default), or the path of a .yaml file.
+    name: of a file in `folder`, in $EDENSIM_CONFIGS or of edensim's own, or the path of a .yaml file.
     organization, speed_bin: None for the standard's default; `8Gb_x8` or `DDR4_8Gb_x8`.
     timings: cycles that replace the resolved ones; others do not follow (overriding nRCD leaves nRC as it is).
 
@@ -218,7 +223,8 @@ def _resolve_timings(file: StandardFile, organization: str, speed_bin: str, over
 def _currents(file: StandardFile, geometry: Row, speed: Row) -> tuple[Currents, str]:
     """The set of the nearest device, and where it comes from.
 
-    Width decides first, then density, each by ratio (the larger of two equally near); then the lowest rate that is not below the speed bin's, or the highest.
+    Width decides first, then density, each by ratio (the larger of two equally near); then the lowest rate that is not below the speed bin's,
+    or the highest.
     """
     sets = list(file.currents)
     for field in ("device_width", "density_Mb"):

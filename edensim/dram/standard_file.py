@@ -82,20 +82,23 @@ class StandardFile:
         return [name for name in row if name not in _RATE] + list(self.derived_timings)
 
 
+def _folders(folder: Path | None) -> list[Path]:
+    return [*([folder] if folder is not None else []), *resources.config_folders("dram")]
+
+
 def standard_names(folder: Path | None = None) -> list[str]:
-    """Names of all standards that can be loaded, in alphabetical order."""
-    folders = [folder] if folder is not None else resources.config_folders("dram")
-    return sorted({path.stem for each in folders for path in each.glob("*.yaml")})
+    """Names of all standards that can be loaded, in alphabetical order; those in `folder` too."""
+    return sorted({path.stem for each in _folders(folder) for path in each.glob("*.yaml")})
 
 
 def find_standard(name: str, folder: Path | None = None) -> Path:
-    """File of a standard. A name that ends in .yaml or has a path separator is a path.
+    """File of a standard, `folder` looked at first. A name that ends in .yaml or has a path separator is a path.
 
     Raises ConfigError with the nearest known name.
     """
     if name.endswith((".yaml", ".yml")) or "/" in name or "\\" in name:
         return Path(name)
-    for each in [folder] if folder is not None else resources.config_folders("dram"):
+    for each in _folders(folder):
         if (each / f"{name}.yaml").is_file():
             return each / f"{name}.yaml"
     known = standard_names(folder)

@@ -17,7 +17,7 @@ from edensim.config import ControllerConfig
 from edensim.core import state
 from edensim.dram.standard import Standard
 from edensim.exceptions import ConfigError
-from edensim.vocabulary import RANK_COMMANDS, Command, Level, Refresh, RowPolicy, Scheduler
+from edensim.vocabulary import COMMANDS, RANK_COMMANDS, Command, Level, Refresh, RowPolicy, Scheduler
 
 SCHEDULERS: Mapping[str, Scheduler] = {"frfcfs": Scheduler.FRFCFS, "frfcfs-row-hit": Scheduler.FRFCFS_ROW_HIT, "fcfs": Scheduler.FCFS}
 ROW_POLICIES: Mapping[str, RowPolicy] = {"open": RowPolicy.OPEN, "closed": RowPolicy.CLOSED, "capped": RowPolicy.CAPPED}
@@ -59,6 +59,9 @@ def timing_record(standard: Standard, controller: ControllerConfig, class_gaps: 
     banks = np.arange(organization.banks_per_channel)
     t["rank_of"][: len(banks)] = banks // organization.banks_per_rank
     t["group_of"][: len(banks)] = banks // organization.banks
+    t["ready_at"][: len(banks), state.RANK] = state.RANK_BASE + t["rank_of"][: len(banks)] * COMMANDS
+    t["ready_at"][: len(banks), state.GROUP] = state.GROUP_BASE + t["group_of"][: len(banks)] * COMMANDS
+    t["ready_at"][: len(banks), state.BANK] = state.BANK_BASE + banks * COMMANDS
     t["bank_class"][: len(bank_class)] = bank_class
     fill_rules(t, merged_rules(standard, issuable(controller), class_gaps))
     fill_controller(t, standard, controller)
@@ -115,20 +118,19 @@ def merged_rules(standard: Standard, commands: frozenset[Command], class_gaps: S
 
 
 def fill_rules(t: Any, rules: Rules) -> None:
-    """Write rules into the record, grouped by command and level."""
+    """Write rules into the record, grouped by command; then the same for rules between siblings."""
     at = 0
     for sibling, start, stop in ((False, t["rule_start"], t["rule_stop"]), (True, t["sibling_start"], t["sibling_stop"])):
         for command in Command:
-            for level in (state.RANK, state.GROUP, state.BANK):
-                start[command, level] = at
-                for (after, rule_level, before, window, rule_sibling), gaps in rules.items():
-                    if (after, rule_level, window, rule_sibling) == (command, level, 1, sibling):
-                        if at == state.MAX_RULES:
-                            raise ConfigError(f"more than {state.MAX_RULES} timing rules")
-                        t["rule_next"][at] = before
-                        t["rule_gap"][: len(gaps), at] = gaps
-                        at += 1
-                stop[command, level] = at
+            start[command] = at
+            for (after, level, before, window, rule_sibling), gaps in rules.items():
+                if (after, window, rule_sibling) == (command, 1, sibling):
+                    if at == state.MAX_RULES:
+                        raise ConfigError(f"more than {state.MAX_RULES} timing rules")
+                    t["rule_level"][at], t["rule_next"][at] = level, before
+                    t["rule_gap"][: len(gaps), at] = gaps
+                    at += 1
+            stop[command] = at
     windows = [(key, gaps) for key, gaps in rules.items() if key[3] > 1]
     if len(windows) > state.MAX_WINDOWS or any(key[3] > state.MAX_HISTORY for key, _ in windows):
         raise ConfigError(f"at most {state.MAX_WINDOWS} window rules of at most {state.MAX_HISTORY} commands can be simulated")

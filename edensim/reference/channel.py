@@ -260,23 +260,19 @@ class Channel:
             self.tally.row_conflicts += 1
 
     def _issue(self, command: Command, target: Target, clock: int) -> None:
-        """Put a command on the bus: history, trace and row state."""
+        """Put a command on the bus: history, trace and row state. The trace keeps the whole address of the request that a command is for."""
         self.history.issue(command, target, clock)
-        if command in (Command.PREab, Command.REFab):
-            addressed = Target(target.rank)
-            closed = [bank for bank, other in enumerate(self.banks) if other.rank == target.rank] if command == Command.PREab else []
-        else:
-            bank = flat_bank(self.standard.organization, target)
-            names_row = command not in (Command.PREpb, Command.REFpb)
-            names_column = names_row and command != Command.ACT
-            addressed = target._replace(row=target.row if names_row else -1, column=target.column if names_column else -1)
-            closed = [bank] if command in CLOSING_BANK else []
-            if command == Command.ACT:
-                self.open_row[bank] = target.row
-            elif command in (Command.RD, Command.WR):
-                self.columns_served[bank] += 1
+        self.issued.append(Issued(clock, command, target))
+        closed: list[int] = []
+        if command == Command.PREab:
+            closed = [bank for bank, other in enumerate(self.banks) if other.rank == target.rank]
+        elif command in CLOSING_BANK:
+            closed = [flat_bank(self.standard.organization, target)]
+        elif command == Command.ACT:
+            self.open_row[flat_bank(self.standard.organization, target)] = target.row
+        elif command in (Command.RD, Command.WR):
+            self.columns_served[flat_bank(self.standard.organization, target)] += 1
         for bank in closed:
             self.open_row[bank] = None
             self.columns_served[bank] = 0
             self.precharge_injected[bank] = False
-        self.issued.append(Issued(clock, command, addressed))

@@ -158,11 +158,12 @@ def core_clock_ratio(standard: Standard, clock_MHz: float) -> Fraction:
 
 
 def _command_array(channels: list[Channel]) -> NDArray[Any]:
-    rows = [
-        (issued.clock, issued.target.row, issued.target.column, number, issued.target.rank, issued.target.bankgroup, issued.target.bank, issued.command)
-        for number, channel in enumerate(channels)
-        for issued in channel.issued
-    ]
+    """Commands of all channels by clock; the bank group is -1 in standards that have none."""
+    rows = []
+    for number, channel in enumerate(channels):
+        for clock, command, target in ((issued.clock, issued.command, issued.target) for issued in channel.issued):
+            bankgroup = target.bankgroup if channel.standard.organization.bankgroups > 1 else -1
+            rows.append((clock, target.row, target.column, number, target.rank, bankgroup, target.bank, int(command)))
     rows.sort(key=lambda row: (row[0], row[3]))
     return np.array(rows, dtype=COMMAND)
 

@@ -1,6 +1,6 @@
 """Command traces as CSV: `clock,command,channel,rank,bankgroup,bank,row,column`, one command a line, -1 where a level is not addressed.
 
-`channel` and `bankgroup` columns may be missing (one channel, no bank groups). Files may be compressed: .gz, .xz, .zst.
+`channel` and `bankgroup` columns may be missing (one channel, no bank groups). Files may be compressed: gzip, xz, zstd.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import io
 import lzma
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -65,20 +66,35 @@ def write_commands_csv(path: str | Path, commands: NDArray[Any]) -> None:
 
 
 def _read_bytes(source: Path) -> bytes:
+    """The file's text; compression is told by its first bytes, never by its name."""
     try:
         data = source.read_bytes()
-        if source.suffix == ".gz":
+        if data.startswith(b"\x1f\x8b"):
             return gzip.decompress(data)
-        if source.suffix == ".xz":
+        if data.startswith(b"\xfd7zXZ\x00"):
             return lzma.decompress(data)
-        if source.suffix == ".zst":
-            import pyarrow as pa
-
-            with pa.CompressedInputStream(pa.BufferReader(data), "zstd") as stream:
-                return bytes(stream.read())
-    except (OSError, EOFError, lzma.LZMAError) as problem:
+        if data.startswith(b"\x28\xb5\x2f\xfd"):
+            return _read_zstd(data)
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as problem:
         raise TraceError(f"{source}: cannot be read: {getattr(problem, 'strerror', None) or problem}") from None
     return data
+
+
+def _read_zstd(data: bytes) -> bytes:
+    """All frames. Raises EOFError where the last one has no end, OSError for damaged ones."""
+    import zstandard
+
+    pieces = []
+    while data:
+        frame = zstandard.ZstdDecompressor().decompressobj()
+        try:
+            pieces.append(frame.decompress(data))
+        except zstandard.ZstdError as problem:
+            raise OSError(str(problem)) from None
+        if not frame.eof:
+            raise EOFError("compressed data end early")
+        data = frame.unused_data
+    return b"".join(pieces)
 
 
 def _write_bytes(target: Path, data: bytes) -> None:

@@ -27,7 +27,7 @@ class Format:
     kind: SourceKind
     expected: str
     shape: re.Pattern[str] | None
-    suffix: str | None = None
+    suffix: str | None = None  # of files in this format that convert writes
 
 
 def _line(pattern: str) -> re.Pattern[str]:
@@ -43,11 +43,22 @@ FORMATS: Final = {
         Format("ramulator-rw", SourceKind.SATURATING, "'R|W CHANNEL,RANK,[BANKGROUP,]BANK,ROW,COLUMN'", _line(r"[RW]\s+\S*,")),
         Format("ramulator-core", SourceKind.CORE, "'BUBBLES LOAD [WRITEBACK]'", _line(r"[-+]?\d[\w.+-]*(\s+[-+]?\d[\w.+-]*){1,2}\s*$"), ".core"),
         Format("dramsim3", SourceKind.TIMED, "'HEX_ADDRESS READ|WRITE CYCLE'", _line(r"[^\s,:]+\s+(READ|WRITE)\b"), ".ds3"),
-        Format("dramsys-stl", SourceKind.TIMED, "'CYCLE: [(LENGTH)] read|write ADDRESS [DATA]'", _line(r"[^\s,:]+\s*:\s*(\([^)]*\))?\s*(read|write)\b"), ".stl"),
-        Format("dramsys-rstl", SourceKind.TIMED, "'CYCLES_SINCE_LAST: [(LENGTH)] read|write ADDRESS [DATA]'", None, ".rstl"),
+        Format(
+            "dramsys-stl",
+            SourceKind.TIMED,
+            "'CYCLE: [(LENGTH)] read|write ADDRESS [DATA]'",
+            _line(r"[^\s,:]+\s*:\s*(\([^)]*\))?\s*(read|write)\b"),
+            ".stl",
+        ),
+        Format("dramsys-rstl", SourceKind.TIMED, "'CYCLES_SINCE_LAST: [(LENGTH)] read|write ADDRESS [DATA]'", None),
         Format("scalesim", SourceKind.TIMED, "'CYCLE,WORD,WORD,...'", _line(r"[-+]?[\d.][\d.e+-]*\s*(,\s*[-+]?[\d.][\d.e+-]*\s*)+,?\s*$")),
         Format("gem5", SourceKind.SATURATING, "'[ID,]r|w,ADDRESS,SIZE[,FLAGS],TICK[,PC]' with 1 to 4096 bytes", _line(r"(\w+,\s*)?[rwu],[^,]*,")),
-        Format("lackey", SourceKind.SATURATING, "'I  ADDRESS,SIZE' or ' L|S|M ADDRESS,SIZE' in hexadecimal, with 1 to 4096 bytes", _line(r"[ILSM]\s+[^\s,]+,\d+\s*$")),
+        Format(
+            "lackey",
+            SourceKind.SATURATING,
+            "'I  ADDRESS,SIZE' or ' L|S|M ADDRESS,SIZE' in hexadecimal, with 1 to 4096 bytes",
+            _line(r"[ILSM]\s+[^\s,]+,\d+\s*$"),
+        ),
     )
 }
 COMMAND_TRACE: Final = re.compile(r"\s*(\d+\s*,\s*(ACT|PRE|RD|WR|REF)|clock\s*,\s*command)", re.IGNORECASE)

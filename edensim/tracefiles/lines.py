@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edensim.core import text as scanner
+from edensim.core import trace_lines
 from edensim.exceptions import TraceError
 from edensim.tracefiles.formats import Format, shown
 from edensim.tracefiles.streams import CutOffError, Stream
@@ -23,16 +24,16 @@ BLOCK: Final = 4 << 20
 #: Smallest record buffer: the records of one line (an access of 4 KiB, a SCALE-Sim row) must fit.
 LEAST_RECORDS: Final = 8192
 
-CODES: Final = {
-    "ramulator-ls": scanner.LOAD_STORE,
-    "ramulator1": scanner.RAMULATOR1,
-    "ramulator-core": scanner.CORE,
-    "dramsim3": scanner.DRAMSIM3,
-    "dramsys-stl": scanner.STL,
-    "dramsys-rstl": scanner.STL,
-    "gem5": scanner.GEM5,
-    "lackey": scanner.LACKEY,
-    "scalesim": scanner.SCALESIM,
+PARSERS: Final[dict[str, Callable[..., int]]] = {
+    "ramulator-ls": trace_lines.parse_ramulator_ls,
+    "ramulator1": trace_lines.parse_ramulator1,
+    "ramulator-core": trace_lines.parse_ramulator_core,
+    "dramsim3": trace_lines.parse_dramsim3,
+    "dramsys-stl": trace_lines.parse_stl,
+    "dramsys-rstl": trace_lines.parse_stl,
+    "gem5": trace_lines.parse_gem5,
+    "lackey": trace_lines.parse_lackey,
+    "scalesim": trace_lines.parse_scalesim,
 }
 
 REASONS: Final = {
@@ -40,7 +41,7 @@ REASONS: Final = {
     scanner.TOO_LARGE: "a number is above 2^62",
     scanner.GAP_TOO_LARGE: "more than 2^31 - 1 instructions before one record",
     scanner.BAD_SIZE: f"the size is not between 1 and {scanner.LARGEST_SIZE} bytes",
-    scanner.UNKNOWN_COMMAND: "'u' is neither a read nor a write: gem5's decoder prints it for every other packet; drop these lines if they move no data",
+    scanner.UNKNOWN_COMMAND: "'u' is neither a read nor a write: gem5's decoder prints it for other packets; drop these lines if they move no data",
     scanner.EARLIER: "the cycle lies before the first row's",
     scanner.ROW_TOO_LONG: f"the row touches more than {LEAST_RECORDS} lines of 64 bytes",
 }
@@ -69,9 +70,11 @@ def text_blocks(stream: Stream, block: int = BLOCK) -> Iterator[memoryview]:
             held -= end
 
 
-def parsed(path: Path, form: Format, option: int, records_per_chunk: int, with_lines: bool = False, block: int = BLOCK) -> Iterator[tuple[Records, Lines]]:
+def parsed(
+    path: Path, form: Format, option: int, records_per_chunk: int, with_lines: bool = False, block: int = BLOCK
+) -> Iterator[tuple[Records, Lines]]:
     """Records of a text trace and, if asked for, the line number of each. Raises TraceError at the first bad line."""
-    code = CODES[form.name]
+    parse = PARSERS[form.name]
     size = max(records_per_chunk, LEAST_RECORDS)
     status = np.zeros(scanner.STATUS_SIZE, np.int64)
     total = 0
@@ -83,7 +86,7 @@ def parsed(path: Path, form: Format, option: int, records_per_chunk: int, with_l
                 text = np.frombuffer(view, np.uint8)
                 at = 0
                 while at < text.size:
-                    filled += scanner.parse_lines(code, option, text[at:], records[filled:], lines[filled:], status)
+                    filled += parse(option, text[at:], records[filled:], lines[filled:], status)
                     at += int(status[scanner.BYTES])
                     # A row too long for what is left of the buffer is only bad if it is too long for an empty one.
                     problem = int(status[scanner.PROBLEM])
@@ -97,7 +100,7 @@ def parsed(path: Path, form: Format, option: int, records_per_chunk: int, with_l
         except CutOffError as error:
             raise TraceError(f"{error} (record {total + filled})") from None
     if not total + filled:
-        raise TraceError(f"{path}: no request: the file holds only {'instructions and ' if code == scanner.LACKEY else ''}blank lines and comments")
+        raise TraceError(f"{path}: no request: the file holds only {'instructions and ' if form.name == 'lackey' else ''}blank lines and comments")
     yield from _slices(records[:filled], lines[:filled], records_per_chunk)
 
 

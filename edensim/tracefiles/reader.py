@@ -15,8 +15,8 @@ from edensim.tracefiles.lines import Lines, Records
 from edensim.tracefiles.streams import Stream
 from edensim.vocabulary import SourceKind
 
-#: Records of a chunk: 2.6 MB, so that a chunk is still in the cache when the engine takes it.
-CHUNK_RECORDS: Final = 1 << 16
+#: Records of a chunk: 1.3 MB, so that a chunk is still in the cache when the engine takes it.
+CHUNK_RECORDS: Final = 1 << 15
 
 #: encode(channel, rank, bankgroup, bank, row, column) -> byte address.
 Encode = Callable[[int, int, int, int, int, int], int]

@@ -122,7 +122,7 @@ class Stream:
                 self.delivered += got
         except EOFError:
             self.problem = CutOffError(f"{self.name}: cut off: the {self.compression} data end early, after {self.delivered} bytes of text")
-        except (OSError, zlib.error, *_codec_errors(self.compression)) as error:
+        except _damage(self.compression) as error:
             self.problem = TraceError(f"{self.name}: cannot be read after {self.delivered} bytes{self._codec()}: {error}")
         if self.problem is not None and not count:
             raise self.problem
@@ -132,13 +132,14 @@ class Stream:
         return f" of text (damaged {self.compression} data)" if self.compression else ""
 
 
-def _codec_errors(compression: str | None) -> tuple[type[Exception], ...]:
+def _damage(compression: str | None) -> tuple[type[Exception], ...]:
+    """What reading may raise besides EOFError; the codec's module is imported already."""
     if compression == "xz":
         import lzma
 
-        return (lzma.LZMAError,)
+        return OSError, lzma.LZMAError
     if compression == "zstd":
         import zstandard
 
-        return (zstandard.ZstdError,)
-    return ()
+        return OSError, zstandard.ZstdError
+    return OSError, zlib.error

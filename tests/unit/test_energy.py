@@ -289,6 +289,12 @@ def test_an_all_bank_refresh_closes_what_is_open_without_a_precharge(standard):
     assert (counts.rank_active_cycles[0, 0], counts.rank_refresh_cycles[0, 0], counts.closings.sum()) == (40, 433, 0)
 
 
+def test_an_all_bank_refresh_cuts_an_auto_precharge_that_has_not_begun(standard):
+    """Illegal too: WRA at 20 would keep the bank open until 20 + 12 + 4 + 18 = 54, the refresh begins at 30."""
+    counts = counts_from_commands(make((0, Command.ACT, 0, 0), (20, Command.WRA, 0, 0), (30, Command.REFab, 0, 0)), standard, end_clock=463)
+    assert (counts.rank_active_cycles[0, 0], counts.rank_refresh_cycles[0, 0]) == (30, 433)
+
+
 def test_opening_an_open_bank_changes_nothing(standard):
     """The bank counts as opened at 0, so RDA at 31 precharges at 31 + nRTP = 40 and not at 30 + nRAS = 69."""
     counts = counts_from_commands(make((0, Command.ACT, 0, 0), (30, Command.ACT, 0, 0), (31, Command.RDA, 0, 0)), standard, end_clock=100)

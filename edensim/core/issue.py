@@ -1,0 +1,156 @@
+"""Issuing a command: what it does to constraints, banks, queues and counts."""
+
+from __future__ import annotations
+
+from edensim.core.jit import jit
+from edensim.core.queues import find_hits, find_others, forget_hits, next_hit, release, unlink
+from edensim.core.scheduler import ACT, CAPPED, FCFS, PREAB, PREPB, RD, RDA, REFAB, WR, WRA, count_departure, offer_to_plan
+from edensim.core.state import ACTIVE, MAX_PRIORITY
+from edensim.core.timing import constrain_bank, constrain_rank, legal_at
+
+
+@jit
+def open_bank(s, t, bank, row, clock):
+    rank = t["rank_of"][bank]
+    s["open_row"][bank] = row
+    s["opened_at"][bank] = clock
+    s["served"][bank] = 0
+    s["row_command"][bank] = PREPB
+    if s["rank_open"][rank] == 0 and clock > s["rank_closed_at"][rank]:
+        s["rank_active_cycles"][rank] += s["rank_closed_at"][rank] - s["rank_opened_at"][rank]
+        s["rank_opened_at"][rank] = clock
+    s["rank_open"][rank] += 1
+    find_hits(s, bank, row)
+
+
+@jit
+def close_bank(s, t, bank, clock):
+    """Close a bank; `clock` is when the row is closed, which an auto-precharge puts off."""
+    s["served"][bank] = 0
+    s["close_queued"][bank] = 0
+    if s["open_row"][bank] < 0:
+        return
+    rank = t["rank_of"][bank]
+    s["open_row"][bank] = -1
+    s["row_command"][bank] = ACT
+    s["closings"][bank] += 1
+    s["rank_open"][rank] -= 1
+    s["rank_closed_at"][rank] = max(clock, s["rank_closed_at"][rank])
+    forget_hits(s, bank)
+
+
+@jit
+def issue_maintenance(s, t, command, clock):
+    """Issue the next command of the maintenance queue's head; returns the rank or bank it addresses."""
+    s["queue_planned"] = 0
+    node = s["priority_node"][s["priority_head"]]
+    if command == s["priority_command"][s["priority_head"]]:
+        s["priority_head"] = (s["priority_head"] + 1) % MAX_PRIORITY
+        s["priorities"] -= 1
+    if command == PREAB or command == REFAB:
+        first = node * t["banks_per_rank"]
+        s["commands"][first, command] += 1
+        constrain_rank(s, t, node, command, clock)
+        if command == REFAB:
+            s["rank_refreshed_at"][node] = clock
+        else:
+            for bank in range(first, first + t["banks_per_rank"]):
+                close_bank(s, t, bank, clock)
+    else:
+        s["commands"][node, command] += 1
+        constrain_bank(s, t, node, command, clock)
+        if command == PREPB:
+            close_bank(s, t, node, clock)
+    return node
+
+
+@jit
+def count_row_state(s, slot):
+    """Hit, miss or conflict: what the request's first command found."""
+    s["slot_seen"][slot] = 1
+    opened = s["open_row"][s["slot_bank"][slot]]
+    state = 1 if opened < 0 else (0 if opened == s["slot_row"][slot] else 2)
+    s["row_states"][s["slot_queue"][slot], state] += 1
+
+
+@jit
+def with_auto_precharge(s, t, slot, bank, command, clock):
+    """Capped rows: a column command past the cap closes its row, unless another active request still needs it."""
+    if s["served"][bank] < t["row_cap"]:
+        return command
+    owner = s["active_slot"][bank]
+    closing = RDA if command == RD else WRA
+    if (owner > 0 and owner != slot) or legal_at(s, t, bank, closing) > clock:
+        return command
+    return closing
+
+
+@jit(forceinline=True)
+def issue_request(s, t, kind, slot, command, clock):
+    """Issue a request's next command; returns the command that went out."""
+    bank = s["slot_bank"][slot]
+    if s["slot_seen"][slot] == 0:
+        count_row_state(s, slot)
+    if t["row_policy"] == CAPPED and (command == RD or command == WR):
+        command = with_auto_precharge(s, t, slot, bank, command, clock)
+    s["commands"][bank, command] += 1
+    constrain_bank(s, t, bank, command, clock)
+    # A plan for a later clock outlives an active request's command; anything else changes what the queue can do.
+    if kind != ACTIVE or s["queue_at"] <= clock:
+        s["queue_planned"] = 0
+    if command == ACT:
+        unlink(s, slot)
+        s["active"][s["actives"]] = slot
+        s["actives"] += 1
+        s["active_slot"][bank] = slot
+        s["rank_actives"][t["rank_of"][bank]] += 1
+        open_bank(s, t, bank, s["slot_row"][slot], clock)
+    elif command == PREPB:
+        close_bank(s, t, bank, clock)
+    else:
+        closes = command == RDA or command == WRA
+        finish_request(s, t, kind, slot, bank, closes, clock)
+        if closes:
+            wait = t["close_after_read"] if command == RDA else t["close_after_write"]
+            close_bank(s, t, bank, max(clock + wait, s["opened_at"][bank] + t["close_after_act"]))
+            s["queue_planned"] = 0
+        else:
+            s["served"][bank] += 1
+    return command
+
+
+@jit(forceinline=True)
+def finish_request(s, t, kind, slot, bank, closes, clock):
+    """A column command was issued: the request leaves; a read's data follows."""
+    queue = s["slot_queue"][slot]
+    if kind == ACTIVE:
+        last = s["actives"] - 1
+        for i in range(last):
+            if s["active"][i] == slot:
+                s["active"][i] = s["active"][last]
+                break
+        s["actives"] = last
+        s["active_slot"][bank] = 0
+        s["rank_actives"][t["rank_of"][bank]] -= 1
+        if not closes:
+            find_others(s, bank, s["open_row"][bank])
+            other = s["other"][s["write_mode"], bank]
+            if t["scheduler"] == FCFS:
+                s["queue_planned"] = 0
+            elif other > 0 and s["queue_planned"]:
+                release_other(s, t, other, bank, clock + 1)
+    else:
+        s["hit"][queue, bank] = next_hit(s, s["slot_next"][slot], s["open_row"][bank])
+        unlink(s, slot)
+    if queue == 0:
+        count_departure(s, s["slot_arrive"][slot], clock + t["read_latency"])
+    release(s, slot)
+
+
+@jit
+def release_other(s, t, other, bank, clock):
+    """A request for another row is no longer held back: let it into the queue's plan, or plan again where the scheduler weighs it against row hits."""
+    if s["hit"][s["write_mode"], bank] > 0:
+        s["queue_planned"] = 0
+    else:
+        offer_to_plan(s, t, other, clock)

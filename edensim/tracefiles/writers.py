@@ -1,0 +1,105 @@
+"""Records to trace lines, one writer per text format, plain or compressed by suffix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from edensim.tracefiles.lines import Records
+
+
+def load_store(records: Records) -> str:
+    """`LD 0x40`."""
+    return "".join([f"{'ST' if write else 'LD'} 0x{address:x}\n" for address, write in _columns(records, "address", "is_write")])
+
+
+def ramulator1(records: Records) -> str:
+    """`0x40 R`."""
+    return "".join([f"0x{address:x} {'W' if write else 'R'}\n" for address, write in _columns(records, "address", "is_write")])
+
+
+def core(records: Records) -> str:
+    """`3 64` or, with a write-back, `3 64 128`."""
+    rows = _columns(records, "gap", "address", "writeback")
+    return "".join([f"{gap} {address}\n" if writeback < 0 else f"{gap} {address} {writeback}\n" for gap, address, writeback in rows])
+
+
+def dramsim3(records: Records) -> str:
+    """`0x40 READ 160`."""
+    rows = _columns(records, "address", "is_write", "clock")
+    return "".join([f"0x{address:X} {'WRITE' if write else 'READ'} {clock}\n" for address, write, clock in rows])
+
+
+def stl(records: Records) -> str:
+    """`160:<tab>read<tab>0x40`."""
+    rows = _columns(records, "address", "is_write", "clock")
+    return "".join([f"{clock}:\t{'write' if write else 'read'}\t0x{address:x}\n" for address, write, clock in rows])
+
+
+def _columns(records: Records, *names: str) -> Any:
+    return zip(*(records[name].tolist() for name in names), strict=True)
+
+
+#: What each text format keeps of a record besides the address.
+KEEPS: Final[dict[str, frozenset[str]]] = {
+    "ramulator-ls": frozenset({"is_write"}),
+    "ramulator1": frozenset({"is_write"}),
+    "ramulator-core": frozenset({"gap", "writeback"}),
+    "dramsim3": frozenset({"is_write", "clock"}),
+    "dramsys-stl": frozenset({"is_write", "clock"}),
+}
+LINES: Final[dict[str, Callable[[Records], str]]] = {
+    "ramulator-ls": load_store,
+    "ramulator1": ramulator1,
+    "ramulator-core": core,
+    "dramsim3": dramsim3,
+    "dramsys-stl": stl,
+}
+
+
+class TextWriter:
+    """Writes chunks of records as lines of one format into `path`, compressed as `suffix` says."""
+
+    def __init__(self, path: Path, form: str, suffix: str) -> None:
+        self.lines = LINES[form]
+        self.file = compressed(path, suffix)
+
+    def write(self, records: Records) -> None:
+        """Append the lines of these records."""
+        self.file.write(self.lines(records).encode("ascii"))
+
+    def close(self) -> None:
+        self.file.close()
+
+
+class GzipWriter:
+    """A gzip file with neither name nor time in its header: the same trace gives the same bytes."""
+
+    def __init__(self, path: Path) -> None:
+        import gzip
+
+        self.raw = open(path, "wb")
+        self.packed = gzip.GzipFile(filename="", mode="wb", fileobj=self.raw, mtime=0)
+
+    def write(self, data: bytes) -> None:
+        self.packed.write(data)
+
+    def close(self) -> None:
+        self.packed.close()
+        self.raw.close()
+
+
+def compressed(path: Path, suffix: str) -> Any:
+    """A file opened for writing bytes, whose content is compressed as the suffix (.gz, .xz, .zst, or another: not) says."""
+    if suffix == ".gz":
+        return GzipWriter(path)
+    if suffix == ".xz":
+        import lzma
+
+        return lzma.LZMAFile(path, "wb")
+    if suffix == ".zst":
+        import zstandard
+
+        return zstandard.open(path, "wb")
+    return open(path, "wb")

@@ -1,0 +1,248 @@
+"""Do the compiled engine and the SimPy twin, two independent texts, issue the same commands at the same clocks for any stream?
+
+Streams are made to collide: few rows and banks, many writes, small queues, refreshes every few requests. Each run is also replayed by the checker.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from edensim.config import ControllerConfig, SourceConfig
+from edensim.dram.address import AddressMap, address_map
+from edensim.dram.standard import Standard, load_standard, standard_names
+from edensim.memory import MemoryRun, simulate_memory
+from edensim.reference import ReferenceRun, check_commands, simulate_reference
+from edensim.vocabulary import COMMAND, REQUEST, Command, RowState
+
+STANDARDS = standard_names()
+WITH_BANK_REFRESH = [name for name in STANDARDS if Command.REFpb in load_standard(name).commands]
+MAPPINGS = ("RoBaRaCoCh", "ChRaBaRoCo", "MOP4CLXOR")
+CORE_EXISTS = importlib.util.find_spec("edensim.memory_core") is not None
+
+common = settings(deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a run needs besides its source and stream."""
+
+    standard: str
+    ranks: int
+    channels: int
+    timings: tuple[tuple[str, int], ...]
+    controller: ControllerConfig
+
+    def resolved(self) -> tuple[Standard, AddressMap]:
+        return resolve(self.standard, self.ranks, self.channels, self.timings, self.controller.address_mapping)
+
+
+@functools.cache
+def resolve(name: str, ranks: int, channels: int, timings: tuple[tuple[str, int], ...], mapping: str) -> tuple[Standard, AddressMap]:
+    standard = load_standard(name, ranks=ranks, timings=dict(timings))
+    return standard, address_map(mapping, standard.organization, channels)
+
+
+@st.composite
+def memories(draw: st.DrawFn, refresh: str | None = None) -> Memory:
+    """A standard and a controller; refresh intervals are short, so that refreshes meet requests."""
+    refresh = draw(st.sampled_from(["all-bank", "none", "per-bank"])) if refresh is None else refresh
+    name = draw(st.sampled_from(WITH_BANK_REFRESH if refresh == "per-bank" else STANDARDS))
+    ranks = draw(st.sampled_from([1, 2]))
+    timings: tuple[tuple[str, int], ...] = ()
+    if refresh == "all-bank":
+        timings = (("nREFI", draw(st.sampled_from([170, 300, 900]))), ("nRFC", draw(st.sampled_from([20, 70]))))
+    elif refresh == "per-bank":
+        timings = (("nREFIpb", draw(st.sampled_from([35, 90, 300]))), ("nRFCpb", draw(st.sampled_from([12, 30]))))
+    size = st.sampled_from([1, 2, 3, 5, 8, 32])
+    low, high = draw(st.sampled_from([(0.2, 0.8), (0.05, 0.1), (0.5, 0.5), (0.3, 1.0), (0.7, 0.9)]))
+    controller = {
+        "scheduler": draw(st.sampled_from(["frfcfs", "frfcfs-row-hit", "fcfs"])),
+        "row_policy": draw(st.sampled_from(["open", "closed", "capped"])),
+        "row_cap": draw(st.sampled_from([1, 2, 4])),
+        "refresh": refresh,
+        "address_mapping": draw(st.sampled_from(MAPPINGS)),
+        "read_queue": draw(size),
+        "write_queue": draw(size),
+        "write_high_watermark": high,
+        "write_low_watermark": low,
+    }
+    return Memory(name, ranks, draw(st.sampled_from([1, 1, 2])), timings, msgspec.convert(controller, ControllerConfig))
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How a stream is drawn: how many banks, rows and columns it meets, how often it writes, how long it stays in a row."""
+
+    requests: int
+    banks: int
+    rows: int
+    columns: int
+    writes: float
+    stay: float
+    gap: int
+    seed: int
+
+
+shapes = st.builds(
+    Shape,
+    requests=st.sampled_from([1, 4, 12, 30, 60, 90]),
+    banks=st.sampled_from([1, 2, 4, 64]),
+    rows=st.sampled_from([1, 2, 5]),
+    columns=st.sampled_from([1, 3, 16]),
+    writes=st.sampled_from([0.0, 0.15, 0.5, 0.9, 1.0]),
+    stay=st.sampled_from([0.0, 0.6, 0.9]),
+    gap=st.sampled_from([0, 2, 12, 60]),
+    seed=st.integers(0, 1 << 20),
+)
+
+
+def stream(shape: Shape, memory: Memory) -> np.ndarray:
+    """REQUEST records of a shape; as a core trace, gap is the bubbles, and about half of the write share has a write-back."""
+    standard, mapping = memory.resolved()
+    organization = standard.organization
+    generator = np.random.default_rng(shape.seed)
+    count = shape.requests
+    bank = generator.integers(0, min(shape.banks, organization.banks_per_channel), count)
+    row = generator.integers(0, shape.rows, count)
+    channel = generator.integers(0, memory.channels, count)
+    for index in range(1, count):
+        if generator.random() < shape.stay:
+            bank[index], row[index], channel[index] = bank[index - 1], row[index - 1], channel[index - 1]
+    # Neighbouring flat banks are in other ranks and bank groups first, so that few banks meet every kind of constraint.
+    rank, rest = bank % organization.ranks, bank // organization.ranks
+    bankgroup, inside = rest % organization.bankgroups, rest // organization.bankgroups
+    column = generator.integers(0, shape.columns, count)
+    requests = np.zeros(count, dtype=REQUEST)
+    requests["address"] = mapping.encode(channel, rank, bankgroup, inside, row, column)
+    requests["is_write"] = generator.random(count) < shape.writes
+    requests["clock"] = np.cumsum(generator.integers(0, shape.gap + 1, count))
+    requests["gap"] = generator.integers(0, shape.gap + 1, count)
+    requests["writeback"] = np.where(generator.random(count) < shape.writes / 2, generator.permutation(requests["address"]), -1)
+    requests["tensor"] = -1
+    return requests
+
+
+def run_both(memory: Memory, source: SourceConfig, requests: np.ndarray, pieces: int = 1) -> tuple[ReferenceRun, MemoryRun]:
+    standard, mapping = memory.resolved()
+    twin = simulate_reference(standard, memory.controller, source, requests, mapping, channels=memory.channels, max_cycles=200_000)
+    chunks = np.array_split(requests, pieces)
+    return twin, simulate_memory(standard, memory.controller, source, chunks, channels=memory.channels, commands=True)
+
+
+def described(record: np.void) -> str:
+    fields = ", ".join(f"{name} {record[name]}" for name in COMMAND.names or () if name not in ("clock", "command"))
+    return f"clock {record['clock']} {Command(int(record['command'])).name} ({fields})"
+
+
+def first_difference(twin: np.ndarray, engine: np.ndarray) -> str:
+    for index, (wanted, found) in enumerate(zip(twin, engine, strict=False)):
+        if wanted != found:
+            return f"command {index}: twin {described(wanted)}; engine {described(found)}"
+    if len(twin) != len(engine):
+        longer = twin if len(twin) > len(engine) else engine
+        extra = described(longer[min(len(twin), len(engine))])
+        return f"{len(twin)} commands of the twin, {len(engine)} of the engine; first extra one: {extra}"
+    return ""
+
+
+def assert_same(memory: Memory, twin: ReferenceRun, engine: MemoryRun) -> None:
+    standard, _ = memory.resolved()
+    assert engine.commands is not None
+    commands = engine.commands[np.lexsort((engine.commands["channel"], engine.commands["clock"]))]
+    assert first_difference(twin.commands, commands) == ""
+    assert engine.cycles == twin.cycles
+    counts = engine.counts
+    found: dict[str, Any] = {name: getattr(counts, name) for name in ("reads", "writes", "forwarded", "coalesced")}
+    states = np.asarray(counts.row_states).sum(axis=0)
+    found |= {"row_hits": states[RowState.HIT], "row_misses": states[RowState.MISS], "row_conflicts": states[RowState.CONFLICT]}
+    assert found == twin.counts
+    violation = check_commands(commands, standard, channels=memory.channels)
+    assert violation is None, str(violation)
+
+
+def assert_same_latencies(twin: ReferenceRun, engine: MemoryRun) -> None:
+    bins = len(engine.counts.read_latency_histogram)
+    clipped = np.minimum(np.array(twin.read_latencies, dtype=np.int64), bins - 1)
+    assert np.array_equal(np.bincount(clipped, minlength=bins), engine.counts.read_latency_histogram)
+    assert engine.counts.read_latency_max == max(twin.read_latencies, default=0)
+
+
+@settings(common, max_examples=220)
+@given(memories(), shapes, st.integers(1, 7))
+def test_saturating(memory: Memory, shape: Shape, pieces: int) -> None:
+    """Requests as fast as the queues take them, the stream cut into any number of chunks."""
+    twin, engine = run_both(memory, SourceConfig(kind="saturating"), stream(shape, memory), pieces)
+    assert_same(memory, twin, engine)
+    assert_same_latencies(twin, engine)
+
+
+@settings(common, max_examples=120)
+@given(memories(), shapes, st.integers(1, 7))
+def test_timed(memory: Memory, shape: Shape, pieces: int) -> None:
+    """Requests at their clocks, with idle times in which only refreshes happen."""
+    twin, engine = run_both(memory, SourceConfig(kind="timed"), stream(shape, memory), pieces)
+    assert_same(memory, twin, engine)
+    assert_same_latencies(twin, engine)
+
+
+@settings(common, max_examples=60)
+@given(memories(refresh="all-bank"), st.integers(0, 1 << 20))
+def test_write_drains_and_forwarding(memory: Memory, seed: int) -> None:
+    """Half writes to very few lines: drains start and stop, reads are forwarded, writes coalesce."""
+    requests = stream(Shape(requests=80, banks=2, rows=2, columns=2, writes=0.5, stay=0.3, gap=1, seed=seed), memory)
+    twin, engine = run_both(memory, SourceConfig(kind="saturating"), requests)
+    assert_same(memory, twin, engine)
+
+
+@settings(common, max_examples=40)
+@given(memories(), st.integers(0, 1 << 20))
+def test_random_rows_meet_the_activation_window(memory: Memory, seed: int) -> None:
+    """Every request opens a row, in any bank: ACT -> ACT and the window of four decide."""
+    requests = stream(Shape(requests=90, banks=64, rows=5, columns=1, writes=0.0, stay=0.0, gap=0, seed=seed), memory)
+    twin, engine = run_both(memory, SourceConfig(kind="saturating"), requests)
+    assert_same(memory, twin, engine)
+
+
+def test_write_mode_stays_while_a_refresh_is_served() -> None:
+    """A read arrives just before a refresh is due, a write just after: no queue is looked at in the refresh's cycle, so write mode stays."""
+    controller = ControllerConfig(write_queue=2)
+    memory = Memory("DDR4", 1, 1, (("nREFI", 170), ("nRFC", 20)), controller)
+    requests = np.zeros(2, dtype=REQUEST)
+    requests["address"], requests["clock"], requests["is_write"] = (0, 1 << 20), (169, 170), (0, 1)
+    twin, engine = run_both(memory, SourceConfig(kind="timed"), requests)
+    assert [Command(int(code)).name for code in twin.commands["command"]][:3] == ["REFab", "ACT", "WR"]
+    assert_same(memory, twin, engine)
+
+
+cores = st.builds(
+    SourceConfig,
+    kind=st.just("core"),
+    clock_MHz=st.sampled_from([4000.0, 1000.0, 3200.0]),
+    issue_width=st.sampled_from([1, 2, 4]),
+    window=st.sampled_from([1, 4, 128]),
+    mshr=st.sampled_from([1, 3, 16]),
+    llc_kB=st.sampled_from([1, 2]),
+    llc_ways=st.sampled_from([1, 2, 8]),
+    llc_latency_cycles=st.sampled_from([1, 5, 47]),
+    instructions=st.sampled_from([None, 1, 50, 400]),
+)
+
+
+@pytest.mark.skipif(not CORE_EXISTS, reason="the engine has no core source yet")
+@settings(common, max_examples=60)
+@given(memories(), cores, shapes)
+def test_core(memory: Memory, source: SourceConfig, shape: Shape) -> None:
+    """A core with a window, its cache and its outstanding misses in closed loop."""
+    twin, engine = run_both(memory, source, stream(shape, memory))
+    assert engine.core is not None
+    assert (engine.core.cycles, engine.core.instructions) == (twin.core_cycles, twin.instructions)
+    assert_same(memory, twin, engine)
