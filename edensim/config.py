@@ -62,7 +62,7 @@ class SourceConfig(Section, frozen=True, kw_only=True):
     mshr: Annotated[int, msgspec.Meta(ge=1, le=512)] = 16
     llc_kB: Positive = 2048
     llc_ways: Annotated[int, msgspec.Meta(ge=1, le=64)] = 8
-    llc_latency_cycles: Annotated[int, msgspec.Meta(ge=1, le=10**6)] = 47
+    llc_latency_cycles: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 47
     instructions: Positive | None = None  # None: the trace once
 
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from edensim.core.jit import entry, jit
 from edensim.core.issue import issue_maintenance, issue_request
+from edensim.core.processor import RUNNING, last_cycle_before, next_tick, receive, run_core_until
 from edensim.core.scheduler import CAPPED, PREAB, REFAB, accept, plan, queue_closings, queue_refreshes
-from edensim.core.state import COMMANDS_FULL, DONE, FOREVER, NEED_INPUT, PRIORITY, PRIORITY_OVERFLOW
+from edensim.core.state import COMMANDS_FULL, DEADLOCK, DONE, FOREVER, NEED_INPUT, PRIORITY, PRIORITY_OVERFLOW
 
 
 @jit(forceinline=True)
@@ -118,4 +119,51 @@ def run_requests(channels, timing, loops, requests, count, commands):
             loop["tick"] = clock
             loop["position"] = position
             return DONE
+        if wake >= FOREVER:
+            return DEADLOCK
         clock = wake
+
+
+@entry("CHANNEL[:]", "TIMING[:]", "LOOP[:]", "CORE[:]", "i8[:]", "MAPPING[:]", "REQUEST[:]", "i8", "COMMAND[:]")
+def run_core(channels, timing, loops, cores, cache, mappings, records, count, commands):
+    """A core as the source, in closed loop: a read that comes back later holds the core up."""
+    t = timing[0]
+    loop = loops[0]
+    core = cores[0]
+    m = mappings[0]
+    clock = loop["tick"]
+    while True:
+        loop["tick"] = clock
+        if loop["record"] and loop["recorded"] + channels.shape[0] > commands.shape[0]:
+            return COMMANDS_FULL
+        status = run_core_until(core, cache, loop, records, count, channels, t, m, last_cycle_before(core, clock), clock)
+        if status != RUNNING:
+            return status
+        wake = FOREVER
+        for c in range(channels.shape[0]):
+            s = channels[c]
+            deliver(s, core, cache, clock)
+            if s["due"] <= clock:
+                tick(s, t, clock, loop, commands)
+            wake = min(wake, s["due"])
+            for i in range(s["returns"]):
+                wake = min(wake, s["return_at"][i])
+            if s["overflow"]:
+                return PRIORITY_OVERFLOW
+        clock = max(clock + 1, min(wake, next_tick(core, clock)))
+        if clock >= FOREVER:
+            return DEADLOCK
+
+
+@jit
+def deliver(s, core, cache, clock):
+    """Hand reads that are back to the core."""
+    kept = 0
+    for i in range(s["returns"]):
+        if s["return_at"][i] <= clock:
+            receive(core, cache, s["return_tag"][i])
+        else:
+            s["return_at"][kept] = s["return_at"][i]
+            s["return_tag"][kept] = s["return_tag"][i]
+            kept += 1
+    s["returns"] = kept

@@ -125,10 +125,11 @@ def finish_request(s, t, kind, slot, bank, closes, clock):
     queue = s["slot_queue"][slot]
     if kind == ACTIVE:
         last = s["actives"] - 1
-        for i in range(last):
-            if s["active"][i] == slot:
-                s["active"][i] = s["active"][last]
-                break
+        at = 0
+        while s["active"][at] != slot:
+            at += 1
+        for i in range(at, last):  # the others stay in the order of their activation
+            s["active"][i] = s["active"][i + 1]
         s["actives"] = last
         s["active_slot"][bank] = 0
         s["rank_actives"][t["rank_of"][bank]] -= 1
@@ -143,7 +144,7 @@ def finish_request(s, t, kind, slot, bank, closes, clock):
         s["hit"][queue, bank] = next_hit(s, s["slot_next"][slot], s["open_row"][bank])
         unlink(s, slot)
     if queue == 0:
-        count_departure(s, s["slot_arrive"][slot], clock + t["read_latency"])
+        count_departure(s, s["slot_arrive"][slot], clock + t["read_latency"], s["slot_tag"][slot])
     release(s, slot)
 
 

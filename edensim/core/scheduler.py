@@ -29,21 +29,25 @@ ALL_BANK = int(Refresh.ALL_BANK)
 
 
 @jit
-def candidate_key(s, t, bank, command, slot, clock):
+def candidate_key(s, t, bank, command, age, clock):
     """Order of a candidate: clocks until it is legal, then age. Branch-free, because which bank is ready cannot be predicted."""
     wait = legal_at(s, t, bank, command) - clock
-    return ((wait & ~(wait >> 63)) << AGE_BITS) + s["slot_age"][slot]
+    return ((wait & ~(wait >> 63)) << AGE_BITS) + age
+
+
+@jit
+def wanted_mode(s, t):
+    """Drain writes (1) when many wait or no read does; back to reads (0) when few are left and a read waits."""
+    if s["write_mode"] == 0:
+        return 1 if s["length"][1] > t["write_high"] or s["length"][0] == 0 else 0
+    return 0 if s["length"][1] < t["write_low"] and s["length"][0] != 0 else 1
 
 
 @jit
 def update_write_mode(s, t):
-    """Drain writes when many wait or no read does; back to reads when few are left and a read waits."""
-    if s["write_mode"] == 0:
-        if s["length"][1] > t["write_high"] or s["length"][0] == 0:
-            s["write_mode"] = 1
-            s["queue_planned"] = 0
-    elif s["length"][1] < t["write_low"] and s["length"][0] != 0:
-        s["write_mode"] = 0
+    mode = wanted_mode(s, t)
+    if mode != s["write_mode"]:
+        s["write_mode"] = mode
         s["queue_planned"] = 0
 
 
@@ -150,17 +154,17 @@ def plan_queue(s, t, queue, clock):
         if not plain:
             if t["row_policy"] == CLOSED and s["active_slot"][bank] > 0:
                 hit = 0
-            if t["scheduler"] == ROW_HIT and s["slot_age"][hit] < s["slot_age"][other]:
+            if t["scheduler"] == ROW_HIT and s["slot_arrive"][hit] <= s["slot_arrive"][other]:
                 other = 0
         if hit > 0:
-            key = candidate_key(s, t, bank, column, hit, clock)
+            key = candidate_key(s, t, bank, column, s["slot_age"][hit], clock)
             if key < best:
                 best = key
                 best_slot = hit
                 best_command = column
         if other > 0:
             command = s["row_command"][bank]
-            key = candidate_key(s, t, bank, command, other, clock)
+            key = candidate_key(s, t, bank, command, s["slot_age"][other], clock)
             if key < best:
                 best = key
                 best_slot = other
@@ -188,12 +192,12 @@ def offer_to_plan(s, t, slot, clock):
 
 @jit
 def plan_active(s, t, clock):
-    """The active requests' earliest column command, as a key and its slot."""
+    """The active requests' earliest column command, as a key and its slot: the first to arrive, of those the first activated."""
     best = ABSENT
     best_slot = 0
     for i in range(s["actives"]):
         slot = s["active"][i]
-        key = candidate_key(s, t, s["slot_bank"][slot], t["column_command"][s["slot_queue"][slot]], slot, clock)
+        key = candidate_key(s, t, s["slot_bank"][slot], t["column_command"][s["slot_queue"][slot]], s["slot_arrive"][slot], clock)
         if key < best:
             best = key
             best_slot = slot
@@ -245,11 +249,10 @@ def take_queue_plan(s):
 @jit
 def note_arrival(s, t, slot, clock):
     """A request has arrived and can be served from `clock` on: keep, better or void the plans."""
-    if s["planned"] and s["priorities"] == 0 and not (s["plan_kind"] == ACTIVE and s["plan_at"] == clock):
-        update_write_mode(s, t)
-        if s["queue_planned"] == 0:
-            s["planned"] = 0
-            s["due"] = clock
+    # The mode is decided once a clock, after all arrivals, and not at all while maintenance waits: leave it to `plan`.
+    if s["planned"] and s["priorities"] == 0 and wanted_mode(s, t) != s["write_mode"]:
+        s["planned"] = 0
+        s["due"] = clock
     queue = s["slot_queue"][slot]
     if s["queue_planned"] == 0 or queue != s["write_mode"]:
         return
@@ -259,7 +262,11 @@ def note_arrival(s, t, slot, clock):
     if t["scheduler"] == FCFS:
         if s["length"][queue] > 1:
             return
-    elif t["scheduler"] == ROW_HIT and s["other"][queue, bank] == slot and s["hit"][queue, bank] > 0:
+    elif t["scheduler"] == ROW_HIT and s["hit"][queue, bank] > 0 and s["other"][queue, bank] > 0:
+        # A conflict behind a hit waits; a hit of the same clock may void a planned precharge.
+        s["queue_planned"] = 0
+        s["planned"] = 0
+        s["due"] = clock
         return
     offer_to_plan(s, t, slot, clock)
     if s["planned"] and s["priorities"] == 0:
@@ -275,7 +282,7 @@ def accept(s, t, queue, bank, row, column, line, arrive, tag):
             s["coalesced"] += 1
         else:
             s["forwarded"] += 1
-            count_departure(s, arrive, arrive + 1)
+            count_departure(s, arrive, arrive + 1, tag)
         return 2
     if s["length"][queue] >= t["queue_size"][queue]:
         return 0
@@ -286,8 +293,13 @@ def accept(s, t, queue, bank, row, column, line, arrive, tag):
 
 
 @jit
-def count_departure(s, arrive, departure):
-    """A read's data is complete."""
+def count_departure(s, arrive, departure, tag):
+    """A read's data will be complete at `departure`."""
+    if s["keep_returns"]:
+        at = s["returns"]
+        s["return_at"][at] = departure
+        s["return_tag"][at] = tag
+        s["returns"] = at + 1
     latency = departure - arrive
     s["latency_sum"] += latency
     s["latency_max"] = max(s["latency_max"], latency)

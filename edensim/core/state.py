@@ -38,7 +38,7 @@ ABSENT = 1 << 62
 IDLE, ACTIVE, PRIORITY, QUEUED = 0, 1, 2, 3
 
 # Why the loop came back.
-DONE, NEED_INPUT, COMMANDS_FULL, PRIORITY_OVERFLOW = 0, 1, 2, 3
+DONE, NEED_INPUT, COMMANDS_FULL, PRIORITY_OVERFLOW, DEADLOCK = 0, 1, 2, 3, 5
 
 
 #: What never changes during a run. Gaps are per timing class; `bank_class` maps a bank to its class, `rank_class` holds the class of rank-wide commands.
@@ -166,6 +166,11 @@ CHANNEL = register(
             ("plan_command", np.uint32),
             ("close_at", np.int64),
             ("due", np.int64),
+            # Reads on their way back, where the source waits for them.
+            ("keep_returns", np.int64),
+            ("returns", np.int64),
+            ("return_at", np.int64, (MAX_SLOTS,)),
+            ("return_tag", np.int64, (MAX_SLOTS,)),
             # Counts.
             ("last_command", np.int64),
             ("last_departure", np.int64),

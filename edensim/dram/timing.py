@@ -152,7 +152,7 @@ def fill_controller(t: Any, standard: Standard, controller: ControllerConfig) ->
     t["row_cap"], t["refresh"] = controller.row_cap, REFRESHES[controller.refresh]
     t["queue_size"] = controller.read_queue, controller.write_queue
     t["write_high"] = math.floor(controller.write_high_watermark * controller.write_queue)
-    t["write_low"] = math.ceil(controller.write_low_watermark * controller.write_queue)
+    t["write_low"] = max(1, math.ceil(controller.write_low_watermark * controller.write_queue))  # an empty write queue has nothing to drain
     if controller.write_low_watermark > controller.write_high_watermark:
         raise ConfigError(
             f"controller.write_low_watermark: {controller.write_low_watermark:g} is above controller.write_high_watermark ({controller.write_high_watermark:g})"

@@ -158,7 +158,8 @@ class Channel:
                     self.precharge_injected[bank] = True
 
     def _serve_active(self, clock: int) -> bool:
-        for request in sorted(self.active, key=lambda request: request.age):
+        # The first to arrive; of those that arrived in the same clock (a core may send several) the first activated.
+        for request in sorted(self.active, key=lambda request: request.arrive):
             if self.history.legal(self._column_command(request), request.target, clock):
                 self._issue_for(request, self._column_command(request), clock)
                 return True
@@ -184,12 +185,12 @@ class Channel:
         queue = self.write_queue if self.write_mode else self.read_queue
         # A queue is in order of age: requests join it at the end.
         candidates = queue[:1] if self.config.scheduler == "fcfs" else queue
-        for place, request in enumerate(candidates):
+        for request in candidates:
             command = self._next_command(request)
             if command in CLOSING_BANK and self._is_active(request.bank):
                 continue
             if self.config.scheduler == "frfcfs-row-hit" and command == Command.PREpb:
-                if any(older.bank == request.bank and self._is_hit(older) for older in queue[:place]):
+                if any(other.bank == request.bank and self._is_hit(other) and other.arrive <= request.arrive for other in queue):
                     continue
             if self.history.legal(command, request.target, clock):
                 self._issue_for(request, command, clock)
@@ -201,7 +202,7 @@ class Channel:
         writes, reads, size = len(self.write_queue), len(self.read_queue), self.config.write_queue
         if not self.write_mode:
             self.write_mode = writes > self.config.write_high_watermark * size or reads == 0
-        elif writes < self.config.write_low_watermark * size and reads != 0:
+        elif (writes < self.config.write_low_watermark * size or writes == 0) and reads != 0:
             self.write_mode = False
 
     def _banks_of(self, wanted: Maintenance) -> list[int]:

@@ -84,7 +84,8 @@ class LastLevelCache:
                 return True
         if line in self.misses:
             self.misses[line].cache_line.dirty |= is_write
-            self.misses[line].waiting.append(address)
+            if not is_write:
+                self.misses[line].waiting.append(address)
             return True
         if len(self.misses) == self.miss_entries:
             return False
@@ -92,7 +93,7 @@ class LastLevelCache:
             return False
         fetched = CacheLine(line, dirty=is_write)
         ways.append(fetched)
-        self.misses[line] = MissEntry(fetched, [address])
+        self.misses[line] = MissEntry(fetched, [] if is_write else [address])
         self.transfers.append(Transfer(cycle + self.latency, line, is_write=False))
         return True
 
@@ -129,7 +130,7 @@ class Core:
         self.config = config
         once = int(records["gap"].sum(dtype=np.int64)) + len(records)
         self.instructions = once if config.instructions is None else config.instructions
-        self.records = instruction_records(records, loop=self.instructions > once)
+        self.records = instruction_records(records, loop=config.instructions is not None)
         self.cache = LastLevelCache(config, line_bytes, self._data, to_memory)
         self.window: list[Instruction] = []
         self.retired = 0
