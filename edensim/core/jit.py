@@ -32,7 +32,13 @@ OPTIONS = {"error_model": "numpy", "boundscheck": BOUNDSCHECK}
 INNER_OPTIONS = {**OPTIONS, "_nrt": BOUNDSCHECK}
 
 #: Array element types that entry declarations may name.
-DTYPES: dict[str, np.dtype] = {"i8": np.dtype(np.int64), "i4": np.dtype(np.int32), "u1": np.dtype(np.uint8), "u8": np.dtype(np.uint64), "f8": np.dtype(np.float64)}
+DTYPES: dict[str, np.dtype] = {
+    "i8": np.dtype(np.int64),
+    "i4": np.dtype(np.int32),
+    "u1": np.dtype(np.uint8),
+    "u8": np.dtype(np.uint64),
+    "f8": np.dtype(np.float64),
+}
 
 #: What the back end may call by itself.
 LIBC = ("memset", "memcpy", "memmove", "memcmp")
@@ -116,7 +122,9 @@ class Entry:
             if kind.endswith("[:]"):
                 dtype = DTYPES[kind[:-3]]
                 if argument.dtype != dtype or argument.ndim != 1 or not argument.flags.c_contiguous:
-                    raise TypeError(f"{self.function.__name__}: expected a contiguous 1-D array of {kind[:-3]}, got {argument.dtype}, {argument.ndim}-D")
+                    raise TypeError(
+                        f"{self.function.__name__}: expected a contiguous 1-D array of {kind[:-3]}, got {argument.dtype}, {argument.ndim}-D"
+                    )
                 flat += (argument.ctypes.data, argument.shape[0])
             else:
                 flat.append(int(argument))

@@ -41,7 +41,9 @@ def issuable(controller: ControllerConfig) -> frozenset[Command]:
     return frozenset(commands)
 
 
-def timing_record(standard: Standard, controller: ControllerConfig, class_gaps: Sequence[Sequence[int]] = (), bank_class: Sequence[int] = ()) -> NDArray[np.void]:
+def timing_record(
+    standard: Standard, controller: ControllerConfig, class_gaps: Sequence[Sequence[int]] = (), bank_class: Sequence[int] = ()
+) -> NDArray[np.void]:
     """The TIMING record, as an array of one.
 
     class_gaps: gaps of timing classes 1, 2, ... in the order of `standard.constraints`; class 0 is the standard's own.
@@ -84,7 +86,9 @@ def check_capacity(standard: Standard, controller: ControllerConfig, classes: in
         raise ConfigError(f"controller.refresh: {standard.name} has no per-bank refresh (REFpb); use all-bank or none")
     for command in needed - {Command.REFpb}:
         if command not in standard.commands:
-            raise ConfigError(f"{standard.name} lacks the command {command.name}, which row policy {controller.row_policy!r} and refresh {controller.refresh!r} need")
+            raise ConfigError(
+                f"{standard.name} lacks the command {command.name}, which row policy {controller.row_policy!r} and refresh {controller.refresh!r} need"
+            )
 
 
 def merged_rules(standard: Standard, commands: frozenset[Command], class_gaps: Sequence[Sequence[int]]) -> Rules:
@@ -108,7 +112,9 @@ def merged_rules(standard: Standard, commands: frozenset[Command], class_gaps: S
             for before in commands.intersection(constraint.before):
                 if constraint.level == Level.CHANNEL:
                     if constraint.window != 1:
-                        raise ConfigError(f"{standard.name}: a channel constraint with a window of {constraint.window} cannot be simulated; state it per rank")
+                        raise ConfigError(
+                            f"{standard.name}: a channel constraint with a window of {constraint.window} cannot be simulated; state it per rank"
+                        )
                     add(after, state.RANK, before, 1, False, gaps)
                     add(after, state.RANK, before, 1, True, gaps)
                 else:
@@ -164,7 +170,9 @@ def fill_controller(t: Any, standard: Standard, controller: ControllerConfig) ->
         t["nREFI"], t["nRFC"] = timings[interval], timings[duration]
         busy = timings[duration] * (standard.organization.ranks if controller.refresh == "all-bank" else 1)
         if timings[interval] <= busy:
-            raise ConfigError(f"dram.timings.{interval}: {timings[interval]} cycles leave no time between refreshes, which take {busy}; expected more")
+            raise ConfigError(
+                f"dram.timings.{interval}: {timings[interval]} cycles leave no time between refreshes, which take {busy}; expected more"
+            )
     t["close_after_act"] = timings.get("nRAS", 0)
     t["close_after_read"] = timings.get("nRTP", 0)
     t["close_after_write"] = standard.write_latency + timings.get("nWR", 0)

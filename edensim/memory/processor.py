@@ -83,7 +83,9 @@ def core_chunks(requests: Iterable[Records], mapping: Records, endless: bool, li
             raise TraceError("the trace holds no record to repeat")
 
 
-def run_processor(records: Records, timing: Records, mapping: Records, standard: Standard, source: SourceConfig, requests: Iterable[Records], listeners: Listeners) -> CoreRun:
+def run_processor(
+    records: Records, timing: Records, mapping: Records, standard: Standard, source: SourceConfig, requests: Iterable[Records], listeners: Listeners
+) -> CoreRun:
     """Run the core until its instructions have retired; the memory is not drained.
 
     requests: chunks of REQUEST records; iterated again where `source.instructions` asks for more than they hold.
@@ -113,5 +115,8 @@ def run_processor(records: Records, timing: Records, mapping: Records, standard:
         cycles=int(end["cycle"]),
         memory_cycles=-(-int(end["core_step"]) * (int(end["cycle"]) - 1) // int(end["memory_step"])),
         instructions=int(end["retired"]),
-        **{name: int(end[name]) for name in ("llc_reads", "llc_writes", "llc_read_misses", "llc_write_misses", "llc_writebacks", "dram_reads", "dram_writes")},
+        **{
+            name: int(end[name])
+            for name in ("llc_reads", "llc_writes", "llc_read_misses", "llc_write_misses", "llc_writebacks", "dram_reads", "dram_writes")
+        },
     )

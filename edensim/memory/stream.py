@@ -56,7 +56,9 @@ def hand_out(loop: Records, out: Records, listeners: Listeners) -> None:
 def check_status(status: int, loop: Records) -> None:
     """Raise what the loop could not."""
     if status == state.PRIORITY_OVERFLOW:
-        raise ProtocolError(f"more than {state.MAX_PRIORITY} refreshes wait at clock {loop[0]['tick']}: the refresh interval leaves no time to do them")
+        raise ProtocolError(
+            f"more than {state.MAX_PRIORITY} refreshes wait at clock {loop[0]['tick']}: the refresh interval leaves no time to do them"
+        )
     if status == state.DEADLOCK:
         raise ProtocolError(f"nothing can happen any more after clock {loop[0]['tick']}, but requests wait: please report this run")
 
@@ -90,5 +92,3 @@ def with_last(chunks: Iterable[Records]) -> Iterator[tuple[Records, bool]]:
             yield previous, False
         previous = chunk
     yield (np.empty(0, state.PLACED) if previous is None else previous), True
-
-

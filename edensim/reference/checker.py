@@ -128,9 +128,7 @@ class _ChannelState:
 class CommandChecker:
     """Checks a command list in pieces: feed() says what is wrong first, or None."""
 
-    def __init__(
-        self, standard: Standard, *, channels: int | None = None, bank_gaps: Mapping[int, tuple[int, ...]] | None = None
-    ) -> None:
+    def __init__(self, standard: Standard, *, channels: int | None = None, bank_gaps: Mapping[int, tuple[int, ...]] | None = None) -> None:
         self.standard = standard
         self.channels = channels
         self.bank_gaps = dict(bank_gaps or {})

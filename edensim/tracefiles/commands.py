@@ -5,17 +5,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import lzma
+import os
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edensim.exceptions import TraceError, nearest
+from edensim.exceptions import InputError, TraceError, nearest
+from edensim.tracefiles.writers import compressed
 from edensim.vocabulary import COMMAND, Command
 
 if TYPE_CHECKING:
@@ -50,19 +54,61 @@ def read_commands_csv(path: str | Path) -> NDArray[Any]:
         return _parse_by_line(source, data, header)
 
 
+class CommandWriter:
+    """Writes COMMAND records as they come; the file takes its name when it is complete. Compressed where the name ends in .gz, .xz or .zst.
+
+    Raises InputError where the file cannot be written.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.part = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+        self.names = np.array([command.name for command in Command])
+        with self._writing():
+            self.file = compressed(self.part, self.path.suffix)
+            self.file.write((",".join(FIELDS) + "\n").encode())
+
+    def write(self, commands: NDArray[Any]) -> None:
+        """Append commands."""
+        import pyarrow as pa
+        import pyarrow.csv as pacsv
+
+        columns = {name: np.ascontiguousarray(commands[name]) for name in FIELDS}
+        columns["command"] = self.names[columns["command"]]
+        buffer = io.BytesIO()
+        pacsv.write_csv(pa.table(columns), buffer, pacsv.WriteOptions(include_header=False, quoting_style="none"))
+        with self._writing():
+            self.file.write(buffer.getvalue())
+
+    def close(self) -> None:
+        """All commands are written: give the file its name."""
+        with self._writing():
+            self.file.close()
+            os.replace(self.part, self.path)
+
+    def discard(self) -> None:
+        """Leave nothing behind."""
+        with contextlib.suppress(OSError):
+            self.file.close()
+        self.part.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as problem:
+            raise InputError(f"{self.path}: cannot be written: {problem.strerror or problem}") from None
+
+
 def write_commands_csv(path: str | Path, commands: NDArray[Any]) -> None:
     """Write COMMAND records; compressed where the name ends in .gz, .xz or .zst."""
-    import pyarrow as pa
-    import pyarrow.csv as pacsv
-
-    names = np.array([command.name for command in Command])
-    columns = {name: np.ascontiguousarray(commands[name]) for name in FIELDS}
-    columns["command"] = names[columns["command"]]
-    buffer = io.BytesIO()
-    # Names without quotes or commas: the writer's "needed" quoting would still put the header in quotes.
-    buffer.write((",".join(FIELDS) + "\n").encode())
-    pacsv.write_csv(pa.table(columns), buffer, pacsv.WriteOptions(include_header=False, quoting_style="none"))
-    _write_bytes(Path(path), buffer.getvalue())
+    writer = CommandWriter(path)
+    try:
+        writer.write(commands)
+    except BaseException:
+        writer.discard()
+        raise
+    writer.close()
 
 
 def _read_bytes(source: Path) -> bytes:
@@ -95,21 +141,6 @@ def _read_zstd(data: bytes) -> bytes:
             raise EOFError("compressed data end early")
         data = frame.unused_data
     return b"".join(pieces)
-
-
-def _write_bytes(target: Path, data: bytes) -> None:
-    if target.suffix == ".gz":
-        data = gzip.compress(data, mtime=0)
-    elif target.suffix == ".xz":
-        data = lzma.compress(data, preset=1)
-    elif target.suffix == ".zst":
-        import pyarrow as pa
-
-        sink = pa.BufferOutputStream()
-        with pa.CompressedOutputStream(sink, "zstd") as stream:
-            stream.write(data)
-        data = sink.getvalue().to_pybytes()
-    target.write_bytes(data)
 
 
 def _check_header(source: Path, data: bytes) -> list[str]:

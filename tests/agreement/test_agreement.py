@@ -6,7 +6,6 @@ Streams are made to collide: few rows and banks, many writes, small queues, refr
 from __future__ import annotations
 
 import functools
-import importlib.util
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +25,6 @@ from edensim.vocabulary import COMMAND, REQUEST, Command, RowState
 STANDARDS = standard_names()
 WITH_BANK_REFRESH = [name for name in STANDARDS if Command.REFpb in load_standard(name).commands]
 MAPPINGS = ("RoBaRaCoCh", "ChRaBaRoCo", "MOP4CLXOR")
-CORE_EXISTS = importlib.util.find_spec("edensim.memory_core") is not None
 
 common = settings(deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 
@@ -237,7 +235,6 @@ cores = st.builds(
 )
 
 
-@pytest.mark.skipif(not CORE_EXISTS, reason="the engine has no core source yet")
 @settings(common, max_examples=60)
 @given(memories(), cores, shapes)
 def test_core(memory: Memory, source: SourceConfig, shape: Shape) -> None:

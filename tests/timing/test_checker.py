@@ -147,7 +147,11 @@ def test_csv_of_other_tools(tmp_path: Path) -> None:
     """No channel column, lower-case names, JEDEC's short names."""
     lines = (
         "clock,command,rank,bankgroup,bank,row,column",
-        "1,act,0,0,0,7,-1", "40,PRE,0,0,0,-1,-1", "41,prea,0,-1,-1,-1,-1", "80,REF,0,-1,-1,-1,-1")
+        "1,act,0,0,0,7,-1",
+        "40,PRE,0,0,0,-1,-1",
+        "41,prea,0,-1,-1,-1,-1",
+        "80,REF,0,-1,-1,-1,-1",
+    )
     (tmp_path / "x.csv").write_text("\n".join(lines))
     commands = read_commands_csv(tmp_path / "x.csv")
     assert [Command(code).name for code in commands["command"]] == ["ACT", "PREpb", "PREab", "REFab"]

@@ -1,0 +1,121 @@
+"""The main path: one run from configuration to result."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from edensim import __version__
+from edensim.config import RunConfig, resolved
+from edensim.dram.address import address_map
+from edensim.dram.operating_point import resolve_standard
+from edensim.dram.standard import Standard
+from edensim.energy import memory_energy
+from edensim.exceptions import ConfigError, InputError
+from edensim.memory import MemoryRun, simulate_memory
+from edensim.memory.records import Records
+from edensim.results import RunResult
+from edensim.tracefiles import Trace, open_trace
+from edensim.vocabulary import SourceKind
+
+#: Called with requests done and, where known, requests in all.
+Progress = Callable[[int, int | None], None]
+
+
+def run(config: RunConfig, *, commands_path: Path | None = None, progress: Progress | None = None) -> RunResult:
+    """Simulate what a configuration describes.
+
+    commands_path: where every issued command goes, as CSV; the file appears when the run is complete, not before.
+
+    Raises InputError for what cannot be accepted, another EdensimError for a run that failed.
+    """
+    standard = resolve_standard(config.dram)  # configs/dram/*.yaml at the operating point
+    trace = open_run_trace(config, standard)  # any format
+    config = with_source_kind(config, trace)  # saturating, timed or core
+    with command_sink(commands_path) as sink:
+        memory = simulate_memory(  # commands, cycle by cycle
+            standard,
+            config.controller,
+            config.source,
+            TraceChunks(trace),
+            channels=config.dram.channels,
+            on_commands=sink,
+            on_progress=None if progress is None else lambda done: progress(done, None),
+            locate=trace.position,
+        )
+    if memory.counts.reads + memory.counts.writes == 0 and memory.core is None:
+        raise InputError(f"{config.trace}: holds no request")
+    return result(config, standard, memory)
+
+
+def result(config: RunConfig, standard: Standard, memory: MemoryRun) -> RunResult:
+    """Counts to energy to one result object; pure."""
+    law = config.energy.voltage_law
+    energy = memory_energy(memory.counts, standard, vdd_V=config.dram.vdd_V, voltage_law=law)
+    core = memory.core
+    return RunResult.from_counts(
+        memory.counts,
+        energy,
+        tck_ps=standard.tck_ps,
+        access_bytes=standard.organization.access_bytes,
+        peak_bandwidth_GBps=standard.peak_bandwidth_GBps * config.dram.channels,
+        voltage_law=law,
+        config=resolved(config),
+        version=__version__,
+        seed=config.seed,
+        frontend={} if core is None else {key: value for key, value in dataclasses.asdict(core).items() if key.startswith(("llc_", "dram_"))},
+        core=None if core is None else {"cycles": core.cycles, "instructions": core.instructions, "ipc": core.ipc},
+    )
+
+
+class TraceChunks:
+    """A trace as an iterable of chunks that can be iterated again (a core trace that loops)."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+
+    def __iter__(self) -> Iterator[Records]:
+        return self.trace.chunks()
+
+
+def open_run_trace(config: RunConfig, standard: Standard) -> Trace:
+    """The trace of a run; address vectors get their addresses from its address map, ticks their clocks from its clock period."""
+    if config.trace is None:
+        raise ConfigError("trace: names no trace; expected a file")
+    mapping = address_map(config.controller.address_mapping, standard.organization, config.dram.channels)
+    timed = config.source.kind == "timed"
+    return open_trace(config.trace, format=config.trace_format, encode=mapping.encode, tck_ps=standard.tck_ps if timed else None)
+
+
+def with_source_kind(config: RunConfig, trace: Trace) -> RunConfig:
+    """The configuration with `source.kind` decided: by the user, else by the trace's format."""
+    kind = config.source.kind or trace.kind.name.lower()
+    if (kind == "core") != (trace.kind == SourceKind.CORE):
+        needs = "bubbles before each load" if kind == "core" else "plain requests"
+        raise ConfigError(
+            f"source.kind: {kind!r} needs a trace of {needs}; {config.trace} is a {trace.format} trace, which is {trace.kind.name.lower()!r}"
+        )
+    if kind == "timed" and trace.kind != SourceKind.TIMED:
+        raise ConfigError(f"source.kind: 'timed' needs a trace with clocks; {config.trace} is a {trace.format} trace, which has none")
+    return msgspec.structs.replace(config, source=msgspec.structs.replace(config.source, kind=kind))
+
+
+@contextmanager
+def command_sink(path: Path | None) -> Iterator[Callable[[Records], None] | None]:
+    """Where commands go: into a temporary file beside `path`, renamed when all are written, removed when anything goes wrong."""
+    if path is None:
+        yield None
+        return
+    from edensim.tracefiles.commands import CommandWriter
+
+    writer = CommandWriter(path)
+    try:
+        yield writer.write
+    except BaseException:
+        writer.discard()
+        raise
+    writer.close()
