@@ -7,7 +7,7 @@ users need: where each value came from, file and line in each message, and the n
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, get_type_hints
@@ -19,14 +19,43 @@ from edensim.strict_yaml import load_yaml, parse_yaml
 
 Positive = Annotated[int, msgspec.Meta(ge=1, le=10**15)]
 PositiveFloat = Annotated[float, msgspec.Meta(gt=0)]
+#: Some of a level's nodes: [0, 1, 2, 5] or "0-2,5".
+Indices = tuple[Annotated[int, msgspec.Meta(ge=0, le=10**9)], ...] | str
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Any part of a configuration."""
 
 
+class PartitionConfig(Section, frozen=True, kw_only=True):
+    """Banks with an operating point of their own. What is not set is the module's; channels, ranks and banks not named are all of them."""
+
+    name: str | None = None  # in results; None: partition NUMBER
+    channels: Indices | None = None
+    ranks: Indices | None = None
+    banks: Indices | None = None  # in their rank, bank group after bank group
+    rows: Indices | None = None  # known, so that it can be refused in words: a timing class belongs to a bank
+    vdd_V: PositiveFloat | None = None
+    trcd_ns: PositiveFloat | None = None
+    trp_ns: PositiveFloat | None = None
+    tras_ns: PositiveFloat | None = None
+    twr_ns: PositiveFloat | None = None
+
+
+class ChangeConfig(Section, frozen=True, kw_only=True):
+    """A new operating point of the whole module (its partitions keep theirs) during a run. What is not set stays as it was."""
+
+    at_cycle: Positive
+    settling_ns: Annotated[float, msgspec.Meta(ge=0, le=10**9)] = 0.0  # no command is issued meanwhile
+    vdd_V: PositiveFloat | None = None
+    trcd_ns: PositiveFloat | None = None
+    trp_ns: PositiveFloat | None = None
+    tras_ns: PositiveFloat | None = None
+    twr_ns: PositiveFloat | None = None
+
+
 class DramConfig(Section, frozen=True, kw_only=True):
-    """What the memory is."""
+    """What the memory is, and its operating point. `timings` say what the device is specified for, `..._ns` and `vdd_V` what it is run at."""
 
     standard: str = "DDR4"
     organization: str | None = None  # None: the standard's default
@@ -34,8 +63,15 @@ class DramConfig(Section, frozen=True, kw_only=True):
     channels: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
     ranks: Annotated[int, msgspec.Meta(ge=1, le=16)] = 1
     timings: dict[str, Annotated[int, msgspec.Meta(ge=0, le=10**6)]] = {}
+    mode: Literal["approximate", "safe"] = "approximate"  # timings as asked, or as long as the cells need at that VDD
     vdd_V: PositiveFloat | None = None
     trcd_ns: PositiveFloat | None = None
+    trp_ns: PositiveFloat | None = None
+    tras_ns: PositiveFloat | None = None
+    twr_ns: PositiveFloat | None = None
+    trefi_ns: PositiveFloat | None = None
+    partitions: tuple[PartitionConfig, ...] = ()
+    changes: tuple[ChangeConfig, ...] = ()
 
 
 class ControllerConfig(Section, frozen=True, kw_only=True):
@@ -84,16 +120,18 @@ class RunConfig(Section, frozen=True, kw_only=True):
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 0
 
 
-#: Sections of a run, and the mappings in them whose keys are free (their owners check them).
+#: Sections of a run, the mappings in them whose keys are free (their owners check them), and lists whose items have keys (`dram.changes.0.vdd_V`).
 _SECTIONS = {
     name: type(default)
     for name, default in zip(RunConfig.__struct_fields__, RunConfig.__struct_defaults__, strict=True)
     if isinstance(default, Section)
 }
 _FREE = frozenset({"dram.timings"})
+_LISTS: dict[str, type[Section]] = {"dram.partitions": PartitionConfig, "dram.changes": ChangeConfig}
 
 DEFAULT = "default"
 SET = "--set"
+OVER = "--over"
 ARGUMENT = "argument"
 
 
@@ -110,7 +148,10 @@ class LoadedConfig(msgspec.Struct, frozen=True):
         """The same complaint with the place its key was set at, where the message begins with a key (`dram.speed_bin: ...`)."""
         message = str(exception)
         key, _, rest = message.partition(": ")
-        origin = self.origins.get(key, DEFAULT)
+        known = key
+        while known not in self.origins and "." in known:  # an item of a list set as a whole stands where the list does
+            known = known.rpartition(".")[0]
+        origin = self.origins.get(known, DEFAULT)
         return exception if origin in (DEFAULT, ARGUMENT) else type(exception)(f"{_place(origin, key)}: {rest}")
 
     @contextmanager
@@ -135,15 +176,13 @@ def load_config(path: Path | None = None, overrides: Sequence[str] = (), base: R
     if path is not None:
         layers += _file_layers(path, ())
     layers += [_override(text) for text in overrides]
-    leaves: _Layer = {}
-    for layer in layers:
-        leaves.update(layer)
+    leaves, places = _merged(layers)
     for key, (_, origin) in leaves.items():
         _check_key(key, origin)
-    config = _convert(leaves)
+    config = _convert(leaves, places)
     origins = {key: leaves[key][1] if key in leaves else DEFAULT for key in known_keys()}
     origins.update({key: origin for key, (_, origin) in leaves.items()})
-    return LoadedConfig(config, origins)
+    return LoadedConfig(config, {**origins, **places})
 
 
 def resolved(config: RunConfig) -> dict[str, Any]:
@@ -157,6 +196,17 @@ def flat(config: RunConfig) -> dict[str, Any]:
     return dict(_flatten(resolved(config), {}, None))
 
 
+def parse_setting(text: str, option: str = SET) -> tuple[str, Any]:
+    """Key and value of a `KEY=VALUE`, the value read as its key's type asks. ConfigError, beginning with `option`, for a key that is not known."""
+    [(key, (value, _))] = _override(text, option).items()
+    return key, value
+
+
+def is_numeric(key: str) -> bool:
+    """Whether a known key takes numbers."""
+    return bool(_alternatives(_type_of(key)) & {"IntType", "FloatType"})
+
+
 def known_keys() -> list[str]:
     """Every dotted key, sections' free mappings as one."""
     keys = []
@@ -166,13 +216,42 @@ def known_keys() -> list[str]:
     return keys
 
 
-#: {dotted key: (value, origin)}
+#: {dotted key: (value, origin)}; the value is _PLACE where the origin is that of something in a list.
 _Layer = dict[str, tuple[Any, str]]
+_PLACE = object()
+
+
+def _merged(layers: Iterable[_Layer]) -> tuple[_Layer, dict[str, str]]:
+    """Values of the last layer that sets them, and places of what stands in lists. `dram.partitions.0.vdd_V` changes one item's key."""
+    leaves: _Layer = {}
+    places: dict[str, str] = {}
+    for layer in layers:
+        for key, (value, origin) in layer.items():
+            owner, index, name = _item(key)
+            if value is _PLACE:
+                places[key] = origin
+            elif not owner:
+                leaves[key] = (value, origin)
+                places = {place: known for place, known in places.items() if not place.startswith(f"{key}.")}
+            else:
+                items, first_origin = leaves.get(owner, ((), origin))
+                if not isinstance(items, list | tuple) or index >= len(items) or not isinstance(items[index], Mapping):
+                    raise ConfigError(f"{_place(origin, key)}: {owner} has no item {index}; it has {len(items) if isinstance(items, list | tuple) else 0}")
+                leaves[owner] = ([{**item, name: value} if at == index else item for at, item in enumerate(items)], first_origin)
+                places[key] = origin
+    return leaves, places
+
+
+def _item(key: str) -> tuple[str, int, str]:
+    """`dram.partitions.0.vdd_V` to ('dram.partitions', 0, 'vdd_V'); an owner of '' for keys outside of lists."""
+    head, _, name = key.rpartition(".")
+    owner, _, index = head.rpartition(".")
+    return (owner, int(index), name) if owner in _LISTS and index.isdecimal() else ("", 0, "")
 
 
 def _place(origin: str, key: str) -> str:
     """Where a key was set, as messages begin."""
-    return key if origin == ARGUMENT else f"{SET} {key}" if origin == SET else f"{origin}: {key}"
+    return key if origin == ARGUMENT else f"{origin} {key}" if origin in (SET, OVER) else f"{origin}: {key}"
 
 
 def _file_layers(path: Path, chain: tuple[Path, ...]) -> list[_Layer]:
@@ -198,6 +277,8 @@ def _file_layers(path: Path, chain: tuple[Path, ...]) -> list[_Layer]:
         if key in layer:
             raise ConfigError(f"{origin}: duplicate key {key!r}; first at {layer[key][1]}")
         layer[key] = (value, origin)
+        if key in _LISTS:
+            layer.update({place: (_PLACE, f"{path}:{line}") for place, line in lines.items() if place.startswith(f"{key}.")})
     return [*layers, layer]
 
 
@@ -214,36 +295,41 @@ def _flatten(content: Mapping[str, Any], lines: Mapping[str, int], path: Path | 
             raise ConfigError(f"{where}{key}: expected keys and values, found {_shown(value)}")
 
 
-def _override(text: str) -> _Layer:
-    """One `KEY=VALUE`. Values of text keys are taken as they stand, others are YAML."""
+def _override(text: str, option: str = SET) -> _Layer:
+    """One `KEY=VALUE` of a command-line option. Values of text keys are taken as they stand, others are YAML."""
     key, equals, value = text.partition("=")
     key = key.strip()
     if not equals or not key or not value.strip():
-        raise ConfigError(f"{SET} {text}: expected KEY=VALUE")
+        raise ConfigError(f"{option} {text}: expected KEY=VALUE")
     if key in _SECTIONS or key in _FREE:
-        raise ConfigError(f"{SET} {text}: {key} holds several keys; set one of them ({key}.NAME=VALUE)")
-    _check_key(key, SET)
+        raise ConfigError(f"{option} {text}: {key} holds several keys; set one of them ({key}.NAME=VALUE)")
+    _check_key(key, option)
     kinds = _alternatives(_type_of(key))
     if any(kind in ("StrType", "LiteralType") for kind in kinds):
-        return {key: (None if value == "null" and "NoneType" in kinds else value, SET)}
+        return {key: (None if value == "null" and "NoneType" in kinds else value, option)}
     try:
-        data, _ = parse_yaml(f"value: {value}", SET)
+        data, _ = parse_yaml(f"value: {value}", option)
     except ConfigError as exception:
-        raise ConfigError(f"{SET} {text}: {str(exception).partition(': ')[2]}") from None
+        raise ConfigError(f"{option} {text}: {str(exception).partition(': ')[2]}") from None
     if set(data) != {"value"}:
-        raise ConfigError(f"{SET} {text}: expected one value")
-    return {key: (data["value"], SET)}
+        raise ConfigError(f"{option} {text}: expected one value")
+    return {key: (data["value"], option)}
 
 
 def _check_key(key: str, origin: str) -> None:
     keys = known_keys()
     if key in keys and key not in _FREE or key.rpartition(".")[0] in _FREE:
         return
+    owner, _, name = _item(key)
+    if owner:
+        if name not in _LISTS[owner].__struct_fields__:
+            raise ConfigError(f"{_place(origin, key)}: unknown key{nearest(name, _LISTS[owner].__struct_fields__)}")
+        return
     hint = next((f"; did you mean {k!r}?" for k in keys if k.rpartition(".")[2] == key.rpartition(".")[2]), "")
     raise ConfigError(f"{_place(origin, key)}: unknown key{hint or nearest(key, [*keys, *_SECTIONS])}")
 
 
-def _convert(leaves: _Layer) -> RunConfig:
+def _convert(leaves: _Layer, places: Mapping[str, str]) -> RunConfig:
     """Checked models of flat values."""
     nested: dict[str, Any] = {}
     for key, (value, _) in leaves.items():
@@ -254,35 +340,65 @@ def _convert(leaves: _Layer) -> RunConfig:
         node[name] = value
     try:
         config = msgspec.convert(nested, RunConfig)
-        finite = all(math.isfinite(value) for value, _ in leaves.values() if isinstance(value, float))
+        finite = all(_finite(value) for value, _ in leaves.values())
     except (msgspec.ValidationError, OverflowError):
         finite = False
     if not finite:
-        _refuse_first(leaves)
+        _refuse_first(leaves, places)
     if config.dram.timings.get("nRCD") == 0:  # some timings may be 0; a row that opens in no time may not
         key = "dram.timings.nRCD"
         raise ConfigError(f"{_place(leaves[key][1], key)}: expected a whole number from 1, found 0")
     return config
 
 
-def _refuse_first(leaves: _Layer) -> NoReturn:
+def _finite(value: Any) -> bool:
+    """No number in a value, or in a list of keys and values, is infinite."""
+    if isinstance(value, Mapping):
+        return all(map(_finite, value.values()))
+    return all(map(_finite, value)) if isinstance(value, list | tuple) else not isinstance(value, float) or math.isfinite(value)
+
+
+def _refuse_first(leaves: _Layer, places: Mapping[str, str]) -> NoReturn:
     """Name the first value that does not fit its key."""
     for key, (value, origin) in leaves.items():
-        kind = _type_of(key)
-        try:
-            msgspec.convert(value, kind)
-            if not isinstance(value, float) or math.isfinite(value):
-                continue
-        except (msgspec.ValidationError, OverflowError):
-            pass
-        info = msgspec.inspect.type_info(kind)
-        hint = nearest(value, [c for c in _choices(info) if isinstance(c, str)]) if isinstance(value, str) else ""
-        raise ConfigError(f"{_place(origin, key)}: expected {_expected(info)}, found {_shown(value)}{hint}")
+        if key in _LISTS and isinstance(value, list | tuple):
+            for index, item in enumerate(value):
+                _refuse_item(f"{key}.{index}", item, _LISTS[key], places, origin)
+        else:
+            _refuse_value(key, value, _type_of(key), origin)
     raise AssertionError("each value fits its key, but the configuration was refused")
+
+
+def _refuse_item(key: str, item: Any, model: type[Section], places: Mapping[str, str], origin: str) -> None:
+    """Refuse an item of a list that does not fit its model."""
+    if not isinstance(item, Mapping):
+        raise ConfigError(f"{_place(origin, key)}: expected keys and values such as {{{model.__struct_fields__[-4]}: 1.0}}, found {_shown(item)}")
+    for name, value in item.items():
+        place = f"{key}.{name}"
+        _check_key(place, places.get(place, origin))
+        _refuse_value(place, value, get_type_hints(model, include_extras=True)[name], places.get(place, origin))
+    for field in msgspec.structs.fields(model):
+        if field.required and field.name not in item:
+            raise ConfigError(f"{_place(origin, key)}: key {field.name!r} is missing")
+
+
+def _refuse_value(key: str, value: Any, kind: Any, origin: str) -> None:
+    try:
+        msgspec.convert(value, kind)
+        if _finite(value):
+            return
+    except (msgspec.ValidationError, OverflowError):
+        pass
+    info = msgspec.inspect.type_info(kind)
+    hint = nearest(value, [c for c in _choices(info) if isinstance(c, str)]) if isinstance(value, str) else ""
+    raise ConfigError(f"{_place(origin, key)}: expected {_expected(info)}, found {_shown(value)}{hint}")
 
 
 def _type_of(key: str) -> Any:
     """Type of a known key's value."""
+    owner, _, name = _item(key)
+    if owner:
+        return get_type_hints(_LISTS[owner], include_extras=True)[name]
     section, _, name = key.rpartition(".")
     if section in _FREE:
         section, _, mapping = section.rpartition(".")
@@ -314,6 +430,9 @@ def _expected(info: msgspec.inspect.Type) -> str:
             words.append("one of " + ", ".join(sorted(map(str, part.values))))
         elif isinstance(part, msgspec.inspect.StrType):
             words.append("text")
+        elif isinstance(part, msgspec.inspect.VarTupleType):
+            items = part.item_type
+            words.append("a list of keys and values" if isinstance(items, msgspec.inspect.StructType) else "a list of whole numbers")
     return " or ".join(words)
 
 

@@ -21,6 +21,10 @@ Row = tuple[str, str, str]
 #: What a key stands for where it is not set.
 UNSET = {
     "dram.trcd_ns": "nRCD cycles",
+    "dram.trp_ns": "nRP cycles",
+    "dram.tras_ns": "nRAS cycles",
+    "dram.twr_ns": "nWR cycles",
+    "dram.trefi_ns": "nREFI cycles",
     "trace": "none",
     "trace_format": "recognised by content",
     "source.kind": "what the trace format says",

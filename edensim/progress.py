@@ -1,4 +1,4 @@
-"""A progress bar with requests per second: on a terminal only, and only for runs that last."""
+"""A progress bar with requests (points of a sweep) per second: on a terminal only, and only for runs that last."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ INTERVAL_s = 0.1
 
 
 class Progress:
-    """Called with requests done and, where known, requests in all; remembers both for a message when the run is cut short."""
+    """Called with requests (or another unit) done and, where known, in all; remembers both for a message when the run is cut short."""
 
-    def __init__(self, quiet: bool = False) -> None:
+    def __init__(self, quiet: bool = False, unit: str = "requests") -> None:
+        self.unit = unit
         self.done = 0
         self.total: int | None = None
         self._wanted = not quiet and sys.stderr.isatty()
@@ -37,7 +38,7 @@ class Progress:
             self._bar.stop()
 
     def __str__(self) -> str:
-        return f"{self.done:,} of {self.total:,} requests" if self.total is not None else f"{self.done:,} requests"
+        return f"{self.done:,} of {self.total:,} {self.unit}" if self.total is not None else f"{self.done:,} {self.unit}"
 
     def _draw(self) -> None:
         if self._bar is None:
@@ -49,6 +50,6 @@ class Progress:
             self._bar.start()
             self._task = self._bar.add_task("", total=self.total, text="")
         elapsed = time.monotonic() - self._begin
-        text = f"{self}, {self.done / elapsed:,.0f} requests/s" if elapsed > 0 else str(self)
+        text = f"{self}, {self.done / elapsed:,.{0 if self.done > 10 * elapsed else 1}f} {self.unit}/s" if elapsed > 0 else str(self)
         self._bar.update(self._task, completed=self.done, total=self.total, text=text, refresh=True)
         self._next = time.monotonic() + INTERVAL_s

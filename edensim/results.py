@@ -93,6 +93,11 @@ class Counts:
             cycles=cycles,
         )
 
+    def minus(self, earlier: Counts) -> Counts:
+        """What happened since `earlier`, a snapshot of the same run. The longest read latency stays that of the whole run: it cannot be split."""
+        values = {f.name: getattr(self, f.name) - getattr(earlier, f.name) for f in fields(self)}
+        return Counts(**{**values, "read_latency_max": self.read_latency_max})
+
     def total(self, command: Command) -> int:
         """How often `command` was issued, over all channels and banks."""
         return int(self.commands[:, :, command].sum())
@@ -283,19 +288,24 @@ class RunResult:
             raise InputError(f"{path}: cannot be read as a result: {_reason(problem)}") from None
         except json.JSONDecodeError as problem:
             raise InputError(f"{path}:{problem.lineno}: not a complete result JSON: {problem.msg}") from None
+        return cls.from_dict(values, str(path))
+
+    @classmethod
+    def from_dict(cls, values: Any, name: str = "result") -> RunResult:
+        """The inverse of `to_dict`. InputError, naming the source, for what is no result or of another format."""
         if not isinstance(values, dict) or "format" not in values:
-            raise InputError(f"{path}: not an edensim result: found no key 'format'")
+            raise InputError(f"{name}: not an edensim result: found no key 'format'")
         if values["format"] != RESULT_FORMAT:
             raise InputError(
-                f"{path}: result format {values['format']!r} (written by edensim {values.get('version', '?')}); expected {RESULT_FORMAT}"
+                f"{name}: result format {values['format']!r} (written by edensim {values.get('version', '?')}); expected {RESULT_FORMAT}"
             )
         try:
             known = {f.name: values[f.name] for f in fields(cls) if f.name != "core"}
             return cls(**{**known, "energy_pJ": EnergyBreakdown.from_dict(values["energy_pJ"]), "core": values.get("core")})
         except KeyError as problem:
-            raise InputError(f"{path}: not a complete result: key {problem} is missing") from None
+            raise InputError(f"{name}: not a complete result: key {problem} is missing") from None
         except (TypeError, ValueError) as problem:
-            raise InputError(f"{path}: not an edensim result: {problem}") from None
+            raise InputError(f"{name}: not an edensim result: {problem}") from None
 
     def summary(self) -> str:
         """The result as a plain-text table with units, for a terminal."""
@@ -362,7 +372,12 @@ def _reason(problem: Exception) -> str:
 
 
 def save_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write `text` to `path` as UTF-8, whole or not at all: to a temporary file beside it, then renamed over it.
+    """Write `text` to `path` as UTF-8, as `save_bytes` does."""
+    save_bytes(path, text.encode())
+
+
+def save_bytes(path: str | os.PathLike[str], content: bytes) -> None:
+    """Write `content` to `path`, whole or not at all: to a temporary file beside it, then renamed over it.
 
     A link keeps pointing where it does, and what is no regular file (a pipe, /dev/stdout) is written to directly.
     InputError where `path` is a folder, its folder does not exist, or writing fails.
@@ -376,12 +391,12 @@ def save_text(path: str | os.PathLike[str], text: str) -> None:
         raise InputError(f"{path}: cannot be written: file is write-protected")
     try:
         if target.exists() and not target.is_file():
-            target.write_text(text, encoding="utf-8")
+            target.write_bytes(content)
             return
         temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
         try:
-            with temporary.open("x", encoding="utf-8") as file:
-                file.write(text)
+            with temporary.open("xb") as file:
+                file.write(content)
             os.replace(temporary, target)
         finally:
             temporary.unlink(missing_ok=True)

@@ -33,23 +33,41 @@ def run(config: RunConfig, *, commands_path: Path | None = None, progress: Progr
 
     Raises InputError for what cannot be accepted, another EdensimError for a run that failed.
     """
+    config, standard, trace = prepare(config)
+    with command_sink(commands_path) as sink:
+        memory = simulate(config, standard, trace, on_commands=sink, progress=progress)
+    return result(config, standard, memory)
+
+
+def prepare(config: RunConfig) -> tuple[RunConfig, Standard, Trace]:
+    """All that a run needs, found and checked: the configuration with nothing left open, the standard, the trace."""
     standard = resolve_standard(config.dram)  # configs/dram/*.yaml at the operating point
     trace = open_run_trace(config, standard)  # any format
-    config = with_source_kind(config, trace)  # saturating, timed or core
-    with command_sink(commands_path) as sink:
-        memory = simulate_memory(  # commands, cycle by cycle
-            standard,
-            config.controller,
-            config.source,
-            TraceChunks(trace),
-            channels=config.dram.channels,
-            on_commands=sink,
-            on_progress=None if progress is None else lambda done: progress(done, None),
-            locate=trace.position,
-        )
+    return with_source_kind(config, trace), standard, trace  # saturating, timed or core
+
+
+def simulate(
+    config: RunConfig,
+    standard: Standard,
+    trace: Trace,
+    *,
+    on_commands: Callable[[Records], None] | None = None,
+    progress: Progress | None = None,
+) -> MemoryRun:
+    """Commands, cycle by cycle. Runs that differ only in what costs energy share what comes out (`edensim.sweep.grid.simulation_key`)."""
+    memory = simulate_memory(
+        standard,
+        config.controller,
+        config.source,
+        TraceChunks(trace),
+        channels=config.dram.channels,
+        on_commands=on_commands,
+        on_progress=None if progress is None else lambda done: progress(done, None),
+        locate=trace.position,
+    )
     if memory.counts.reads + memory.counts.writes == 0 and memory.core is None:
         raise InputError(f"{config.trace}: holds no request")
-    return result(config, standard, memory)
+    return memory
 
 
 def result(config: RunConfig, standard: Standard, memory: MemoryRun) -> RunResult:

@@ -5,18 +5,24 @@ It jumps over the clocks at which nothing can happen, and issues exactly the com
 
 from __future__ import annotations
 
-from edensim.core.jit import entry, jit
 from edensim.core.issue import issue_maintenance, issue_request
+from edensim.core.jit import entry, jit
 from edensim.core.processor import RUNNING, last_cycle_before, next_tick, receive, run_core_until
-from edensim.core.scheduler import CAPPED, PREAB, REFAB, accept, plan, queue_closings, queue_refreshes
-from edensim.core.state import COMMANDS_FULL, DEADLOCK, DONE, FOREVER, NEED_INPUT, PRIORITY, PRIORITY_OVERFLOW
+from edensim.core.scheduler import CAPPED, HALT, PREAB, RD, RDA, REFAB, accept, plan, queue_closings, queue_halts, queue_refreshes
+from edensim.core.state import COMMANDS_FULL, DEADLOCK, DONE, EXPOSURE_BINS, FOREVER, HALTED, NEED_INPUT, PRIORITY, PRIORITY_OVERFLOW
 
 
 @jit(forceinline=True)
-def tick(s, t, clock, loop, commands):
+def tick(s, t, clock, loop, commands, exposures):
     """Run one channel at one clock; returns 1 if a queue slot became free. Sets `due` to the next clock that needs a look."""
+    if s["halted"]:
+        s["due"] = FOREVER
+        return 0
     if clock >= s["next_refresh"]:
         queue_refreshes(s, t, clock)
+        s["planned"] = 0
+    if clock >= s["halt_at"]:
+        queue_halts(s, t)
         s["planned"] = 0
     if t["row_policy"] == CAPPED and (s["planned"] == 0 or clock >= s["close_at"]):
         queue_closings(s, t, clock)
@@ -24,7 +30,7 @@ def tick(s, t, clock, loop, commands):
     if s["planned"] == 0:
         plan(s, t, clock)
     if s["plan_at"] > clock:
-        s["due"] = min(s["plan_at"], s["next_refresh"])
+        s["due"] = min(s["plan_at"], min(s["next_refresh"], s["halt_at"]))
         if t["row_policy"] == CAPPED:
             s["due"] = min(s["due"], s["close_at"])
         return 0
@@ -38,12 +44,26 @@ def tick(s, t, clock, loop, commands):
         slot = s["plan_slot"]
         node = s["slot_bank"][slot]
         command = issue_request(s, t, s["plan_kind"], slot, command, clock)
-    s["last_command"] = clock
     s["planned"] = 0
     s["due"] = clock + 1
+    if command == HALT:
+        return 0
+    s["last_command"] = clock
     if loop["record"]:
         record(s, t, command, node, slot, clock, loop, commands)
+    if loop["expose"] and (command == RD or command == RDA):
+        expose(s, t, node, slot, clock, loop, exposures)
     return waiting - (s["length"][0] + s["length"][1])
+
+
+@jit
+def expose(s, t, bank, slot, clock, loop, exposures):
+    """Count how long after its row's activation a read came. (A released slot still holds its request.)"""
+    bin = min(clock - s["opened_at"][bank], EXPOSURE_BINS - 1)
+    exposures[(s["index"] * t["banks"] + bank) * EXPOSURE_BINS + bin] += 1
+    tensor = s["slot_tensor"][slot]
+    if 0 <= tensor < loop["tensors"]:
+        exposures[(loop["channels"] * t["banks"] + tensor) * EXPOSURE_BINS + bin] += 1
 
 
 @jit
@@ -71,8 +91,8 @@ def record(s, t, command, node, slot, clock, loop, commands):
         c["column"] = s["slot_column"][slot]
 
 
-@entry("CHANNEL[:]", "TIMING[:]", "LOOP[:]", "PLACED[:]", "i8", "COMMAND[:]")
-def run_requests(channels, timing, loops, requests, count, commands):
+@entry("CHANNEL[:]", "TIMING[:]", "LOOP[:]", "PLACED[:]", "i8", "COMMAND[:]", "i8[:]")
+def run_requests(channels, timing, loops, requests, count, commands, exposures):
     """Saturating and timed sources: one request a clock, in order, each offered until its queue takes it."""
     t = timing[0]
     loop = loops[0]
@@ -89,7 +109,7 @@ def run_requests(channels, timing, loops, requests, count, commands):
                 r = requests[position]
                 if loop["timed"] and r["clock"] > clock - 1:
                     offer_at = r["clock"] + 1
-                elif accept(channels[r["channel"]], t, r["is_write"], r["bank"], r["row"], r["column"], r["line"], clock - 1, r["tensor"]):
+                elif accept(channels[r["channel"]], t, r["is_write"], r["bank"], r["row"], r["column"], r["line"], clock - 1, 0, r["tensor"]):
                     s = channels[r["channel"]]
                     if s["planned"] == 0:
                         s["due"] = min(s["due"], clock)
@@ -104,17 +124,23 @@ def run_requests(channels, timing, loops, requests, count, commands):
         wake = offer_at
         freed = 0
         pending = 0
+        halted = 0
         for c in range(channels.shape[0]):
             s = channels[c]
             if s["due"] <= clock:
-                freed += tick(s, t, clock, loop, commands)
+                freed += tick(s, t, clock, loop, commands, exposures)
             wake = min(wake, s["due"])
+            halted += s["halted"]
             pending += s["length"][0] + s["length"][1] + s["actives"] + s["priorities"]
             if s["overflow"]:
                 return PRIORITY_OVERFLOW
         if loop["blocked"] and freed > 0:
             loop["blocked"] = 0
             wake = clock + 1
+        if halted == channels.shape[0]:
+            loop["tick"] = clock + 1
+            loop["position"] = position
+            return HALTED
         if pending == 0 and position >= count and loop["final"]:
             loop["tick"] = clock
             loop["position"] = position
@@ -124,8 +150,8 @@ def run_requests(channels, timing, loops, requests, count, commands):
         clock = wake
 
 
-@entry("CHANNEL[:]", "TIMING[:]", "LOOP[:]", "CORE[:]", "i8[:]", "MAPPING[:]", "REQUEST[:]", "i8", "COMMAND[:]")
-def run_core(channels, timing, loops, cores, cache, mappings, records, count, commands):
+@entry("CHANNEL[:]", "TIMING[:]", "LOOP[:]", "CORE[:]", "i8[:]", "MAPPING[:]", "REQUEST[:]", "i8", "COMMAND[:]", "i8[:]")
+def run_core(channels, timing, loops, cores, cache, mappings, records, count, commands, exposures):
     """A core as the source, in closed loop: a read that comes back later holds the core up."""
     t = timing[0]
     loop = loops[0]
@@ -140,16 +166,21 @@ def run_core(channels, timing, loops, cores, cache, mappings, records, count, co
         if status != RUNNING:
             return status
         wake = FOREVER
+        halted = 0
         for c in range(channels.shape[0]):
             s = channels[c]
             deliver(s, core, cache, clock)
             if s["due"] <= clock:
-                tick(s, t, clock, loop, commands)
+                tick(s, t, clock, loop, commands, exposures)
             wake = min(wake, s["due"])
+            halted += s["halted"]
             for i in range(s["returns"]):
                 wake = min(wake, s["return_at"][i])
             if s["overflow"]:
                 return PRIORITY_OVERFLOW
+        if halted == channels.shape[0]:
+            loop["tick"] = clock + 1
+            return HALTED
         clock = max(clock + 1, min(wake, next_tick(core, clock)))
         if clock >= FOREVER:
             return DEADLOCK

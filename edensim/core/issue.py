@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edensim.core.jit import jit
 from edensim.core.queues import find_hits, find_others, forget_hits, next_hit, release, unlink
-from edensim.core.scheduler import ACT, CAPPED, FCFS, PREAB, PREPB, RD, RDA, REFAB, WR, WRA, count_departure, offer_to_plan
+from edensim.core.scheduler import ACT, CAPPED, FCFS, HALT, PREAB, PREPB, RD, RDA, REFAB, WR, WRA, count_departure, offer_to_plan
 from edensim.core.state import ACTIVE, MAX_PRIORITY
 from edensim.core.timing import constrain_bank, constrain_rank, legal_at
 
@@ -47,6 +47,10 @@ def issue_maintenance(s, t, command, clock):
     if command == s["priority_command"][s["priority_head"]]:
         s["priority_head"] = (s["priority_head"] + 1) % MAX_PRIORITY
         s["priorities"] -= 1
+    if command == HALT:
+        s["halting"] -= 1
+        s["halted"] = s["halting"] == 0
+        return node
     if command == PREAB or command == REFAB:
         first = node * t["banks_per_rank"]
         s["commands"][first, command] += 1
@@ -111,8 +115,9 @@ def issue_request(s, t, kind, slot, command, clock):
         closes = command == RDA or command == WRA
         finish_request(s, t, kind, slot, bank, closes, clock)
         if closes:
-            wait = t["close_after_read"] if command == RDA else t["close_after_write"]
-            close_bank(s, t, bank, max(clock + wait, s["opened_at"][bank] + t["close_after_act"]))
+            k = s["bank_class"][bank]
+            wait = t["close_after_read"][k] if command == RDA else t["close_after_write"][k]
+            close_bank(s, t, bank, max(clock + wait, s["opened_at"][bank] + t["close_after_act"][k]))
             s["queue_planned"] = 0
         else:
             s["served"][bank] += 1
@@ -150,7 +155,7 @@ def finish_request(s, t, kind, slot, bank, closes, clock):
 
 @jit
 def release_other(s, t, other, bank, clock):
-    """A request for another row is no longer held back: let it into the queue's plan, or plan again where the scheduler weighs it against row hits."""
+    """A request for another row is no longer held back: into the queue's plan with it, or plan again where it is weighed against row hits."""
     if s["hit"][s["write_mode"], bank] > 0:
         s["queue_planned"] = 0
     else:

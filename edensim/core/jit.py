@@ -2,9 +2,9 @@
 
 `jit` marks a helper (compiled as part of whoever calls it). `entry(...)` marks a function that Python calls: its arguments are declared as text,
 `"CHANNEL[:]"` for a one-dimensional array of a registered record or numpy scalar type, `"i8"` for an integer; it returns an int64.
-The first call on a machine compiles the entry to an object file in the cache folder, keyed by a hash of every file of `core/`, of the vocabulary, of numba's version
-and of the processor. Later processes link that object with llvmlite alone: no import of numba (0.4 s), no stale code (numba's own cache does not see an
-edit in another file).
+The first call on a machine compiles the entry to an object file in the cache folder, keyed by a hash of every file of `core/`, of the vocabulary, of
+numba's version and of the processor. Later processes link that object with llvmlite alone: no import of numba (0.4 s), no stale code (numba's own
+cache does not see an edit in another file).
 
 Environment: NUMBA_DISABLE_JIT=1 runs the same text as Python (slow, debuggable); NUMBA_BOUNDSCHECK=1 compiles with bounds checks, uncached, through
 numba's dispatcher so that an IndexError reaches Python; EDENSIM_CACHE names the cache folder.
@@ -28,7 +28,8 @@ import numpy as np
 DISABLED = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
 BOUNDSCHECK = os.environ.get("NUMBA_BOUNDSCHECK", "0") not in ("", "0")
 OPTIONS = {"error_model": "numpy", "boundscheck": BOUNDSCHECK}
-#: The core allocates nothing, so nothing is reference-counted: numba would count each array at each call. The outermost wrapper makes arrays from pointers and must.
+#: The core allocates nothing, so nothing is reference-counted: numba would count each array at each call. The outermost wrapper makes arrays from
+#: pointers and must.
 INNER_OPTIONS = {**OPTIONS, "_nrt": BOUNDSCHECK}
 
 #: Array element types that entry declarations may name.
@@ -175,9 +176,11 @@ class Entry:
                 call.append(f"a{index}")
                 argument_types.append(types.int64)
         scope = {"carray": numba.carray, "function": numba.njit(_with_compiled_globals(self.function), **INNER_OPTIONS)}
-        exec(f"def call({', '.join(parameters)}):\n    return function({', '.join(call)})", scope)  # noqa: S102 (text made here, from declarations in this package)
+        # The text is made here, from declarations in this package.
+        exec(f"def call({', '.join(parameters)}):\n    return function({', '.join(call)})", scope)  # noqa: S102
         unit = numba.cfunc(types.int64(*argument_types), **OPTIONS)(scope["call"])
-        # Linking leaves every import open if one is missing, so all are named: what the code declares, and what the back end may call for loops that fill or copy.
+        # Linking leaves every import open if one is missing, so all are named: what the code declares, and what the back end may call for loops
+        # that fill or copy.
         text = unit._library.get_llvm_str()
         imports = {*re.findall(r"^declare .*?@([\w.]+)\(", text, re.M), *re.findall(r"^@([\w.]+) = external", text, re.M), *LIBC}
         names = sorted(name for name in imports if not name.startswith("llvm."))
@@ -222,7 +225,8 @@ def cache_folder() -> Path:
     """Folder of this version's compiled core on this processor."""
     import llvmlite.binding as llvm
 
-    versions = f"{metadata.version('numba')} {metadata.version('llvmlite')} {np.__version__} {llvm.get_host_cpu_name()} {llvm.get_host_cpu_features().flatten()}"
-    key = hashlib.sha256(f"{IMPORTED_DIGEST} {versions}".encode()).hexdigest()[:16]
+    versions = f"{metadata.version('numba')} {metadata.version('llvmlite')} {np.__version__}"
+    processor = f"{llvm.get_host_cpu_name()} {llvm.get_host_cpu_features().flatten()}"
+    key = hashlib.sha256(f"{IMPORTED_DIGEST} {versions} {processor}".encode()).hexdigest()[:16]
     root = os.environ.get("EDENSIM_CACHE") or os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "edensim")
     return Path(root) / key

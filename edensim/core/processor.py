@@ -1,8 +1,9 @@
 """A core with an instruction window and a last-level cache: the closed-loop request source.
 
-Rules (shared/golden README, `edensim.reference.processor`): a cycle first lets the cache send what is due, then retires up to `width` ready instructions from the
-old end, then inserts up to `width` bubbles and at most one load; its write-back follows one cycle later. Data of an address is there `latency` cycles after a hit, or
-when the missed line arrives, and readies all loads of that address in the window. Cycles in which nothing can change are jumped over.
+Rules (shared/golden README, `edensim.reference.processor`): a cycle first lets the cache send what is due, then retires up to `width` ready
+instructions from the old end, then inserts up to `width` bubbles and at most one load; its write-back follows one cycle later. Data of an address is
+there `latency` cycles after a hit, or when the missed line arrives, and readies all loads of that address in the window. Cycles in which nothing can
+change are jumped over.
 """
 
 from __future__ import annotations
@@ -221,7 +222,7 @@ def send_to_memory(core, channels, t, m, line, miss, tick):
     gather(m, 1)
     s = channels[m["value"][CHANNEL_FIELD, 0]]
     queue = 1 if miss < 0 else 0
-    taken = accept(s, t, queue, flat_bank(m, 0), m["value"][ROW, 0], m["value"][COLUMN, 0], m["address"][0] >> m["offset_bits"], tick - 1, miss)
+    taken = accept(s, t, queue, flat_bank(m, 0), m["value"][ROW, 0], m["value"][COLUMN, 0], m["address"][0] >> m["offset_bits"], tick - 1, miss, -1)
     if taken and s["planned"] == 0:
         s["due"] = min(s["due"], tick)
     return taken

@@ -29,7 +29,7 @@ def find_write(s, bank, line):
 
 
 @jit
-def enqueue(s, queue, bank, row, column, line, arrive, tag):
+def enqueue(s, queue, bank, row, column, line, arrive, tag, tensor):
     """Append a request; returns its slot."""
     frees = s["frees"] - 1
     s["frees"] = frees
@@ -43,6 +43,7 @@ def enqueue(s, queue, bank, row, column, line, arrive, tag):
     s["slot_age"][slot] = s["age"]
     s["slot_seen"][slot] = 0
     s["slot_tag"][slot] = tag
+    s["slot_tensor"][slot] = tensor
     s["slot_next"][slot] = 0
     s["age"] += 1
     s["length"][queue] += 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 from edensim.core.jit import jit
 from edensim.core.queues import enqueue, find_write
 from edensim.core.state import ABSENT, ACTIVE, AGE_BITS, FOREVER, IDLE, LATENCY_BINS, MAX_PRIORITY, PRIORITY, QUEUED
-from edensim.core.timing import legal_at, rank_legal_at
+from edensim.core.timing import legal_at, rank_legal_at, rank_quiet_at
 from edensim.vocabulary import Command, Refresh, RowPolicy, Scheduler
 
 ACT = int(Command.ACT)
@@ -21,6 +21,7 @@ RDA = int(Command.RDA)
 WRA = int(Command.WRA)
 REFAB = int(Command.REFab)
 REFPB = int(Command.REFpb)
+HALT = len(Command)  # no command: the rank stops, closed, until the operating point has changed
 CLOSED = int(RowPolicy.CLOSED)
 CAPPED = int(RowPolicy.CAPPED)
 ROW_HIT = int(Scheduler.FRFCFS_ROW_HIT)
@@ -72,7 +73,16 @@ def queue_refreshes(s, t, clock):
     else:
         push_priority(s, REFPB, s["next_refresh_bank"])
         s["next_refresh_bank"] = (s["next_refresh_bank"] + 1) % t["banks"]
-    s["next_refresh"] = clock + t["nREFI"]
+    s["next_refresh"] = clock + t["nREFI"][s["module_class"]]
+
+
+@jit
+def queue_halts(s, t):
+    """A change of operating point falls due: every rank is to be closed."""
+    for rank in range(t["ranks"]):
+        push_priority(s, HALT, rank)
+    s["halting"] = t["ranks"]
+    s["halt_at"] = FOREVER
 
 
 @jit
@@ -94,11 +104,13 @@ def plan_maintenance(s, t, clock):
     """Next command for the head of the maintenance queue and its earliest clock; an open active row holds a closing command back."""
     command = s["priority_command"][s["priority_head"]]
     node = s["priority_node"][s["priority_head"]]
-    if command == REFAB:
+    if command == REFAB or command == HALT:
         if s["rank_open"][node] > 0:
             if s["rank_actives"][node] > 0:
                 return PREAB, FOREVER
             return PREAB, max(clock, rank_legal_at(s, t, node, PREAB))
+        if command == HALT:
+            return HALT, max(clock, rank_quiet_at(s, t, node, ACT))
         return REFAB, max(clock, rank_legal_at(s, t, node, REFAB))
     if command == REFPB and s["open_row"][node] < 0:
         return REFPB, max(clock, legal_at(s, t, node, REFPB))
@@ -274,7 +286,7 @@ def note_arrival(s, t, slot, clock):
 
 
 @jit(forceinline=True)
-def accept(s, t, queue, bank, row, column, line, arrive, tag):
+def accept(s, t, queue, bank, row, column, line, arrive, tag, tensor):
     """Offer a request to the channel: 0 refused, 1 queued, 2 done at once (forwarded or coalesced)."""
     if find_write(s, bank, line):
         s["accepted"][queue] += 1
@@ -287,7 +299,7 @@ def accept(s, t, queue, bank, row, column, line, arrive, tag):
     if s["length"][queue] >= t["queue_size"][queue]:
         return 0
     s["accepted"][queue] += 1
-    slot = enqueue(s, queue, bank, row, column, line, arrive, tag)
+    slot = enqueue(s, queue, bank, row, column, line, arrive, tag, tensor)
     note_arrival(s, t, slot, arrive + 1)
     return 1
 

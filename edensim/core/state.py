@@ -21,6 +21,7 @@ MAX_HISTORY = 64  # longest window
 MAX_CLASSES = 16  # timing classes: partitions with their own tRCD
 MAX_PRIORITY = 1568
 LATENCY_BINS = 8192
+EXPOSURE_BINS = 256  # ACT-to-read intervals in cycles; the last bin holds all longer ones
 FILTER = 1024  # counters of the write-queue address filter
 FOREVER = 1 << 62
 
@@ -38,10 +39,10 @@ ABSENT = 1 << 62
 IDLE, ACTIVE, PRIORITY, QUEUED = 0, 1, 2, 3
 
 # Why the loop came back.
-DONE, NEED_INPUT, COMMANDS_FULL, PRIORITY_OVERFLOW, DEADLOCK = 0, 1, 2, 3, 5
+DONE, NEED_INPUT, COMMANDS_FULL, PRIORITY_OVERFLOW, DEADLOCK, HALTED = 0, 1, 2, 3, 5, 6
 
 
-#: What never changes during a run. Gaps are per timing class; `bank_class` maps a bank to its class, `rank_class` holds the class of rank-wide commands.
+#: What never changes during a run. Gaps and other cycles that an operating point decides are per timing class.
 TIMING = register(
     "TIMING",
     np.dtype(
@@ -56,7 +57,6 @@ TIMING = register(
             ("group_of", np.uint32, (MAX_BANKS,)),
             # Where a bank's ready clocks lie, by level.
             ("ready_at", np.uint32, (MAX_BANKS, 3)),
-            ("bank_class", np.uint32, (MAX_BANKS,)),
             # Rules with window 1 that follow command c: indices rule_start[c] up to rule_stop[c].
             ("rule_start", np.uint32, (COMMANDS,)),
             ("rule_stop", np.uint32, (COMMANDS,)),
@@ -76,12 +76,11 @@ TIMING = register(
             ("window_gap", np.int64, (MAX_CLASSES, MAX_WINDOWS)),
             ("deep_before", np.int64, (COMMANDS,)),  # 1 if a rank-wide command is constrained below the rank
             ("read_latency", np.int64),
-            ("nREFI", np.int64),
-            ("nRFC", np.int64),
+            ("nREFI", np.int64, (MAX_CLASSES,)),
             # When an auto-precharge closes the row: after ACT, RDA, WRA.
-            ("close_after_act", np.int64),
-            ("close_after_read", np.int64),
-            ("close_after_write", np.int64),
+            ("close_after_act", np.int64, (MAX_CLASSES,)),
+            ("close_after_read", np.int64, (MAX_CLASSES,)),
+            ("close_after_write", np.int64, (MAX_CLASSES,)),
             ("scheduler", np.int64),
             ("row_policy", np.int64),
             ("row_cap", np.int64),
@@ -101,6 +100,12 @@ CHANNEL = register(
     np.dtype(
         [
             ("index", np.int64),
+            # Timing classes: of the module (rank-wide commands, refresh), and of each bank. They change at a halt.
+            ("module_class", np.uint32),
+            ("bank_class", np.uint32, (MAX_BANKS,)),
+            ("halt_at", np.int64),  # clock from which the channel closes its banks and stops
+            ("halting", np.int64),  # ranks still to be closed
+            ("halted", np.int64),
             # When each command is next legal at each node.
             ("ready", np.int64, (NODES * COMMANDS,)),
             ("history", np.int64, (MAX_WINDOWS, MAX_BANKS, MAX_HISTORY)),
@@ -127,13 +132,15 @@ CHANNEL = register(
             ("slot_line", np.int64, (MAX_SLOTS,)),
             ("slot_row", np.int64, (MAX_SLOTS,)),
             ("slot_column", np.int32, (MAX_SLOTS,)),
-            ("slot_tag", np.int32, (MAX_SLOTS,)),
+            ("slot_tag", np.int32, (MAX_SLOTS,)),  # what the source knows the request by
+            ("slot_tensor", np.int32, (MAX_SLOTS,)),
             ("slot_bank", np.uint32, (MAX_SLOTS,)),
             ("slot_queue", np.uint32, (MAX_SLOTS,)),
             ("slot_seen", np.uint32, (MAX_SLOTS,)),
             ("slot_next", np.uint32, (MAX_SLOTS,)),
             ("slot_previous", np.uint32, (MAX_SLOTS,)),
-            # Queues: per bank a list in order of age; its oldest row hit; its oldest request that needs `row_command` (none while the bank has an active request).
+            # Queues: per bank a list in order of age; its oldest row hit; its oldest request that needs `row_command` (none while the bank has an
+            # active request).
             ("length", np.int64, (2,)),
             ("head", np.uint32, (2, MAX_BANKS)),
             ("tail", np.uint32, (2, MAX_BANKS)),
@@ -219,6 +226,9 @@ LOOP = register(
             ("final", np.int64),  # no chunk follows
             ("record", np.int64),  # 1 to record commands
             ("recorded", np.int64),  # commands in the output array
+            ("expose", np.int64),  # 1 to count exposures: per channel and bank, then per tensor, EXPOSURE_BINS each
+            ("tensors", np.int64),  # tensors that are counted
+            ("channels", np.int64),
         ],
         align=True,
     ),

@@ -26,6 +26,15 @@ def rank_legal_at(s, t, rank, command):
     return at
 
 
+@jit
+def rank_quiet_at(s, t, rank, command):
+    """Earliest clock at which a bank command is legal on every bank of a rank."""
+    at = 0
+    for bank in range(rank * t["banks_per_rank"], (rank + 1) * t["banks_per_rank"]):
+        at = max(at, legal_at(s, t, bank, command))
+    return at
+
+
 @jit(forceinline=True)
 def push(s, node, clock):
     """Not before `clock`."""
@@ -35,7 +44,7 @@ def push(s, node, clock):
 @jit(forceinline=True)
 def constrain_bank(s, t, bank, command, clock):
     """Apply the rules that follow a command to one bank."""
-    k = t["bank_class"][bank]
+    k = s["bank_class"][bank]
     for i in range(t["rule_start"][command], t["rule_stop"][command]):
         push(s, t["ready_at"][bank, t["rule_level"][i]] + t["rule_next"][i], clock + t["rule_gap"][k, i])
     if t["sibling_start"][command] < t["sibling_stop"][command]:
@@ -47,8 +56,9 @@ def constrain_bank(s, t, bank, command, clock):
 @jit
 def constrain_rank(s, t, rank, command, clock):
     """Apply the rules that follow a rank-wide command: to the rank and everything below it."""
+    k = s["module_class"]
     for i in range(t["rule_start"][command], t["rule_stop"][command]):
-        after = clock + t["rule_gap"][0, i]
+        after = clock + t["rule_gap"][k, i]
         level = t["rule_level"][i]
         if level == RANK:
             push(s, RANK_BASE + rank * COMMANDS + t["rule_next"][i], after)
@@ -59,9 +69,9 @@ def constrain_rank(s, t, rank, command, clock):
             for bank in range(rank * t["banks_per_rank"], (rank + 1) * t["banks_per_rank"]):
                 push(s, BANK_BASE + bank * COMMANDS + t["rule_next"][i], after)
     first = rank * t["banks_per_rank"]
-    constrain_siblings(s, t, first, command, clock, 0)
+    constrain_siblings(s, t, first, command, clock, k)
     if t["window_of"][command]:
-        constrain_windows(s, t, first, command, clock, 0)
+        constrain_windows(s, t, first, command, clock, k)
 
 
 @jit

@@ -1,7 +1,8 @@
 """(standard, controller, timing classes) to the TIMING record of the compiled core.
 
-Constraints that no command of this controller can meet are left out, channel rules become rank rules (own rank and the others), bank-group rules of a standard
-without bank groups become rank rules, and of several rules for the same pair the longest gap stays: the loop does the least that the standard asks.
+Constraints that no command of this controller can meet are left out, channel rules become rank rules (own rank and the others), bank-group rules
+of a standard without bank groups become rank rules, and of several rules for the same pair the longest gap stays: the loop does the least that the
+standard asks.
 """
 
 from __future__ import annotations
@@ -42,17 +43,18 @@ def issuable(controller: ControllerConfig) -> frozenset[Command]:
 
 
 def timing_record(
-    standard: Standard, controller: ControllerConfig, class_gaps: Sequence[Sequence[int]] = (), bank_class: Sequence[int] = ()
+    standard: Standard, controller: ControllerConfig, classes: Sequence[Mapping[str, int]] | None = None, *, halts: bool = False
 ) -> NDArray[np.void]:
     """The TIMING record, as an array of one.
 
-    class_gaps: gaps of timing classes 1, 2, ... in the order of `standard.constraints`; class 0 is the standard's own.
-    bank_class: class of each bank of a channel (all 0 if empty).
+    classes: cycles by name of each timing class (an operating point's); by default one class, the standard's own timings.
+    halts: the run changes its operating point, which closes all banks.
 
     Raises ConfigError when the standard exceeds what the core holds, or lacks a command that the controller needs.
     """
+    classes = classes or (standard.timings,)
     organization = standard.organization
-    check_capacity(standard, controller, len(class_gaps))
+    check_capacity(standard, controller, len(classes))
     record = np.zeros(1, state.TIMING)
     t = record[0]
     t["banks"], t["ranks"] = organization.banks_per_channel, organization.ranks
@@ -64,9 +66,11 @@ def timing_record(
     t["ready_at"][: len(banks), state.RANK] = state.RANK_BASE + t["rank_of"][: len(banks)] * COMMANDS
     t["ready_at"][: len(banks), state.GROUP] = state.GROUP_BASE + t["group_of"][: len(banks)] * COMMANDS
     t["ready_at"][: len(banks), state.BANK] = state.BANK_BASE + banks * COMMANDS
-    t["bank_class"][: len(bank_class)] = bank_class
-    fill_rules(t, merged_rules(standard, issuable(controller), class_gaps))
+    commands = issuable(controller) | ({Command.PREab} if halts else set())
+    fill_rules(t, merged_rules(standard, commands, [standard.gaps_with(timings) for timings in classes]))
     fill_controller(t, standard, controller)
+    for index, timings in enumerate(classes):
+        fill_class(t, index, timings, standard, controller)
     return record
 
 
@@ -76,7 +80,7 @@ def check_capacity(standard: Standard, controller: ControllerConfig, classes: in
         "ranks": (organization.ranks, state.MAX_RANKS),
         "bank groups": (organization.ranks * organization.bankgroups, state.MAX_GROUPS),
         "banks": (organization.banks_per_channel, state.MAX_BANKS),
-        "timing classes": (classes + 1, state.MAX_CLASSES),
+        "timing classes": (classes, state.MAX_CLASSES),
     }
     for what, (found, limit) in limits.items():
         if found > limit:
@@ -86,9 +90,8 @@ def check_capacity(standard: Standard, controller: ControllerConfig, classes: in
         raise ConfigError(f"controller.refresh: {standard.name} has no per-bank refresh (REFpb); use all-bank or none")
     for command in needed - {Command.REFpb}:
         if command not in standard.commands:
-            raise ConfigError(
-                f"{standard.name} lacks the command {command.name}, which row policy {controller.row_policy!r} and refresh {controller.refresh!r} need"
-            )
+            policies = f"row policy {controller.row_policy!r} and refresh {controller.refresh!r}"
+            raise ConfigError(f"{standard.name} lacks the command {command.name}, which {policies} need")
 
 
 def merged_rules(standard: Standard, commands: frozenset[Command], class_gaps: Sequence[Sequence[int]]) -> Rules:
@@ -107,7 +110,7 @@ def merged_rules(standard: Standard, commands: frozenset[Command], class_gaps: S
         rules[key] = [max(pair) for pair in zip(gaps, rules.get(key, gaps), strict=True)]
 
     for index, constraint in enumerate(standard.constraints):
-        gaps = [constraint.gap_cycles, *(class_[index] for class_ in class_gaps)]
+        gaps = [class_[index] for class_ in class_gaps]
         for after in commands.intersection(constraint.after):
             for before in commands.intersection(constraint.before):
                 if constraint.level == Level.CHANNEL:
@@ -145,14 +148,13 @@ def fill_rules(t: Any, rules: Rules) -> None:
         t["window_of"][after] = 1
         t["window_after"][index], t["window_before"][index], t["window_level"][index], t["window_length"][index] = after, before, level, window
         t["window_gap"][: len(gaps), index] = gaps
-    for after, level, before, _, _ in rules:
+    for _, level, before, _, _ in rules:
         if before in RANK_COMMANDS and level != state.RANK:
             t["deep_before"][before] = 1
 
 
 def fill_controller(t: Any, standard: Standard, controller: ControllerConfig) -> None:
     """Write scheduling parameters into the record."""
-    timings = standard.timings
     t["read_latency"] = standard.read_latency
     t["scheduler"], t["row_policy"] = SCHEDULERS[controller.scheduler], ROW_POLICIES[controller.row_policy]
     t["row_cap"], t["refresh"] = controller.row_cap, REFRESHES[controller.refresh]
@@ -160,19 +162,21 @@ def fill_controller(t: Any, standard: Standard, controller: ControllerConfig) ->
     t["write_high"] = math.floor(controller.write_high_watermark * controller.write_queue)
     t["write_low"] = max(1, math.ceil(controller.write_low_watermark * controller.write_queue))  # an empty write queue has nothing to drain
     if controller.write_low_watermark > controller.write_high_watermark:
-        raise ConfigError(
-            f"controller.write_low_watermark: {controller.write_low_watermark:g} is above controller.write_high_watermark ({controller.write_high_watermark:g})"
-        )
+        low, high = f"{controller.write_low_watermark:g}", f"{controller.write_high_watermark:g}"
+        raise ConfigError(f"controller.write_low_watermark: {low} is above controller.write_high_watermark ({high})")
     closed = controller.row_policy == "closed"
     t["column_command"] = (Command.RDA, Command.WRA) if closed else (Command.RD, Command.WR)
+
+
+def fill_class(t: Any, index: int, timings: Mapping[str, int], standard: Standard, controller: ControllerConfig) -> None:
+    """Write what a timing class decides besides gaps: the refresh interval, and when an auto-precharge closes its row."""
     if controller.refresh != "none":
         interval, duration = ("nREFI", "nRFC") if controller.refresh == "all-bank" else ("nREFIpb", "nRFCpb")
-        t["nREFI"], t["nRFC"] = timings[interval], timings[duration]
+        t["nREFI"][index] = timings[interval]
         busy = timings[duration] * (standard.organization.ranks if controller.refresh == "all-bank" else 1)
         if timings[interval] <= busy:
-            raise ConfigError(
-                f"dram.timings.{interval}: {timings[interval]} cycles leave no time between refreshes, which take {busy}; expected more"
-            )
-    t["close_after_act"] = timings.get("nRAS", 0)
-    t["close_after_read"] = timings.get("nRTP", 0)
-    t["close_after_write"] = standard.write_latency + timings.get("nWR", 0)
+            found = f"{timings[interval]} cycles leave no time between refreshes, which take {busy}"
+            raise ConfigError(f"dram.timings.{interval}: {found}; expected more")
+    t["close_after_act"][index] = timings.get("nRAS", 0)
+    t["close_after_read"][index] = timings.get("nRTP", 0)
+    t["close_after_write"][index] = standard.write_latency + timings.get("nWR", 0)

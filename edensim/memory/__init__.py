@@ -7,29 +7,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edensim.config import ControllerConfig, SourceConfig
-from edensim.dram.address import address_map
 from edensim.dram.standard import Standard
-from edensim.dram.timing import timing_record
+from edensim.memory.engine import Engine, Epoch, Exposure, Listeners
 from edensim.memory.processor import CoreRun, run_processor
-from edensim.memory.records import Records, channel_records, collect_counts, mapping_record
-from edensim.memory.stream import Listeners, run_stream
+from edensim.memory.records import Records
+from edensim.memory.stream import run_stream
 from edensim.results import Counts
 from edensim.vocabulary import COMMAND
 
-__all__ = ["CoreRun", "MemoryRun", "simulate_memory"]
+if TYPE_CHECKING:
+    from edensim.dram.operating_point import OperatingPlan
+
+__all__ = ["CoreRun", "Epoch", "Exposure", "MemoryRun", "simulate_memory"]
 
 
 @dataclass(frozen=True)
 class MemoryRun:
-    """Counts of a run; its commands where they were asked for; the core's figures where a core was the source."""
+    """Counts of a run, whole and by epoch; its commands and exposures where they were asked for; the core's figures where a core was the source."""
 
     counts: Counts
     commands: Records | None = None
     core: CoreRun | None = None
+    epochs: tuple[Epoch, ...] = ()
+    exposure: Exposure | None = None
 
     @property
     def cycles(self) -> int:
@@ -44,6 +49,8 @@ def simulate_memory(
     requests: Iterable[Records],
     *,
     channels: int = 1,
+    plan: OperatingPlan | None = None,
+    exposure_tensors: int | None = None,
     commands: bool = False,
     on_commands: Callable[[Records], None] | None = None,
     on_progress: Callable[[int], None] | None = None,
@@ -52,22 +59,25 @@ def simulate_memory(
     """Run requests through the memory. Saturating and timed sources drain it; a core stops when its instructions have retired.
 
     requests: chunks of REQUEST records, in order.
+    plan: operating points of module and partitions, and their changes; by default the standard's timings everywhere.
+    exposure_tensors: count how long after its ACT each read came, by bank and for that many tensors; None: do not.
     commands: keep the issued commands in the result; on_commands: receive them in chunks instead.
     on_progress: called with the number of requests consumed after each chunk.
     locate: names the place of a request in its file, for messages.
 
     Raises TraceError for an address beyond the capacity, ConfigError for what cannot be simulated, ProtocolError for a state that must not be.
     """
-    mapping = mapping_record(address_map(controller.address_mapping, standard.organization, channels), standard)
-    timing = timing_record(standard, controller)
-    records = channel_records(channels, standard, timing, keep_returns=source.kind == "core")
     kept: list[Records] = []
     listeners = Listeners(on_commands or (kept.append if commands else None), on_progress, locate)
+    is_core = source.kind == "core"
+    engine = Engine(standard, controller, channels, listeners, plan=plan, keep_returns=is_core, exposure_tensors=exposure_tensors)
     core = None
-    if source.kind == "core":
-        core = run_processor(records, timing, mapping, standard, source, requests, listeners)
+    if is_core:
+        core = run_processor(engine, source, requests)
     else:
-        run_stream(records, timing, mapping, requests, source.kind == "timed", listeners)
-    counts = collect_counts(records, standard, controller, core.memory_cycles if core else None)
-    issued = np.concatenate(kept) if kept else np.zeros(0, COMMAND)
-    return MemoryRun(counts, issued if commands else None, core)
+        run_stream(engine, requests, source.kind == "timed")
+    counts = engine.counts(core.memory_cycles if core else None)
+    issued = None
+    if commands:
+        issued = np.concatenate(kept) if kept else np.zeros(0, COMMAND)
+    return MemoryRun(counts, issued, core, tuple(engine.epochs), engine.exposure())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 
@@ -13,10 +14,11 @@ from edensim.core import processor, state
 from edensim.core.channel import run_core
 from edensim.dram.standard import Standard
 from edensim.exceptions import ConfigError, TraceError
+from edensim.memory.engine import Engine, Listeners
 from edensim.memory.records import Records
-from edensim.memory.stream import COMMAND_CHUNK, Listeners, check_status, hand_out, refuse
+from edensim.memory.stream import refuse
 from edensim.units import nominal_clock_MHz
-from edensim.vocabulary import COMMAND, REQUEST
+from edensim.vocabulary import REQUEST
 
 
 @dataclass(frozen=True)
@@ -83,33 +85,25 @@ def core_chunks(requests: Iterable[Records], mapping: Records, endless: bool, li
             raise TraceError("the trace holds no record to repeat")
 
 
-def run_processor(
-    records: Records, timing: Records, mapping: Records, standard: Standard, source: SourceConfig, requests: Iterable[Records], listeners: Listeners
-) -> CoreRun:
+def run_processor(engine: Engine, source: SourceConfig, requests: Iterable[Records]) -> CoreRun:
     """Run the core until its instructions have retired; the memory is not drained.
 
     requests: chunks of REQUEST records; iterated again where `source.instructions` asks for more than they hold.
     """
-    core, cache = core_record(source, standard)
-    loop = np.zeros(1, state.LOOP)
-    loop["tick"], loop["record"] = 1, listeners.commands is not None
-    out = np.zeros(COMMAND_CHUNK if listeners.commands else 0, COMMAND)
-    chunks = core_chunks(requests, mapping, source.instructions is not None, listeners)
+    core, cache = core_record(source, engine.standard)
+    loop = engine.loop
+    chunks = core_chunks(requests, engine.mapping, source.instructions is not None, engine.listeners)
     status, done = state.NEED_INPUT, 0
     while status != state.DONE:
         chunk = next(chunks, None)
         loop["position"], loop["final"] = 0, chunk is None
         if chunk is None:
             chunk = np.empty(0, REQUEST)
-        while True:
-            status = run_core(records, timing, loop, core, cache, mapping, chunk, len(chunk), out)
-            hand_out(loop, out, listeners)
-            if status != state.COMMANDS_FULL:
-                break
-        check_status(status, loop)
+        step = partial(run_core, engine.channels, engine.timing, loop, core, cache, engine.mapping, chunk, len(chunk), engine.commands, engine.exposures)
+        status = engine.drive(step)
         done += len(chunk)
-        if listeners.progress is not None:
-            listeners.progress(done)
+        if engine.listeners.progress is not None:
+            engine.listeners.progress(done)
     end = core[0]
     return CoreRun(
         cycles=int(end["cycle"]),

@@ -47,8 +47,8 @@ def channel_records(channels: int, standard: Standard, timing: Records, keep_ret
         s["slot_age"][0] = s["slot_arrive"][0] = state.ABSENT  # slot 0 is no request
         s["free"][: state.MAX_SLOTS - 1] = np.arange(state.MAX_SLOTS - 1, 0, -1)
         s["frees"] = state.MAX_SLOTS - 1
-        s["next_refresh"] = timing[0]["nREFI"] if timing[0]["refresh"] else state.FOREVER
-        s["close_at"] = state.FOREVER
+        s["next_refresh"] = timing[0]["nREFI"][0] if timing[0]["refresh"] else state.FOREVER
+        s["close_at"] = s["halt_at"] = state.FOREVER
         s["due"] = 1
     return records
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, SupportsInt
 
 from edensim.exceptions import TraceError
 from edensim.tracefiles import formats
@@ -19,7 +19,7 @@ from edensim.vocabulary import SourceKind
 CHUNK_RECORDS: Final = 1 << 15
 
 #: encode(channel, rank, bankgroup, bank, row, column) -> byte address.
-Encode = Callable[[int, int, int, int, int, int], int]
+Encode = Callable[[int, int, int, int, int, int], SupportsInt]
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ Plain Python, about 0.4 M lines a second plus the map's own time: such traces ar
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -17,12 +17,13 @@ from edensim.tracefiles.lines import Lines, Records, text_blocks
 from edensim.tracefiles.streams import CutOffError, Stream
 from edensim.vocabulary import REQUEST
 
+if TYPE_CHECKING:
+    from edensim.tracefiles.reader import Encode
+
 LINE: Final = re.compile(rb"\s*([RrWw])[ \t]+(\d+(?:,\d+){4,5})\s*$")
 
 
-def parsed(
-    path: Path, form: Format, encode: Callable[[int, int, int, int, int, int], int], records_per_chunk: int
-) -> Iterator[tuple[Records, Lines]]:
+def parsed(path: Path, form: Format, encode: Encode, records_per_chunk: int) -> Iterator[tuple[Records, Lines]]:
     """Records and their line numbers. Raises TraceError at the first line that is no address vector or lies outside the memory."""
     found: list[tuple[int, int, int, int, int, int]] = []
     numbers: list[int] = []
@@ -49,7 +50,7 @@ def parsed(
         raise TraceError(f"{path}: no request: the file holds only blank lines and comments")
 
 
-def _record(place: str, form: Format, text: bytes, encode: Callable[[int, int, int, int, int, int], int]) -> tuple[int, int, int, int, int, int]:
+def _record(place: str, form: Format, text: bytes, encode: Encode) -> tuple[int, int, int, int, int, int]:
     match = LINE.match(text)
     if match is None:
         raise TraceError(f"{place}: expected {form.expected}, found {shown(text)}")

@@ -1,0 +1,161 @@
+"""The compiled engine with its records: started, driven, halted for a change of operating point, and read out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edensim.config import ControllerConfig
+from edensim.core import state
+from edensim.dram.address import address_map
+from edensim.dram.standard import Standard
+from edensim.dram.timing import timing_record
+from edensim.exceptions import ProtocolError
+from edensim.memory.records import Records, channel_records, collect_counts, mapping_record
+from edensim.results import Counts
+from edensim.vocabulary import COMMAND
+
+if TYPE_CHECKING:
+    from edensim.dram.operating_point import OperatingPlan
+
+#: Commands handed out at once.
+COMMAND_CHUNK = 65_536
+
+
+@dataclass(frozen=True)
+class Listeners:
+    """Who wants to know what: commands as they issue, requests consumed so far, the place of a request in its file."""
+
+    commands: Callable[[Records], None] | None = None
+    progress: Callable[[int], None] | None = None
+    locate: Callable[[int], str] | None = None
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """A stretch of a run between two changes of operating point.
+
+    asked_at, halted_at, resumed_at: clock from which the change was due, at which every bank was closed, from which commands may issue again
+    (0 for the first epoch). bank_point: [channels, banks] index of each bank's operating point; module_point: the module's.
+    counts: what happened in the epoch.
+    """
+
+    asked_at: int
+    halted_at: int
+    resumed_at: int
+    module_point: int
+    bank_point: NDArray[np.int64]
+    counts: Counts
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """How long after their row's activation reads came, in memory cycles.
+
+    by_bank: [channels, banks, bins], by_tensor: [tensors, bins]; bin i counts reads issued i cycles after the ACT, the last bin all later ones.
+    """
+
+    by_bank: NDArray[np.int64]
+    by_tensor: NDArray[np.int64]
+
+
+class Engine:
+    """One memory system in the middle of a run."""
+
+    def __init__(
+        self,
+        standard: Standard,
+        controller: ControllerConfig,
+        channels: int,
+        listeners: Listeners,
+        *,
+        plan: OperatingPlan | None = None,
+        keep_returns: bool = False,
+        exposure_tensors: int | None = None,
+    ) -> None:
+        """exposure_tensors: count exposures, by bank and for so many tensors; None: do not."""
+        self.standard, self.controller, self.listeners, self.plan = standard, controller, listeners, plan
+        self.mapping = mapping_record(address_map(controller.address_mapping, standard.organization, channels), standard)
+        classes = None if plan is None else [point.timings for point in plan.points]
+        self.changes = [] if plan is None else list(plan.changes)
+        self.timing = timing_record(standard, controller, classes, halts=bool(self.changes))
+        self.channels = channel_records(channels, standard, self.timing, keep_returns)
+        banks = standard.organization.banks_per_channel
+        self.bank_point = np.zeros((channels, banks), np.int64) if plan is None else np.array(plan.bank_point, np.int64).reshape(channels, banks)
+        self.module_point = 0
+        self.channels["bank_class"][:, :banks] = self.bank_point
+        self.loop = np.zeros(1, state.LOOP)
+        self.loop["tick"], self.loop["record"], self.loop["channels"] = 1, listeners.commands is not None, channels
+        self.commands = np.zeros(COMMAND_CHUNK if listeners.commands else 0, COMMAND)
+        tensors = exposure_tensors or 0
+        self.loop["expose"], self.loop["tensors"] = exposure_tensors is not None, tensors
+        self.exposures = np.zeros((channels * banks + tensors) * state.EXPOSURE_BINS if exposure_tensors is not None else 0, np.int64)
+        self.epochs: list[Epoch] = []
+        self._started = (0, 0, 0)
+        self._counted: Counts | None = None
+        self._schedule_change()
+
+    def drive(self, step: Callable[[], int]) -> int:
+        """Call an entry of the core until it needs input or is done; hand out commands and change operating points on the way.
+
+        Raises ProtocolError for states that must not be.
+        """
+        while True:
+            status = step()
+            count = int(self.loop[0]["recorded"])
+            if self.listeners.commands is not None and count:
+                self.listeners.commands(self.commands[:count].copy())
+                self.loop["recorded"] = 0
+            clock = int(self.loop[0]["tick"])
+            if status == state.PRIORITY_OVERFLOW:
+                raise ProtocolError(f"more than {state.MAX_PRIORITY} refreshes wait at clock {clock}: the refresh interval leaves no time to do them")
+            if status == state.DEADLOCK:
+                raise ProtocolError(f"nothing can happen any more after clock {clock}, but requests wait: please report this run")
+            if status == state.HALTED:
+                self._change_point(clock)
+            elif status != state.COMMANDS_FULL:
+                return status
+
+    def counts(self, cycles: int | None = None) -> Counts:
+        """Counts of the whole run; closes the last epoch. cycles: end of the run; by default when the last command has issued and the last read is back."""
+        counts = collect_counts(self.channels, self.standard, self.controller, cycles)
+        self._close_epoch(counts)
+        return counts
+
+    def exposure(self) -> Exposure | None:
+        """Exposures counted so far; None where they were not asked for."""
+        if not self.loop[0]["expose"]:
+            return None
+        channels, banks = self.bank_point.shape
+        bins = self.exposures.reshape(-1, state.EXPOSURE_BINS)
+        return Exposure(bins[: channels * banks].reshape(channels, banks, -1).copy(), bins[channels * banks :].copy())
+
+    def _schedule_change(self) -> None:
+        self.channels["halt_at"] = max(self.changes[0].at_cycle, 1) if self.changes else state.FOREVER
+        self.channels["due"] = np.minimum(self.channels["due"], self.channels["halt_at"])
+
+    def _close_epoch(self, counts: Counts) -> None:
+        asked_at, halted_at, resumed_at = self._started
+        own = counts if self._counted is None else counts.minus(self._counted)
+        self.epochs.append(Epoch(asked_at, halted_at, resumed_at, self.module_point, self.bank_point.copy(), own))
+        self._counted = counts
+
+    def _change_point(self, clock: int) -> None:
+        """Every bank is closed: switch the module, and banks outside partitions, to the next operating point; commands wait until it has settled."""
+        change = self.changes.pop(0)
+        self._close_epoch(collect_counts(self.channels, self.standard, self.controller, clock))
+        resumed_at = clock + change.settling_cycles
+        self._started = (change.at_cycle, clock, resumed_at)
+        self.bank_point[self.bank_point == self.module_point] = change.point
+        self.module_point = change.point
+        self.channels["bank_class"][:, : self.bank_point.shape[1]] = self.bank_point
+        self.channels["module_class"] = change.point
+        self.channels["ready"] = np.maximum(self.channels["ready"], resumed_at)
+        for name in ("halted", "planned", "queue_planned"):
+            self.channels[name] = 0
+        self.channels["due"] = clock
+        self._schedule_change()
