@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from edensim.results import RunResult
+    from edensim.sweep import sweep
 
 __version__ = "0.1.0"
-__all__ = ["RunResult", "__version__", "simulate"]
+__all__ = ["RunResult", "__version__", "simulate", "sweep"]
 
 
 def simulate(
@@ -48,6 +49,10 @@ def simulate(
 
 
 def __getattr__(name: str) -> Any:
+    if name == "sweep":
+        from importlib import import_module
+
+        return import_module("edensim.sweep")  # a package that can be called
     if name == "RunResult":
         from edensim.results import RunResult
 

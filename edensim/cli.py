@@ -19,6 +19,7 @@ from edensim.exceptions import EdensimError, InputError, ProtocolError
 
 if TYPE_CHECKING:
     from edensim.config import LoadedConfig
+    from edensim.dram.standard import Standard
     from edensim.progress import Progress
 
 app = typer.Typer(name="edensim", add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -28,6 +29,9 @@ INTERRUPTED: Final = 130
 
 #: What a command trace tells: nothing about requests, row hits and latencies.
 ENERGY_KEYS: Final = frozenset({"format", "cycles", "time_ns", "commands", "energy_pJ", "average_power_mW", "voltage_law", "config", "version"})
+
+#: Kinds that `plot` draws, here so that --help need not load them.
+PLOT_KINDS: Final = "pareto, heatmap, energy, bandwidth-latency, rows, exposure, latency, commands"
 
 Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a configuration key (dram.channels=2). Repeatable.")]
 JsonOption = Annotated[Path | None, typer.Option("--json", metavar="OUT", help="Write the result as JSON; - is standard output.")]
@@ -106,6 +110,35 @@ def simulate(
 
 
 @app.command()
+def sweep(
+    target: Annotated[Path, typer.Argument(metavar="RUN.yaml|TRACE", help="A run file, or a memory trace.")],
+    over: Annotated[
+        list[str], typer.Option("--over", metavar="KEY=V1,V2,...", help="Values of a key, or KEY=START:STOP:STEP. Several: every combination.")
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the results; the same command again goes on where it ended.")],
+    overrides: Overrides = None,
+    paired: Annotated[bool, typer.Option("--paired", help="Several --over are lists of equal length: first with first, second with second.")] = False,
+    workers: Annotated[int | None, typer.Option(metavar="N", help="Worker processes (default: one per processor).")] = None,
+    scheduler: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Use a Dask cluster (tcp://host:8786) instead.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No summary and no progress bar.")] = False,
+) -> None:
+    """Simulate many points: every combination of the values given. Points that share their commands share one simulation."""
+    from edensim.progress import Progress
+    from edensim.sweep import sweep as run_sweep
+    from edensim.sweep.grid import parse_over
+
+    grid = parse_over(over)
+    kept = f"finished points are kept in {out}, the same command goes on from there"
+    with Progress(quiet, "points") as progress, interruptible(progress, kept):
+        result = run_sweep(
+            target, grid, out=out, overrides=overrides or [], paired=paired, workers=workers, scheduler=scheduler, progress=progress
+        )
+    if not quiet:
+        ran = f"{result.simulated:,} run now, in {result.simulations:,} simulations" if result.simulated else "all finished before"
+        typer.echo(f"{out}: {len(result):,} points, {ran}; results.csv, results.parquet")
+
+
+@app.command()
 def energy(
     commands: CommandsArgument,
     overrides: Overrides = None,
@@ -164,6 +197,50 @@ def check(commands: CommandsArgument, overrides: Overrides = None, config: Confi
 
 
 @app.command()
+def plot(
+    targets: Annotated[
+        list[Path], typer.Argument(metavar="DIR|RESULT.json|COMMANDS.csv...", help="A sweep's folder, results, or for `commands` a command trace.")
+    ],
+    kind: Annotated[str, typer.Option(metavar="KIND", help=f"One of {PLOT_KINDS}.")],
+    figure: Annotated[Path, typer.Option("--output", "-o", metavar="FIG", help="Picture to write: .png, .svg or .pdf.")],
+    x: Annotated[str | None, typer.Option(metavar="KEY", help="Key along x (pareto, heatmap), or that orders the bars (energy, rows).")] = None,
+    y: Annotated[str | None, typer.Option(metavar="KEY", help="Key along y (pareto, heatmap).")] = None,
+    value: Annotated[str | None, typer.Option(metavar="KEY", help="Key that is the colour (heatmap), or that tells lines and markers apart.")] = None,
+    where: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="Only the points that have it. Repeatable.")] = None,
+    clocks: Annotated[str | None, typer.Option("--clock", metavar="FIRST:LAST", help="For `commands`: the clocks to draw.")] = None,
+    overrides: Overrides = None,
+    config: ConfigOption = None,
+) -> None:
+    """Draw saved results, or a window of a command trace. For `commands`, --set dram... adds a time axis in ns."""
+    from edensim.plots import check_kind, parse_clocks
+    from edensim.plots import plot as draw
+
+    check_kind(kind)
+    if kind != "commands" and (overrides or config):
+        raise InputError(f"{'--set' if overrides else '--config'}: only for `--kind commands`; results know their configuration")
+    check_outputs(figure, inputs=tuple(targets))
+    standard = stated_standard(config, overrides) if overrides or config else None
+    draw(targets, kind, figure, x=x, y=y, value=value, where=where or (), clocks=parse_clocks(clocks) if clocks else None, standard=standard)
+    typer.echo(f"{figure}: {kind}")
+
+
+@app.command()
+def timeline(
+    commands: CommandsArgument,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT.json", help="File to write: .json or .json.gz.")],
+    overrides: Overrides = None,
+    config: ConfigOption = None,
+) -> None:
+    """Write a command trace as a timeline for Perfetto (ui.perfetto.dev) or chrome://tracing: a track per bank."""
+    from edensim.timeline import write_timeline
+
+    check_outputs(output, inputs=(commands,))
+    standard = stated_standard(config, overrides)
+    count = write_timeline(commands, output, standard)
+    typer.echo(f"{output}: {count:,} commands, {standard.name} {standard.organization.name} {standard.speed_bin}")
+
+
+@app.command()
 def convert(
     source: Annotated[Path, typer.Argument(metavar="IN")],
     target: Annotated[Path, typer.Argument(metavar="OUT")],
@@ -203,6 +280,16 @@ def standards() -> None:
     typer.echo(standards_overview())
 
 
+def stated_standard(config: Path | None, overrides: list[str] | None) -> Standard:
+    """The standard of a configuration, at its operating point."""
+    from edensim.config import load_config
+    from edensim.dram.operating_point import resolve_standard
+
+    loaded = load_config(config, overrides or [])
+    with loaded.locating():
+        return resolve_standard(loaded.config.dram)
+
+
 def encoding(overrides: list[str]) -> tuple[Callable[..., Any], int]:
     """How a configuration makes addresses of address vectors, and its clock period in ps."""
     from edensim.config import load_config
@@ -217,12 +304,12 @@ def encoding(overrides: list[str]) -> tuple[Callable[..., Any], int]:
 
 
 @contextmanager
-def interruptible(progress: Progress) -> Iterator[None]:
+def interruptible(progress: Progress, outcome: str = "no output file was written") -> Iterator[None]:
     """Say how far a run had come when the user ends it."""
     try:
         yield
     except KeyboardInterrupt:
-        complain(f"interrupted after {progress}; no output file was written", INTERRUPTED)
+        complain(f"interrupted after {progress}; {outcome}", INTERRUPTED)
         raise typer.Exit(INTERRUPTED) from None
 
 

@@ -106,6 +106,10 @@ class EnergyConfig(Section, frozen=True, kw_only=True):
     """How counts become energy."""
 
     voltage_law: Literal["linear", "quadratic", "array"] = "linear"
+    io_pJ_per_bit: Annotated[float, msgspec.Meta(ge=0, le=1e6)] | None = None  # None: what the standard's interface takes (edensim.energy.io)
+    data_model: Literal["none", "vampire-A", "vampire-B", "vampire-C"] = "none"  # read and write energy by what is read and written
+    ones_fraction: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5  # of the bits moved
+    toggle_fraction: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5  # of the bits moved that differ from the burst before
 
 
 class RunConfig(Section, frozen=True, kw_only=True):
@@ -235,8 +239,9 @@ def _merged(layers: Iterable[_Layer]) -> tuple[_Layer, dict[str, str]]:
                 places = {place: known for place, known in places.items() if not place.startswith(f"{key}.")}
             else:
                 items, first_origin = leaves.get(owner, ((), origin))
-                if not isinstance(items, list | tuple) or index >= len(items) or not isinstance(items[index], Mapping):
-                    raise ConfigError(f"{_place(origin, key)}: {owner} has no item {index}; it has {len(items) if isinstance(items, list | tuple) else 0}")
+                known = len(items) if isinstance(items, list | tuple) else 0
+                if index >= known or not isinstance(items[index], Mapping):
+                    raise ConfigError(f"{_place(origin, key)}: {owner} has no item {index} (items are numbered from 0), it has {known}")
                 leaves[owner] = ([{**item, name: value} if at == index else item for at, item in enumerate(items)], first_origin)
                 places[key] = origin
     return leaves, places

@@ -25,6 +25,7 @@ UNSET = {
     "dram.tras_ns": "nRAS cycles",
     "dram.twr_ns": "nWR cycles",
     "dram.trefi_ns": "nREFI cycles",
+    "energy.io_pJ_per_bit": "what the standard's interface takes",
     "trace": "none",
     "trace_format": "recognised by content",
     "source.kind": "what the trace format says",

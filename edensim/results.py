@@ -45,6 +45,8 @@ class Counts:
         max(ACT + nRAS, WR + nCWL + nBL + nWR) for WRA. Time in all-bank refresh is not included.
     rank_refresh_cycles: [channels, ranks] cycles in all-bank refresh (nRFC per REFab), within [0, cycles]: a refresh that the end of the
         run cuts counts up to there. Per-bank refresh is not included.
+    rank_powerdown_active_cycles, rank_powerdown_precharged_cycles, rank_selfrefresh_cycles: [channels, ranks] cycles in power-down with a bank
+        open, with all banks closed, and in self-refresh; none of them is included in the two above. 0 for a controller that has none.
     cycles: clock of the end of the run.
     reads, writes: requests accepted, those forwarded and coalesced included.
     forwarded, coalesced: reads answered from the write queue, writes merged into it.
@@ -66,8 +68,16 @@ class Counts:
     read_latency_sum: int = 0
     read_latency_max: int = 0
     read_latency_histogram: Int64Array = field(default_factory=lambda: _zeros(1))
+    rank_powerdown_active_cycles: Int64Array = field(default_factory=lambda: _zeros(0, 0))  # no entry: 0 for all ranks
+    rank_powerdown_precharged_cycles: Int64Array = field(default_factory=lambda: _zeros(0, 0))
+    rank_selfrefresh_cycles: Int64Array = field(default_factory=lambda: _zeros(0, 0))
 
     def __post_init__(self) -> None:
+        for name in ("rank_powerdown_active_cycles", "rank_powerdown_precharged_cycles", "rank_selfrefresh_cycles"):
+            if getattr(self, name).size == 0:
+                object.__setattr__(self, name, np.zeros_like(self.rank_active_cycles))
+            elif getattr(self, name).shape != self.rank_active_cycles.shape:
+                raise ValueError(f"{name} has shape {getattr(self, name).shape}: expected {self.rank_active_cycles.shape}")
         channels, banks = self.closings.shape
         if self.commands.shape != (channels, banks, COMMANDS):
             raise ValueError(f"commands has shape {self.commands.shape}, closings {self.closings.shape}: expected {(channels, banks, COMMANDS)}")
@@ -155,7 +165,7 @@ class Counts:
 class EnergyBreakdown:
     """DRAM energy of a run by what it was spent on, in pJ.
 
-    io is the energy on the wires between controller and DRAM. It is not modelled yet (0) and not part of `total`.
+    io is the energy of drivers and termination on the data wires, at both ends; it is not part of `total` (`total_with_io` has it).
     """
 
     activate: float = 0.0
@@ -165,30 +175,40 @@ class EnergyBreakdown:
     refresh: float = 0.0
     background_active: float = 0.0
     background_precharged: float = 0.0
+    background_powerdown_active: float = 0.0
+    background_powerdown_precharged: float = 0.0
+    background_selfrefresh: float = 0.0
     io: float = 0.0
 
     @property
     def background(self) -> float:
         """Energy of being powered, whatever the commands do, in pJ."""
-        return self.background_active + self.background_precharged
+        standby = self.background_active + self.background_precharged
+        return standby + self.background_powerdown_active + self.background_powerdown_precharged + self.background_selfrefresh
 
     @property
     def total(self) -> float:
         """Energy of the DRAM devices in pJ, without io."""
         return self.activate + self.precharge + self.read + self.write + self.refresh + self.background
 
+    @property
+    def total_with_io(self) -> float:
+        """Energy of devices and data wires in pJ."""
+        return self.total + self.io
+
     def __add__(self, other: EnergyBreakdown) -> EnergyBreakdown:
         return EnergyBreakdown(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
     def to_dict(self) -> dict[str, float]:
-        """All components, `background` and `total`, in pJ."""
+        """All components, `background`, `total` and `total_with_io`, in pJ."""
         values = {f.name: float(getattr(self, f.name)) for f in fields(self)}
-        return {**values, "background": self.background, "total": self.total}
+        return {**values, "background": self.background, "total": self.total, "total_with_io": self.total_with_io}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, float]) -> EnergyBreakdown:
-        """The inverse of `to_dict`; sums are computed again, not read."""
-        return cls(**{f.name: float(values[f.name]) for f in fields(cls)})
+        """The inverse of `to_dict`; sums are computed again, not read. States that older results do not have are 0."""
+        later = {"background_powerdown_active", "background_powerdown_precharged", "background_selfrefresh"}
+        return cls(**{f.name: float(values[f.name]) for f in fields(cls) if f.name in values or f.name not in later})
 
 
 @dataclass(frozen=True)

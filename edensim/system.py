@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import msgspec
@@ -33,28 +33,31 @@ def run(config: RunConfig, *, commands_path: Path | None = None, progress: Progr
 
     Raises InputError for what cannot be accepted, another EdensimError for a run that failed.
     """
-    config, standard, trace = prepare(config)
+    prepared = prepare(config)
     with command_sink(commands_path) as sink:
-        memory = simulate(config, standard, trace, on_commands=sink, progress=progress)
-    return result(config, standard, memory)
+        memory = simulate(prepared, on_commands=sink, progress=progress)
+    return result(prepared, memory)
 
 
-def prepare(config: RunConfig) -> tuple[RunConfig, Standard, Trace]:
-    """All that a run needs, found and checked: the configuration with nothing left open, the standard, the trace."""
+@dataclass(frozen=True)
+class PreparedRun:
+    """All that a run needs, found and checked; the configuration has its `source.kind` decided."""
+
+    config: RunConfig
+    standard: Standard
+    trace: Trace
+
+
+def prepare(config: RunConfig) -> PreparedRun:
+    """Find and check what a configuration names. Raises InputError."""
     standard = resolve_standard(config.dram)  # configs/dram/*.yaml at the operating point
     trace = open_run_trace(config, standard)  # any format
-    return with_source_kind(config, trace), standard, trace  # saturating, timed or core
+    return PreparedRun(with_source_kind(config, trace), standard, trace)  # saturating, timed or core
 
 
-def simulate(
-    config: RunConfig,
-    standard: Standard,
-    trace: Trace,
-    *,
-    on_commands: Callable[[Records], None] | None = None,
-    progress: Progress | None = None,
-) -> MemoryRun:
+def simulate(run: PreparedRun, *, on_commands: Callable[[Records], None] | None = None, progress: Progress | None = None) -> MemoryRun:
     """Commands, cycle by cycle. Runs that differ only in what costs energy share what comes out (`edensim.sweep.grid.simulation_key`)."""
+    config, standard, trace = run.config, run.standard, run.trace
     memory = simulate_memory(
         standard,
         config.controller,
@@ -70,8 +73,9 @@ def simulate(
     return memory
 
 
-def result(config: RunConfig, standard: Standard, memory: MemoryRun) -> RunResult:
+def result(run: PreparedRun, memory: MemoryRun) -> RunResult:
     """Counts to energy to one result object; pure."""
+    config, standard = run.config, run.standard
     law = config.energy.voltage_law
     energy = memory_energy(memory.counts, standard, vdd_V=config.dram.vdd_V, voltage_law=law)
     core = memory.core
@@ -85,7 +89,7 @@ def result(config: RunConfig, standard: Standard, memory: MemoryRun) -> RunResul
         config=resolved(config),
         version=__version__,
         seed=config.seed,
-        frontend={} if core is None else {key: value for key, value in dataclasses.asdict(core).items() if key.startswith(("llc_", "dram_"))},
+        frontend={} if core is None else {key: value for key, value in asdict(core).items() if key.startswith(("llc_", "dram_"))},
         core=None if core is None else {"cycles": core.cycles, "instructions": core.instructions, "ipc": core.ipc},
     )
 

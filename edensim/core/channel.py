@@ -42,7 +42,7 @@ def tick(s, t, clock, loop, commands, exposures):
         node = issue_maintenance(s, t, command, clock)
     else:
         slot = s["plan_slot"]
-        node = s["slot_bank"][slot]
+        node = s["slots"][slot]["bank"]
         command = issue_request(s, t, s["plan_kind"], slot, command, clock)
     s["planned"] = 0
     s["due"] = clock + 1
@@ -59,9 +59,9 @@ def tick(s, t, clock, loop, commands, exposures):
 @jit
 def expose(s, t, bank, slot, clock, loop, exposures):
     """Count how long after its row's activation a read came. (A released slot still holds its request.)"""
-    bin = min(clock - s["opened_at"][bank], EXPOSURE_BINS - 1)
+    bin = min(clock - s["banks"][bank]["opened_at"], EXPOSURE_BINS - 1)
     exposures[(s["index"] * t["banks"] + bank) * EXPOSURE_BINS + bin] += 1
-    tensor = s["slot_tensor"][slot]
+    tensor = s["slots"][slot]["tensor"]
     if 0 <= tensor < loop["tensors"]:
         exposures[(loop["channels"] * t["banks"] + tensor) * EXPOSURE_BINS + bin] += 1
 
@@ -87,8 +87,8 @@ def record(s, t, command, node, slot, clock, loop, commands):
     c["bankgroup"] = group - t["rank_of"][node] * t["groups_per_rank"] if t["groups_per_rank"] > 1 else -1
     c["bank"] = node - group * t["banks_per_group"]
     if slot > 0:
-        c["row"] = s["slot_row"][slot]
-        c["column"] = s["slot_column"][slot]
+        c["row"] = s["slots"][slot]["row"]
+        c["column"] = s["slots"][slot]["column"]
 
 
 @entry("CHANNEL[:]", "TIMING[:]", "LOOP[:]", "PLACED[:]", "i8", "COMMAND[:]", "i8[:]")

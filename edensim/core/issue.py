@@ -12,10 +12,10 @@ from edensim.core.timing import constrain_bank, constrain_rank, legal_at
 @jit
 def open_bank(s, t, bank, row, clock):
     rank = t["rank_of"][bank]
-    s["open_row"][bank] = row
-    s["opened_at"][bank] = clock
-    s["served"][bank] = 0
-    s["row_command"][bank] = PREPB
+    s["banks"][bank]["open_row"] = row
+    s["banks"][bank]["opened_at"] = clock
+    s["banks"][bank]["served"] = 0
+    s["banks"][bank]["row_command"] = PREPB
     if s["rank_open"][rank] == 0 and clock > s["rank_closed_at"][rank]:
         s["rank_active_cycles"][rank] += s["rank_closed_at"][rank] - s["rank_opened_at"][rank]
         s["rank_opened_at"][rank] = clock
@@ -26,13 +26,13 @@ def open_bank(s, t, bank, row, clock):
 @jit
 def close_bank(s, t, bank, clock):
     """Close a bank; `clock` is when the row is closed, which an auto-precharge puts off."""
-    s["served"][bank] = 0
-    s["close_queued"][bank] = 0
-    if s["open_row"][bank] < 0:
+    s["banks"][bank]["served"] = 0
+    s["banks"][bank]["close_queued"] = 0
+    if s["banks"][bank]["open_row"] < 0:
         return
     rank = t["rank_of"][bank]
-    s["open_row"][bank] = -1
-    s["row_command"][bank] = ACT
+    s["banks"][bank]["open_row"] = -1
+    s["banks"][bank]["row_command"] = ACT
     s["closings"][bank] += 1
     s["rank_open"][rank] -= 1
     s["rank_closed_at"][rank] = max(clock, s["rank_closed_at"][rank])
@@ -71,18 +71,18 @@ def issue_maintenance(s, t, command, clock):
 @jit
 def count_row_state(s, slot):
     """Hit, miss or conflict: what the request's first command found."""
-    s["slot_seen"][slot] = 1
-    opened = s["open_row"][s["slot_bank"][slot]]
-    state = 1 if opened < 0 else (0 if opened == s["slot_row"][slot] else 2)
-    s["row_states"][s["slot_queue"][slot], state] += 1
+    s["slots"][slot]["seen"] = 1
+    opened = s["banks"][s["slots"][slot]["bank"]]["open_row"]
+    state = 1 if opened < 0 else (0 if opened == s["slots"][slot]["row"] else 2)
+    s["row_states"][s["slots"][slot]["queue"], state] += 1
 
 
 @jit
 def with_auto_precharge(s, t, slot, bank, command, clock):
     """Capped rows: a column command past the cap closes its row, unless another active request still needs it."""
-    if s["served"][bank] < t["row_cap"]:
+    if s["banks"][bank]["served"] < t["row_cap"]:
         return command
-    owner = s["active_slot"][bank]
+    owner = s["banks"][bank]["active_slot"]
     closing = RDA if command == RD else WRA
     if (owner > 0 and owner != slot) or legal_at(s, t, bank, closing) > clock:
         return command
@@ -92,8 +92,8 @@ def with_auto_precharge(s, t, slot, bank, command, clock):
 @jit(forceinline=True)
 def issue_request(s, t, kind, slot, command, clock):
     """Issue a request's next command; returns the command that went out."""
-    bank = s["slot_bank"][slot]
-    if s["slot_seen"][slot] == 0:
+    bank = s["slots"][slot]["bank"]
+    if s["slots"][slot]["seen"] == 0:
         count_row_state(s, slot)
     if t["row_policy"] == CAPPED and (command == RD or command == WR):
         command = with_auto_precharge(s, t, slot, bank, command, clock)
@@ -106,9 +106,9 @@ def issue_request(s, t, kind, slot, command, clock):
         unlink(s, slot)
         s["active"][s["actives"]] = slot
         s["actives"] += 1
-        s["active_slot"][bank] = slot
+        s["banks"][bank]["active_slot"] = slot
         s["rank_actives"][t["rank_of"][bank]] += 1
-        open_bank(s, t, bank, s["slot_row"][slot], clock)
+        open_bank(s, t, bank, s["slots"][slot]["row"], clock)
     elif command == PREPB:
         close_bank(s, t, bank, clock)
     else:
@@ -117,17 +117,17 @@ def issue_request(s, t, kind, slot, command, clock):
         if closes:
             k = s["bank_class"][bank]
             wait = t["close_after_read"][k] if command == RDA else t["close_after_write"][k]
-            close_bank(s, t, bank, max(clock + wait, s["opened_at"][bank] + t["close_after_act"][k]))
+            close_bank(s, t, bank, max(clock + wait, s["banks"][bank]["opened_at"] + t["close_after_act"][k]))
             s["queue_planned"] = 0
         else:
-            s["served"][bank] += 1
+            s["banks"][bank]["served"] += 1
     return command
 
 
 @jit(forceinline=True)
 def finish_request(s, t, kind, slot, bank, closes, clock):
     """A column command was issued: the request leaves; a read's data follows."""
-    queue = s["slot_queue"][slot]
+    queue = s["slots"][slot]["queue"]
     if kind == ACTIVE:
         last = s["actives"] - 1
         at = 0
@@ -136,27 +136,27 @@ def finish_request(s, t, kind, slot, bank, closes, clock):
         for i in range(at, last):  # the others stay in the order of their activation
             s["active"][i] = s["active"][i + 1]
         s["actives"] = last
-        s["active_slot"][bank] = 0
+        s["banks"][bank]["active_slot"] = 0
         s["rank_actives"][t["rank_of"][bank]] -= 1
         if not closes:
-            find_others(s, bank, s["open_row"][bank])
-            other = s["other"][s["write_mode"], bank]
+            find_others(s, bank, s["banks"][bank]["open_row"])
+            other = s["banks"][bank]["other"][s["write_mode"]]
             if t["scheduler"] == FCFS:
                 s["queue_planned"] = 0
             elif other > 0 and s["queue_planned"]:
                 release_other(s, t, other, bank, clock + 1)
     else:
-        s["hit"][queue, bank] = next_hit(s, s["slot_next"][slot], s["open_row"][bank])
+        s["banks"][bank]["hit"][queue] = next_hit(s, s["slots"][slot]["next"], s["banks"][bank]["open_row"])
         unlink(s, slot)
     if queue == 0:
-        count_departure(s, s["slot_arrive"][slot], clock + t["read_latency"], s["slot_tag"][slot])
+        count_departure(s, s["slots"][slot]["arrive"], clock + t["read_latency"], s["slots"][slot]["tag"])
     release(s, slot)
 
 
 @jit
 def release_other(s, t, other, bank, clock):
     """A request for another row is no longer held back: into the queue's plan with it, or plan again where it is weighed against row hits."""
-    if s["hit"][s["write_mode"], bank] > 0:
+    if s["banks"][bank]["hit"][s["write_mode"]] > 0:
         s["queue_planned"] = 0
     else:
         offer_to_plan(s, t, other, clock)

@@ -20,11 +20,11 @@ def find_write(s, bank, line):
     """Whether the write queue holds this line."""
     if s["filter"][filter_index(line)] == 0:
         return False
-    slot = s["head"][1, bank]
+    slot = s["banks"][bank]["head"][1]
     while slot > 0:
-        if s["slot_line"][slot] == line:
+        if s["slots"][slot]["line"] == line:
             return True
-        slot = s["slot_next"][slot]
+        slot = s["slots"][slot]["next"]
     return False
 
 
@@ -34,55 +34,55 @@ def enqueue(s, queue, bank, row, column, line, arrive, tag, tensor):
     frees = s["frees"] - 1
     s["frees"] = frees
     slot = s["free"][frees]
-    s["slot_line"][slot] = line
-    s["slot_row"][slot] = row
-    s["slot_column"][slot] = column
-    s["slot_bank"][slot] = bank
-    s["slot_queue"][slot] = queue
-    s["slot_arrive"][slot] = arrive
-    s["slot_age"][slot] = s["age"]
-    s["slot_seen"][slot] = 0
-    s["slot_tag"][slot] = tag
-    s["slot_tensor"][slot] = tensor
-    s["slot_next"][slot] = 0
+    s["slots"][slot]["line"] = line
+    s["slots"][slot]["row"] = row
+    s["slots"][slot]["column"] = column
+    s["slots"][slot]["bank"] = bank
+    s["slots"][slot]["queue"] = queue
+    s["slots"][slot]["arrive"] = arrive
+    s["slots"][slot]["age"] = s["age"]
+    s["slots"][slot]["seen"] = 0
+    s["slots"][slot]["tag"] = tag
+    s["slots"][slot]["tensor"] = tensor
+    s["slots"][slot]["next"] = 0
     s["age"] += 1
     s["length"][queue] += 1
-    tail = s["tail"][queue, bank]
-    s["slot_previous"][slot] = tail
+    tail = s["banks"][bank]["tail"][queue]
+    s["slots"][slot]["previous"] = tail
     if tail > 0:
-        s["slot_next"][tail] = slot
+        s["slots"][tail]["next"] = slot
     else:
-        s["head"][queue, bank] = slot
+        s["banks"][bank]["head"][queue] = slot
         at = s["occupieds"][queue]
         s["occupied"][queue, at] = bank
         s["occupied_at"][queue, bank] = at
         s["occupieds"][queue] = at + 1
-    s["tail"][queue, bank] = slot
+    s["banks"][bank]["tail"][queue] = slot
     if queue == 1:
         s["filter"][filter_index(line)] += 1
-    if s["open_row"][bank] == row:
-        if s["hit"][queue, bank] == 0:
-            s["hit"][queue, bank] = slot
-    elif s["other"][queue, bank] == 0 and s["active_slot"][bank] == 0:
-        s["other"][queue, bank] = slot
+    if s["banks"][bank]["open_row"] == row:
+        if s["banks"][bank]["hit"][queue] == 0:
+            s["banks"][bank]["hit"][queue] = slot
+    elif s["banks"][bank]["other"][queue] == 0 and s["banks"][bank]["active_slot"] == 0:
+        s["banks"][bank]["other"][queue] = slot
     return slot
 
 
 @jit
 def unlink(s, slot):
     """Take a request out of its queue (its slot stays in use)."""
-    queue = s["slot_queue"][slot]
-    bank = s["slot_bank"][slot]
-    before = s["slot_previous"][slot]
-    after = s["slot_next"][slot]
+    queue = s["slots"][slot]["queue"]
+    bank = s["slots"][slot]["bank"]
+    before = s["slots"][slot]["previous"]
+    after = s["slots"][slot]["next"]
     if before > 0:
-        s["slot_next"][before] = after
+        s["slots"][before]["next"] = after
     else:
-        s["head"][queue, bank] = after
+        s["banks"][bank]["head"][queue] = after
     if after > 0:
-        s["slot_previous"][after] = before
+        s["slots"][after]["previous"] = before
     else:
-        s["tail"][queue, bank] = before
+        s["banks"][bank]["tail"][queue] = before
         if before == 0:
             last = s["occupieds"][queue] - 1
             at = s["occupied_at"][queue, bank]
@@ -92,7 +92,7 @@ def unlink(s, slot):
             s["occupieds"][queue] = last
     s["length"][queue] -= 1
     if queue == 1:
-        s["filter"][filter_index(s["slot_line"][slot])] -= 1
+        s["filter"][filter_index(s["slots"][slot]["line"])] -= 1
 
 
 @jit
@@ -105,16 +105,16 @@ def release(s, slot):
 @jit
 def next_hit(s, slot, row):
     """Oldest request for `row` from `slot` on, 0 without."""
-    while slot > 0 and s["slot_row"][slot] != row:
-        slot = s["slot_next"][slot]
+    while slot > 0 and s["slots"][slot]["row"] != row:
+        slot = s["slots"][slot]["next"]
     return slot
 
 
 @jit
 def next_other(s, slot, row):
     """Oldest request for another row than `row` from `slot` on, 0 without."""
-    while slot > 0 and s["slot_row"][slot] == row:
-        slot = s["slot_next"][slot]
+    while slot > 0 and s["slots"][slot]["row"] == row:
+        slot = s["slots"][slot]["next"]
     return slot
 
 
@@ -122,20 +122,20 @@ def next_other(s, slot, row):
 def find_hits(s, bank, row):
     """A row was opened for an active request: find each queue's oldest hit; the others have to wait."""
     for queue in range(2):
-        s["hit"][queue, bank] = next_hit(s, s["head"][queue, bank], row)
-        s["other"][queue, bank] = 0
+        s["banks"][bank]["hit"][queue] = next_hit(s, s["banks"][bank]["head"][queue], row)
+        s["banks"][bank]["other"][queue] = 0
 
 
 @jit
 def find_others(s, bank, row):
     """The active request is done: other rows may be asked for again."""
     for queue in range(2):
-        s["other"][queue, bank] = next_other(s, s["head"][queue, bank], row)
+        s["banks"][bank]["other"][queue] = next_other(s, s["banks"][bank]["head"][queue], row)
 
 
 @jit
 def forget_hits(s, bank):
     """The row was closed: every request of the bank needs an activation, the oldest first."""
     for queue in range(2):
-        s["hit"][queue, bank] = 0
-        s["other"][queue, bank] = s["head"][queue, bank]
+        s["banks"][bank]["hit"][queue] = 0
+        s["banks"][bank]["other"][queue] = s["banks"][bank]["head"][queue]

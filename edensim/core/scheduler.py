@@ -90,11 +90,11 @@ def queue_closings(s, t, clock):
     """Capped rows: a precharge joins the maintenance queue once it is legal; `close_at` is when the next one will be."""
     s["close_at"] = FOREVER
     for bank in range(t["banks"]):
-        if s["served"][bank] >= t["row_cap"] and s["close_queued"][bank] == 0:
+        if s["banks"][bank]["served"] >= t["row_cap"] and s["banks"][bank]["close_queued"] == 0:
             at = legal_at(s, t, bank, PREPB)
             if at <= clock:
                 push_priority(s, PREPB, bank)
-                s["close_queued"][bank] = 1
+                s["banks"][bank]["close_queued"] = 1
             else:
                 s["close_at"] = min(s["close_at"], at)
 
@@ -112,9 +112,9 @@ def plan_maintenance(s, t, clock):
         if command == HALT:
             return HALT, max(clock, rank_quiet_at(s, t, node, ACT))
         return REFAB, max(clock, rank_legal_at(s, t, node, REFAB))
-    if command == REFPB and s["open_row"][node] < 0:
+    if command == REFPB and s["banks"][node]["open_row"] < 0:
         return REFPB, max(clock, legal_at(s, t, node, REFPB))
-    if s["active_slot"][node] > 0:
+    if s["banks"][node]["active_slot"] > 0:
         return PREPB, FOREVER
     return PREPB, max(clock, legal_at(s, t, node, PREPB))
 
@@ -122,15 +122,15 @@ def plan_maintenance(s, t, clock):
 @jit
 def next_command(s, t, slot):
     """Command that brings a queued request forward; -1 if it is held back."""
-    bank = s["slot_bank"][slot]
-    opened = s["open_row"][bank]
+    bank = s["slots"][slot]["bank"]
+    opened = s["banks"][bank]["open_row"]
     if opened < 0:
         return ACT
-    held = s["active_slot"][bank] > 0
-    if opened == s["slot_row"][slot]:
+    held = s["banks"][bank]["active_slot"] > 0
+    if opened == s["slots"][slot]["row"]:
         if held and t["row_policy"] == CLOSED:
             return -1
-        return int(t["column_command"][s["slot_queue"][slot]])
+        return int(t["column_command"][s["slots"][slot]["queue"]])
     return -1 if held else PREPB
 
 
@@ -139,14 +139,14 @@ def plan_strictly(s, t, queue, clock):
     """FCFS: only the oldest request of the queue."""
     oldest = 0
     for i in range(s["occupieds"][queue]):
-        slot = s["head"][queue, s["occupied"][queue, i]]
-        if oldest == 0 or s["slot_age"][slot] < s["slot_age"][oldest]:
+        slot = s["banks"][s["occupied"][queue, i]]["head"][queue]
+        if oldest == 0 or s["slots"][slot]["age"] < s["slots"][oldest]["age"]:
             oldest = slot
     s["queue_at"] = FOREVER
     if oldest > 0:
         command = next_command(s, t, oldest)
         if command >= 0:
-            s["queue_at"] = max(clock, legal_at(s, t, s["slot_bank"][oldest], command))
+            s["queue_at"] = max(clock, legal_at(s, t, s["slots"][oldest]["bank"], command))
             s["queue_slot"] = oldest
             s["queue_command"] = command
 
@@ -161,22 +161,22 @@ def plan_queue(s, t, queue, clock):
     plain = t["row_policy"] != CLOSED and t["scheduler"] != ROW_HIT
     for i in range(s["occupieds"][queue]):
         bank = s["occupied"][queue, i]
-        hit = s["hit"][queue, bank]
-        other = s["other"][queue, bank]
+        hit = s["banks"][bank]["hit"][queue]
+        other = s["banks"][bank]["other"][queue]
         if not plain:
-            if t["row_policy"] == CLOSED and s["active_slot"][bank] > 0:
+            if t["row_policy"] == CLOSED and s["banks"][bank]["active_slot"] > 0:
                 hit = 0
-            if t["scheduler"] == ROW_HIT and s["slot_arrive"][hit] <= s["slot_arrive"][other]:
+            if t["scheduler"] == ROW_HIT and s["slots"][hit]["arrive"] <= s["slots"][other]["arrive"]:
                 other = 0
         if hit > 0:
-            key = candidate_key(s, t, bank, column, s["slot_age"][hit], clock)
+            key = candidate_key(s, t, bank, column, s["slots"][hit]["age"], clock)
             if key < best:
                 best = key
                 best_slot = hit
                 best_command = column
         if other > 0:
-            command = s["row_command"][bank]
-            key = candidate_key(s, t, bank, command, s["slot_age"][other], clock)
+            command = s["banks"][bank]["row_command"]
+            key = candidate_key(s, t, bank, command, s["slots"][other]["age"], clock)
             if key < best:
                 best = key
                 best_slot = other
@@ -195,8 +195,8 @@ def offer_to_plan(s, t, slot, clock):
     command = next_command(s, t, slot)
     if command < 0:
         return
-    at = max(clock, legal_at(s, t, s["slot_bank"][slot], command))
-    if at < s["queue_at"] or (at == s["queue_at"] and s["slot_age"][slot] < s["slot_age"][s["queue_slot"]]):
+    at = max(clock, legal_at(s, t, s["slots"][slot]["bank"], command))
+    if at < s["queue_at"] or (at == s["queue_at"] and s["slots"][slot]["age"] < s["slots"][s["queue_slot"]]["age"]):
         s["queue_at"] = at
         s["queue_slot"] = slot
         s["queue_command"] = command
@@ -209,7 +209,7 @@ def plan_active(s, t, clock):
     best_slot = 0
     for i in range(s["actives"]):
         slot = s["active"][i]
-        key = candidate_key(s, t, s["slot_bank"][slot], t["column_command"][s["slot_queue"][slot]], s["slot_arrive"][slot], clock)
+        key = candidate_key(s, t, s["slots"][slot]["bank"], t["column_command"][s["slots"][slot]["queue"]], s["slots"][slot]["arrive"], clock)
         if key < best:
             best = key
             best_slot = slot
@@ -227,7 +227,7 @@ def plan(s, t, clock):
         s["plan_at"] = clock + (key >> AGE_BITS)
         s["plan_kind"] = ACTIVE
         s["plan_slot"] = slot
-        s["plan_command"] = t["column_command"][s["slot_queue"][slot]]
+        s["plan_command"] = t["column_command"][s["slots"][slot]["queue"]]
         if s["plan_at"] == clock:
             return
     if s["priorities"] > 0:
@@ -238,7 +238,7 @@ def plan(s, t, clock):
             s["plan_command"] = command
         return
     update_write_mode(s, t)
-    if s["queue_planned"] == 0 or legal_at(s, t, s["slot_bank"][s["queue_slot"]], s["queue_command"]) > s["queue_at"]:
+    if s["queue_planned"] == 0 or legal_at(s, t, s["slots"][s["queue_slot"]]["bank"], s["queue_command"]) > s["queue_at"]:
         if t["scheduler"] == FCFS:
             plan_strictly(s, t, s["write_mode"], clock)
         else:
@@ -265,16 +265,16 @@ def note_arrival(s, t, slot, clock):
     if s["planned"] and s["priorities"] == 0 and wanted_mode(s, t) != s["write_mode"]:
         s["planned"] = 0
         s["due"] = clock
-    queue = s["slot_queue"][slot]
+    queue = s["slots"][slot]["queue"]
     if s["queue_planned"] == 0 or queue != s["write_mode"]:
         return
-    bank = s["slot_bank"][slot]
-    if s["hit"][queue, bank] != slot and s["other"][queue, bank] != slot:
+    bank = s["slots"][slot]["bank"]
+    if s["banks"][bank]["hit"][queue] != slot and s["banks"][bank]["other"][queue] != slot:
         return
     if t["scheduler"] == FCFS:
         if s["length"][queue] > 1:
             return
-    elif t["scheduler"] == ROW_HIT and s["hit"][queue, bank] > 0 and s["other"][queue, bank] > 0:
+    elif t["scheduler"] == ROW_HIT and s["banks"][bank]["hit"][queue] > 0 and s["banks"][bank]["other"][queue] > 0:
         # A conflict behind a hit waits; a hit of the same clock may void a planned precharge.
         s["queue_planned"] = 0
         s["planned"] = 0

@@ -94,10 +94,58 @@ TIMING = register(
     ),
 )
 
+
+def packed(fields: list[tuple]) -> np.dtype:
+    """A record whose cache-line-sized sub-records come first, then what is small: the loop touches few lines and pages."""
+
+    def order(field: tuple) -> tuple[bool, int]:
+        dtype = np.dtype(field[1:]) if len(field) > 2 else np.dtype(field[1])
+        return dtype.base.itemsize % 64 != 0, dtype.itemsize
+
+    return np.dtype(sorted(fields, key=order), align=True)
+
+
+#: A request in the controller: one cache line.
+SLOT = np.dtype(
+    [
+        ("age", np.int64),  # order of acceptance
+        ("arrive", np.int64),
+        ("line", np.int64),
+        ("row", np.int64),
+        ("column", np.int32),
+        ("tag", np.int32),  # what the source knows the request by
+        ("tensor", np.int32),
+        ("bank", np.uint32),
+        ("queue", np.uint32),  # 0 read, 1 write
+        ("seen", np.uint32),  # its row state is counted
+        ("next", np.uint32),
+        ("previous", np.uint32),
+    ],
+    align=True,
+)
+
+#: A bank and its part of the queues, [read, write]: one cache line.
+BANK_STATE = np.dtype(
+    [
+        ("open_row", np.int64),  # -1: closed
+        ("opened_at", np.int64),
+        ("served", np.int32),  # column commands since the row was opened
+        ("close_queued", np.uint32),
+        ("row_command", np.uint32),  # ACT or PREpb: what a request without a row hit needs
+        ("active_slot", np.uint32),
+        # Requests in order of age; the oldest row hit; the oldest that needs `row_command` (none while the bank has an active request).
+        ("head", np.uint32, (2,)),
+        ("tail", np.uint32, (2,)),
+        ("hit", np.uint32, (2,)),
+        ("other", np.uint32, (2,)),
+    ],
+    align=True,
+)
+
 #: One channel: its controller and its banks. [2] is read, write.
 CHANNEL = register(
     "CHANNEL",
-    np.dtype(
+    packed(
         [
             ("index", np.int64),
             # Timing classes: of the module (rank-wide commands, refresh), and of each bank. They change at a halt.
@@ -110,13 +158,8 @@ CHANNEL = register(
             ("ready", np.int64, (NODES * COMMANDS,)),
             ("history", np.int64, (MAX_WINDOWS, MAX_BANKS, MAX_HISTORY)),
             ("history_at", np.uint32, (MAX_WINDOWS, MAX_BANKS)),
-            # Banks.
-            ("open_row", np.int64, (MAX_BANKS,)),  # -1: closed
-            ("opened_at", np.int64, (MAX_BANKS,)),
-            ("served", np.int64, (MAX_BANKS,)),  # column commands since the row was opened
-            ("close_queued", np.int64, (MAX_BANKS,)),
-            ("row_command", np.uint32, (MAX_BANKS,)),  # ACT or PREpb: what a request without a row hit needs
-            ("active_slot", np.uint32, (MAX_BANKS,)),
+            ("banks", BANK_STATE, (MAX_BANKS,)),
+            # Ranks.
             ("rank_open", np.int64, (MAX_RANKS,)),  # open banks of the rank
             ("rank_opened_at", np.int64, (MAX_RANKS,)),
             ("rank_closed_at", np.int64, (MAX_RANKS,)),  # may lie ahead: an auto-precharge takes effect later
@@ -124,32 +167,16 @@ CHANNEL = register(
             ("rank_actives", np.int64, (MAX_RANKS,)),
             ("actives", np.uint32),
             ("active", np.uint32, (MAX_BANKS,)),  # slots of active requests
-            # Requests.
+            ("slots", SLOT, (MAX_SLOTS,)),
             ("free", np.uint32, (MAX_SLOTS,)),
             ("frees", np.uint32),
-            ("slot_age", np.int64, (MAX_SLOTS,)),
-            ("slot_arrive", np.int64, (MAX_SLOTS,)),
-            ("slot_line", np.int64, (MAX_SLOTS,)),
-            ("slot_row", np.int64, (MAX_SLOTS,)),
-            ("slot_column", np.int32, (MAX_SLOTS,)),
-            ("slot_tag", np.int32, (MAX_SLOTS,)),  # what the source knows the request by
-            ("slot_tensor", np.int32, (MAX_SLOTS,)),
-            ("slot_bank", np.uint32, (MAX_SLOTS,)),
-            ("slot_queue", np.uint32, (MAX_SLOTS,)),
-            ("slot_seen", np.uint32, (MAX_SLOTS,)),
-            ("slot_next", np.uint32, (MAX_SLOTS,)),
-            ("slot_previous", np.uint32, (MAX_SLOTS,)),
-            # Queues: per bank a list in order of age; its oldest row hit; its oldest request that needs `row_command` (none while the bank has an
+            # Queues.
             # active request).
             ("length", np.int64, (2,)),
-            ("head", np.uint32, (2, MAX_BANKS)),
-            ("tail", np.uint32, (2, MAX_BANKS)),
-            ("hit", np.uint32, (2, MAX_BANKS)),
-            ("other", np.uint32, (2, MAX_BANKS)),
             ("occupied", np.uint32, (2, MAX_BANKS)),  # banks that have requests, in no order
             ("occupied_at", np.uint32, (2, MAX_BANKS)),
             ("occupieds", np.uint32, (2,)),
-            ("filter", np.uint32, (FILTER,)),
+            ("filter", np.uint16, (FILTER,)),
             ("write_mode", np.uint32),
             ("age", np.int64),
             # Maintenance: a ring of (command, rank or bank).
@@ -191,8 +218,7 @@ CHANNEL = register(
             ("latency_sum", np.int64),
             ("latency_max", np.int64),
             ("latency", np.int64, (LATENCY_BINS,)),
-        ],
-        align=True,
+        ]
     ),
 )
 

@@ -18,13 +18,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edensim.config import ChangeConfig, DramConfig, PartitionConfig
-from edensim.dram.standard import Organization, Standard, load_standard
+from edensim.dram.partitions import Partition, resolve_partition
+from edensim.dram.standard import Standard, load_standard
 from edensim.dram.voltage import lowest_supported_V, required_timings, with_timings
 from edensim.exceptions import ConfigError
 from edensim.units import cycles_from_ns, ns_from_cycles
 
 #: Configuration keys of an operating point and the timing each sets.
 DURATIONS: Mapping[str, str] = {"trcd_ns": "nRCD", "trp_ns": "nRP", "tras_ns": "nRAS", "twr_ns": "nWR"}
+#: No duration is longer: 100 ms, more than any refresh period.
+LONGEST_NS = 1e8
+
+
+def _falls_short(name: str, cycles: int, needed: int) -> bool:
+    """A timing is shorter than needed; a refresh interval longer."""
+    return cycles > needed if name.startswith("nREFI") else cycles < needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,24 +52,16 @@ class OperatingPoint:
         """Names of timings that are shorter (nREFI: longer) than the cells need, in alphabetical order."""
         if self.needed is None:
             return tuple(sorted(self.timings))
-        longer_is_worse = ("nREFI", "nREFIpb")
-        return tuple(
-            sorted(name for name, need in self.needed.items() if (self.timings[name] > need if name in longer_is_worse else self.timings[name] < need))
-        )
+        return tuple(sorted(name for name, need in self.needed.items() if _falls_short(name, self.timings[name], need)))
 
     @property
     def within_specification(self) -> bool:
         return not self.shortened
 
-
-@dataclass(frozen=True, slots=True)
-class Partition:
-    """Banks with a point of their own. banks: flat banks in each of `channels`. point: index into the plan's points."""
-
-    name: str
-    channels: tuple[int, ...]
-    banks: tuple[int, ...]
-    point: int
+    def to_dict(self) -> dict[str, Any]:
+        """What a result says about it: knobs in cycles, and which timings are too short."""
+        outside = ["all"] if self.needed is None else list(self.shortened)
+        return {"vdd_V": self.vdd_V, **{name: self.timings[name] for name in (*DURATIONS.values(), "nREFI")}, "outside_specification": outside}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,12 @@ class OperatingPlan:
         """Point of the module after `stage` changes."""
         return self.changes[stage - 1].point if stage else 0
 
-    def bank_point(self, stage: int = 0) -> NDArray[np.int16]:
+    @property
+    def bank_point(self) -> NDArray[np.int16]:
+        """[channels, banks_per_channel] point of each bank at the start."""
+        return self.bank_point_at(0)
+
+    def bank_point_at(self, stage: int) -> NDArray[np.int16]:
         """[channels, banks_per_channel] point of each bank after `stage` changes."""
         of_partition = np.array([*(partition.point for partition in self.partitions), self.module_point(stage)], np.int16)
         return of_partition[self.partition_of]  # -1 takes the last one, the module's
@@ -105,18 +110,14 @@ class OperatingPlan:
     @property
     def within_specification(self) -> bool:
         """No bank runs outside of what its cells need, at any time."""
-        return all(self.points[index].within_specification for stage in range(self.stages) for index in np.unique(self.bank_point(stage)))
+        return all(self.points[index].within_specification for stage in range(self.stages) for index in np.unique(self.bank_point_at(stage)))
 
     def to_dict(self) -> dict[str, Any]:
         """What a result says about it."""
         return {
             "mode": self.mode,
             "within_specification": self.within_specification,
-            "points": [
-                {"vdd_V": point.vdd_V, **{name: point.timings[name] for name in (*DURATIONS.values(), "nREFI")}, "outside_specification": list(point.shortened)
-                 if point.needed is not None else ["all"]}
-                for point in self.points
-            ],
+            "points": [point.to_dict() for point in self.points],
             "partitions": {p.name: {"channels": list(p.channels), "banks": list(p.banks), "point": p.point} for p in self.partitions},
             "changes": [{"at_cycle": c.at_cycle, "settling_cycles": c.settling_cycles, "point": c.point} for c in self.changes],
         }
@@ -133,14 +134,14 @@ def resolve_operating_plan(dram: DramConfig) -> tuple[Standard, OperatingPlan]:
     Raises ConfigError, its message begun with the key, for what the standard does not have or the mode does not allow.
     """
     specified = load_standard(dram.standard, organization=dram.organization, speed_bin=dram.speed_bin, ranks=dram.ranks, timings=dram.timings)
-    if dram.trefi_ns is not None:
-        _refuse_twice(dram, "trefi_ns", "nREFI")
     resolver = _Resolver(dram, specified)
     resolver.point("dram", {"trefi_ns": dram.trefi_ns, **_asked(dram)})
     partition_of = np.full((dram.channels, specified.organization.banks_per_channel), -1, np.int16)
-    partitions = tuple(
-        _partition(index, config, specified.organization, resolver, partition_of) for index, config in enumerate(dram.partitions)
-    )
+    partitions: list[Partition] = []
+    for index, config in enumerate(dram.partitions):
+        prefix = f"dram.partitions.{index}"
+        point = resolver.point(prefix, _asked(config), resolver.module)
+        partitions.append(resolve_partition(prefix, config, specified.organization, point, partition_of, partitions))
     changes = _changes(dram.changes, resolver, specified.tck_ps)
     points = tuple(resolver.points)
     standard = specified
@@ -148,7 +149,7 @@ def resolve_operating_plan(dram: DramConfig) -> tuple[Standard, OperatingPlan]:
         standard = load_standard(
             dram.standard, organization=dram.organization, speed_bin=dram.speed_bin, ranks=dram.ranks, timings=dict(points[0].timings)
         )
-    return standard, OperatingPlan(dram.mode, dict(specified.timings), points, partitions, changes, partition_of)
+    return standard, OperatingPlan(dram.mode, dict(specified.timings), points, tuple(partitions), changes, partition_of)
 
 
 def _asked(config: DramConfig | PartitionConfig | ChangeConfig) -> dict[str, float | None]:
@@ -156,13 +157,16 @@ def _asked(config: DramConfig | PartitionConfig | ChangeConfig) -> dict[str, flo
 
 
 class _Resolver:
-    """Turns what is asked into points; equal ones are one."""
+    """Turns what is asked into points. Equal ones of the module are one, and equal ones of partitions; a partition's is never the module's, so
+    that a change of the module's finds its banks by their point.
+    """
 
     def __init__(self, dram: DramConfig, specified: Standard) -> None:
         self.dram = dram
         self.specified = specified
         self.points: list[OperatingPoint] = []
         self.module: dict[str, float | None] = {}
+        self._indices: dict[bool, list[int]] = {False: [], True: []}
 
     def point(self, prefix: str, asked: Mapping[str, float | None], under: Mapping[str, float | None] | None = None) -> int:
         """Index of the point that `asked` (over what is asked `under` it: the module's keys) describes."""
@@ -170,42 +174,56 @@ class _Resolver:
         if not self.points:
             self.module = keys
         point = self._resolved(prefix, asked, keys)
-        if point not in self.points:
-            self.points.append(point)
-        return self.points.index(point)
+        own = self._indices[prefix.startswith("dram.partitions.")]
+        for index in own:
+            if self.points[index] == point:
+                return index
+        own.append(len(self.points))
+        self.points.append(point)
+        return own[-1]
 
     def _resolved(self, prefix: str, own: Mapping[str, float | None], keys: Mapping[str, float | None]) -> OperatingPoint:
-        currents, tck_ps = self.specified.currents, self.specified.tck_ps
+        currents = self.specified.currents
         vdd_V = keys.get("vdd_V") or currents.vdd_V
         if not currents.vdd_min_V <= vdd_V <= currents.vdd_max_V:
             raise ConfigError(
                 f"{prefix}.vdd_V: expected {currents.vdd_min_V:g} to {currents.vdd_max_V:g} V for {self.specified.name}, found {vdd_V:g}"
             )
-        safe, lowest_V = self.dram.mode == "safe", lowest_supported_V(self.specified)
-        if safe and vdd_V < lowest_V:
-            raise ConfigError(
-                f"{prefix}.vdd_V: expected at least {lowest_V:g} V in safe mode, where the curve of what cells need ends for "
-                f"{self.specified.name}, found {vdd_V:g}"
-            )
-        needed = required_timings(self.specified, vdd_V) if vdd_V >= lowest_V else None
-        changed: dict[str, int] = {}
-        for key, name in DURATIONS.items():
-            duration_ns = keys.get(key)
-            if duration_ns is not None:
-                _refuse_twice(self.dram, key, name, prefix if own.get(key) is not None else "dram")
-                changed[name] = cycles_from_ns(duration_ns, tck_ps)
-        trefi_ns = keys.get("trefi_ns")
-        if trefi_ns is not None:
-            changed["nREFI"] = int(round(trefi_ns * 1e6) // (tck_ps * 1000))
-            if changed["nREFI"] < 1:
-                raise ConfigError(f"dram.trefi_ns: expected at least one clock period ({tck_ps / 1000:g} ns), found {trefi_ns:g}")
-        if safe and needed is not None:
+        supported = vdd_V >= currents.vdd_V or vdd_V >= lowest_supported_V(self.specified)
+        needed = required_timings(self.specified, vdd_V) if supported else None
+        changed = self._changed(prefix, own, keys)
+        base: Mapping[str, int] = self.specified.timings
+        if self.dram.mode == "safe":
+            if needed is None:
+                raise ConfigError(
+                    f"{prefix}.vdd_V: expected at least {lowest_supported_V(self.specified):g} V in safe mode, where the curve of what cells need "
+                    f"ends for {self.specified.name}, found {vdd_V:g}"
+                )
             self._check_safe(prefix, own, keys, changed, needed, vdd_V)
-        timings = with_timings(needed if safe and needed is not None else self.specified.timings, changed)
-        if "nRC" in self.dram.timings and not safe:
-            timings["nRC"] = self.dram.timings["nRC"]
+            base = needed
+        timings = with_timings(base, changed)
         self._check_order(prefix, own, timings)
         return OperatingPoint(vdd_V, timings, needed)
+
+    def _changed(self, prefix: str, own: Mapping[str, float | None], keys: Mapping[str, float | None]) -> dict[str, int]:
+        """Timings in cycles that durations ask for."""
+        tck_ps = self.specified.tck_ps
+        changed = {}
+        for key, name in (*DURATIONS.items(), ("trefi_ns", "nREFI")):
+            duration_ns = keys.get(key)
+            if duration_ns is None:
+                continue
+            place = prefix if own.get(key) is not None else "dram"
+            if name in self.dram.timings:
+                raise ConfigError(
+                    f"{place}.{key}: {duration_ns:g} and dram.timings.{name} {self.dram.timings[name]} are both set; expected one of the two"
+                )
+            if duration_ns > LONGEST_NS:
+                raise ConfigError(f"{place}.{key}: expected at most {LONGEST_NS:g} ns, found {duration_ns:g}")
+            changed[name] = round(duration_ns * 1e6) // (tck_ps * 1000) if key == "trefi_ns" else cycles_from_ns(duration_ns, tck_ps)
+            if changed[name] < 1:
+                raise ConfigError(f"{place}.{key}: expected at least {'one clock period' if key == 'trefi_ns' else '1e-6'}, found {duration_ns:g}")
+        return changed
 
     def _check_safe(
         self,
@@ -220,12 +238,11 @@ class _Resolver:
         for key, name in (*DURATIONS.items(), ("trefi_ns", "nREFI")):
             if name not in changed:
                 continue
-            longer_is_worse = name == "nREFI"
-            if changed[name] > needed[name] if longer_is_worse else changed[name] < needed[name]:
+            if _falls_short(name, changed[name], needed[name]):
                 place = prefix if own.get(key) is not None else "dram"
                 limit_ns = ns_from_cycles(needed[name], self.specified.tck_ps)
                 raise ConfigError(
-                    f"{place}.{key}: expected {'at most' if longer_is_worse else 'at least'} {limit_ns:g} ns, which is safe at {vdd_V:g} V, "
+                    f"{place}.{key}: expected {'at most' if key == 'trefi_ns' else 'at least'} {limit_ns:g} ns, which is safe at {vdd_V:g} V, "
                     f"found {keys[key]:g}; dram.mode approximate takes timings as they are asked"
                 )
 
@@ -240,8 +257,26 @@ class _Resolver:
         raise ConfigError(f"{prefix}.trcd_ns: expected at most nRAS ({ras_ns:g} ns), found {found:g}")
 
 
-def _refuse_twice(dram: DramConfig, key: str, name: str, prefix: str = "dram") -> None:
-    if name in dram.timings:
-        raise ConfigError(
-            f"{prefix}.{key}: {key} (a duration that banks are run at) and dram.timings.{name} {dram.timings[name]} are both set; expected one of the two"
-        )
+def _changes(configs: Sequence[ChangeConfig], resolver: _Resolver, tck_ps: int) -> tuple[Change, ...]:
+    """Changes in their order; each stands on the one before."""
+    changes: list[Change] = []
+    state = resolver.module
+    for index, config in enumerate(configs):
+        prefix = f"dram.changes.{index}"
+        asked = _asked(config)
+        if all(value is None for value in asked.values()):
+            raise ConfigError(f"{prefix}: changes nothing; expected at least one of {', '.join(asked)}")
+        if changes:
+            free_from = changes[-1].at_cycle + changes[-1].settling_cycles
+            if config.at_cycle <= changes[-1].at_cycle:
+                raise ConfigError(
+                    f"{prefix}.at_cycle: expected more than {changes[-1].at_cycle}, the cycle of dram.changes.{index - 1}, found {config.at_cycle}"
+                )
+            if config.at_cycle < free_from:
+                raise ConfigError(
+                    f"{prefix}.at_cycle: expected at least {free_from}, when dram.changes.{index - 1} has settled, found {config.at_cycle}"
+                )
+        point = resolver.point(prefix, asked, state)
+        state = {**state, **{key: value for key, value in asked.items() if value is not None}}
+        changes.append(Change(config.at_cycle, cycles_from_ns(config.settling_ns, tck_ps), point))
+    return tuple(changes)

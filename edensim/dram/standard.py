@@ -102,6 +102,21 @@ class Currents:
 
 
 @dataclass(frozen=True, slots=True)
+class Interface:
+    """One data wire between controller and device.
+
+    scheme: `split` (two resistors to VDDQ and ground, together termination_ohm to VDDQ / 2), `pull-up` (termination_ohm to VDDQ) or `none`
+    (a capacitive load).
+    """
+
+    scheme: str
+    vddq_V: float
+    driver_ohm: float = 0.0
+    termination_ohm: float = 0.0
+    load_pF: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Standard:
     """One standard with organization, speed bin and overrides applied."""
 
@@ -117,6 +132,7 @@ class Standard:
     write_latency: int  # cycles from WR to the last data beat (nCWL + nBL)
     currents: Currents
     source: str
+    interface: Interface | None = None  # None: not known
 
     @property
     def peak_bandwidth_GBps(self) -> float:
@@ -185,6 +201,7 @@ def load_standard(
         write_latency=file.write_latency.value(resolved),
         currents=currents,
         source=f"{file.texts['source']}; {currents_source}",
+        interface=None if file.interface is None else Interface(**file.interface),
     )
 
 

@@ -2,7 +2,8 @@
 
 Keys: `name`, `source`, `prefetch`, `commands`, `read_latency`, `write_latency`, `default_organization`, `default_speed_bin`; then
 `organizations` and `speed_bins`, tables of `fields: [...]` and one row per name; `derived_timings`, timings that follow from device width,
-density and data rate; `constraints`; `supply`; `currents`. With `extends: NAME` every key that is absent is that standard's.
+density and data rate; `constraints`; `supply`; `currents`; and where known `interface`. With `extends: NAME` every key that is absent is that
+standard's.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from edensim.vocabulary import Command, Level
 _TEXTS = ("name", "source", "default_organization", "default_speed_bin", "read_latency", "write_latency")
 _TABLES = ("organizations", "speed_bins", "derived_timings", "constraints", "supply", "currents")
 _KEYS = (*_TEXTS, "prefetch", "commands", *_TABLES)
+_INTERFACES = {"split": ("driver_ohm", "termination_ohm"), "pull-up": ("driver_ohm", "termination_ohm"), "none": ("load_pF",)}
 _ORGANIZATION = ("density_Mb", "device_width", "channel_width", "bankgroups", "banks", "rows", "columns")
 _RATE = ("rate_MTps", "tck_ps")
 _LIMITS = ("device_width_upto", "density_Mb_upto", "rate_MTps_upto")
@@ -74,6 +76,7 @@ class StandardFile:
     supply: Row
     currents_source: str
     currents: tuple[Row, ...]
+    interface: dict[str, Any] | None
 
     @property
     def timing_names(self) -> list[str]:
@@ -108,6 +111,16 @@ def find_standard(name: str, folder: Path | None = None) -> Path:
 def read_standard_file(path: Path, folder: Path | None = None) -> StandardFile:
     """Read and check a standard's file and those it extends. Raises ConfigError with file, line and key."""
     document = _Document(path, folder)
+    if document.stamps not in _read:
+        _read[document.stamps] = _checked(path, document)
+    return _read[document.stamps]
+
+
+#: Files read and checked before, by path and time of change of each file they are made of: a sweep loads the same standard hundreds of times.
+_read: dict[tuple[tuple[Path, int], ...], StandardFile] = {}
+
+
+def _checked(path: Path, document: _Document) -> StandardFile:
     for key in _KEYS:
         if key not in document.values:
             raise ConfigError(f"{path}: key {key!r} is missing")
@@ -143,6 +156,7 @@ def read_standard_file(path: Path, folder: Path | None = None) -> StandardFile:
         supply=_supply(document),
         currents_source=str(currents["source"]),
         currents=_currents(document),
+        interface=_interface(document),
     )
 
 
@@ -217,6 +231,19 @@ def _supply(document: _Document) -> Row:
     return row
 
 
+def _interface(document: _Document) -> dict[str, Any] | None:
+    if "interface" not in document.values:
+        return None
+    row = document.mapping("interface")
+    document.keys("interface", row, ("scheme", "vddq_V", "driver_ohm", "termination_ohm", "load_pF"), required=("scheme",))
+    needed = ("scheme", "vddq_V", *_INTERFACES[document.choice("interface.scheme", row["scheme"], _INTERFACES)])
+    document.keys("interface", row, needed, required=needed)
+    for key in needed[1:]:
+        if document.number(f"interface.{key}", row[key]) <= 0:
+            raise document.refuse(f"interface.{key}", "expected a number above 0, found 0")
+    return dict(row)
+
+
 def _currents(document: _Document) -> tuple[Row, ...]:
     currents = document.values["currents"]
     fields = document.fields("currents.fields", currents["fields"], (*_DEVICE, *_IDD), optional=_IDD_OPTIONAL, closed=True)
@@ -227,7 +254,7 @@ def _currents(document: _Document) -> tuple[Row, ...]:
 
 @cache
 def _load(path: Path, modified_ns: int) -> tuple[dict[str, Any], dict[str, int]]:
-    """A file's content; a sweep loads the same standard hundreds of times."""
+    """A file's content."""
     return load_yaml(path)
 
 
@@ -240,6 +267,7 @@ class _Document:
         self._origins: dict[str, tuple[Path, dict[str, int]]] = {}
         visited: list[Path] = []
         following: Path | None = path
+        self.stamps: tuple[tuple[Path, int], ...] = ()
         while following is not None:
             if following in visited:
                 raise ConfigError(f"{path}: `extends` goes in a circle: {' -> '.join(each.stem for each in [*visited, following])}")
@@ -250,10 +278,12 @@ class _Document:
         """Take the keys that are not there yet; returns the file that this one extends."""
         if not path.is_file():
             raise ConfigError(f"dram.standard: there is no file {path}")
-        values, lines = _load(path, path.stat().st_mtime_ns)
+        modified_ns = path.stat().st_mtime_ns
+        self.stamps += ((path, modified_ns),)
+        values, lines = _load(path, modified_ns)
         for key in values:
-            if key not in _KEYS and key != "extends":
-                raise ConfigError(f"{path}:{lines[key]}: unknown key {key!r}{nearest(key, (*_KEYS, 'extends'))}")
+            if key not in (*_KEYS, "interface", "extends"):
+                raise ConfigError(f"{path}:{lines[key]}: unknown key {key!r}{nearest(key, (*_KEYS, 'interface', 'extends'))}")
             if key not in self.values and key != "extends":
                 self.values[key] = values[key]
                 self._origins[key] = (path, lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -28,7 +29,7 @@ class VoltageLaw:
 
     def stretch(self, share: float) -> float:
         """How many times longer than at the nominal VDD; 1 from some way below it upwards."""
-        return max(1.0, self.scale * share / (share - self.threshold) ** self.exponent)
+        return max(1.0, self.scale * share / math.pow(share - self.threshold, self.exponent))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,8 @@ def required_timings(standard: Standard, vdd_V: float) -> Mapping[str, int]:
     curve = voltage_curve()
     lowest_V = lowest_supported_V(standard)
     if vdd_V < lowest_V:
-        raise ConfigError(f"dram.vdd_V: expected at least {lowest_V:g} V, where the curve of what cells need ends for {standard.name}, found {vdd_V:g}")
+        name = standard.name
+        raise ConfigError(f"dram.vdd_V: expected at least {lowest_V:g} V, where the curve of what cells need ends for {name}, found {vdd_V:g}")
     needed = {}
     for name, law in curve.laws.items():
         nominal_ns = ns_from_cycles(standard.timings[name], standard.tck_ps)

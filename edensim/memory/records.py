@@ -36,15 +36,22 @@ def mapping_record(mapping: AddressMap, standard: Standard) -> Records:
     return record
 
 
+def aligned_zeros(count: int, dtype: np.dtype[np.void]) -> Records:
+    """Zeros that start on a cache line, so that its sub-records do not straddle two."""
+    raw = np.zeros(count * dtype.itemsize + 64, np.uint8)
+    start = -raw.ctypes.data % 64
+    return raw[start : start + count * dtype.itemsize].view(dtype)
+
+
 def channel_records(channels: int, standard: Standard, timing: Records, keep_returns: bool = False) -> Records:
     """CHANNEL records before the first clock. keep_returns: the source wants to know when reads are back."""
-    records = np.zeros(channels, state.CHANNEL)
+    records = aligned_zeros(channels, state.CHANNEL)
     banks = standard.organization.banks_per_channel
     for index in range(channels):
         s = records[index]
         s["index"], s["keep_returns"] = index, keep_returns
-        s["open_row"][:banks] = -1
-        s["slot_age"][0] = s["slot_arrive"][0] = state.ABSENT  # slot 0 is no request
+        s["banks"]["open_row"][:banks] = -1
+        s["slots"]["age"][0] = s["slots"]["arrive"][0] = state.ABSENT  # slot 0 is no request
         s["free"][: state.MAX_SLOTS - 1] = np.arange(state.MAX_SLOTS - 1, 0, -1)
         s["frees"] = state.MAX_SLOTS - 1
         s["next_refresh"] = timing[0]["nREFI"][0] if timing[0]["refresh"] else state.FOREVER

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from edensim.plots.kinds import KINDS, plot
+from edensim.plots.commands import parse_clocks
+from edensim.plots.kinds import KINDS, check_kind, plot
 
-__all__ = ["KINDS", "plot"]
+__all__ = ["KINDS", "check_kind", "parse_clocks", "plot"]

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from edensim.exceptions import InputError
-from edensim.plots.labels import axis_label, scale_of, short_value
+from edensim.plots.labels import axis_label, caption, scale_of, short_value
 from edensim.plots.points import Points
-from edensim.plots.style import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION, YELLOW, new_figure
+from edensim.plots.style import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION, YELLOW, add_legend, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import SubFigure
 
 #: Parts of the energy in the order of the stack, with a fill and a hatch each. Neighbours differ in lightness.
 PARTS: Final = (
@@ -23,14 +23,21 @@ PARTS: Final = (
     ("refresh", VERMILLION, "xxx"),
     ("background_active", "#eeeeee", ""),
     ("background_precharged", GREY, ""),
-    ("io", PURPLE, "\\\\\\"),
+    ("background_powerdown_active", "#eeeeee", "\\\\\\"),
+    ("background_powerdown_precharged", GREY, "..."),
+    ("background_selfrefresh", "#bbbbbb", "++"),
+    ("io", PURPLE, "---"),
 )
-STATES: Final = (("row_hits", "hit", SKY, ""), ("row_misses", "miss (bank closed)", ORANGE, "///"), ("row_conflicts", "conflict (other row open)", BLUE, "..."))
+STATES: Final = (
+    ("row_hits", "hit", SKY, ""),
+    ("row_misses", "miss (bank closed)", ORANGE, "///"),
+    ("row_conflicts", "conflict (other row open)", BLUE, "..."),
+)
 #: More bars than that are a smear; a heat map shows them better.
 MOST_BARS: Final = 60
 
 
-def draw_energy(points: Points, x: str | None, y: str | None, value: str | None) -> Figure:
+def draw_energy(points: Points, x: str | None, y: str | None, value: str | None) -> SubFigure:
     """Stacked energy of each run by what it was spent on. x: key that orders and names the bars."""
     _refuse(y, value)
     points, names = ordered(points, x, "energy")
@@ -40,23 +47,30 @@ def draw_energy(points: Points, x: str | None, y: str | None, value: str | None)
         raise InputError(f"{points.origin}: found no energy; expected energy_pJ.activate, energy_pJ.read, ...")
     totals = [sum(float(known[part][i] or 0) for part, _, _ in parts) for i in range(len(points))]
     factor, unit = scale_of("energy_pJ.total", totals)
-    figure, axes = _bar_axes(names)
+    figure, axes = _bar_axes(names, caption(points))
     left = [0.0] * len(points)
     for part, colour, hatch in parts:
         lengths = [float(v or 0) / factor for v in known[part]]
-        axes.barh(range(len(points)), lengths, 0.75, left, color=colour, hatch=hatch, edgecolor="black", linewidth=0.5, label=part.replace("_", " "))
+        axes.barh(range(len(points)), lengths, 0.75, left, color=colour, hatch=hatch, edgecolor="black", linewidth=0.5, label=part_name(part))
         _write_shares(axes, left, lengths, max(totals) / factor, totals, factor, colour in (BLUE, GREY), hatched=bool(hatch))
         left = [a + b for a, b in zip(left, lengths, strict=True)]
     for row, total in enumerate(totals):
         axes.annotate(f"{total / factor:.4g} {unit}", (total / factor, row), (3, 0), textcoords="offset points", va="center", size=7)
     axes.set_xlim(0, max(totals) / factor * 1.14 or 1)
-    axes.set_xlabel(axis_label("energy_pJ.total", unit))
+    axes.set_xlabel(f"DRAM and I/O energy ({unit})" if any(known["io"]) else axis_label("energy_pJ.total", unit))
     axes.set_title("DRAM energy by use")
-    figure.legend(loc="outside lower center", ncols=4)
+    add_legend(figure)
     return figure
 
 
-def draw_rows(points: Points, x: str | None, y: str | None, value: str | None) -> Figure:
+def part_name(part: str) -> str:
+    """`background_powerdown_active` as a legend says it."""
+    names = {"io": "I/O (data wires)", "background_selfrefresh": "background, self-refresh"}
+    words = part.replace("powerdown", "power-down").split("_")
+    return names.get(part) or (f"background, {' '.join(words[1:])}" if words[0] == "background" else part)
+
+
+def draw_rows(points: Points, x: str | None, y: str | None, value: str | None) -> SubFigure:
     """Share of requests that found their row open (hit), their bank closed (miss) or another row open (conflict). x: key that orders the bars."""
     _refuse(y, value)
     points, names = ordered(points, x, "rows")
@@ -64,7 +78,7 @@ def draw_rows(points: Points, x: str | None, y: str | None, value: str | None) -
     totals = [sum(column) for column in zip(*counts, strict=True)]
     if not any(totals):
         raise InputError(f"{points.origin}: holds no row states; a run counts them, a command trace does not tell")
-    figure, axes = _bar_axes(names)
+    figure, axes = _bar_axes(names, caption(points))
     left = [0.0] * len(points)
     for (_, name, colour, hatch), column in zip(STATES, counts, strict=True):
         shares = [100 * count / total if total else 0.0 for count, total in zip(column, totals, strict=True)]
@@ -80,7 +94,7 @@ def draw_rows(points: Points, x: str | None, y: str | None, value: str | None) -
     axes.set_xticks(range(0, 101, 20))
     axes.set_xlabel("Share of requests (%), their number at the end of the bar")
     axes.set_title("What requests found their rows in")
-    figure.legend(loc="outside lower center", ncols=3)
+    add_legend(figure)
     return figure
 
 
@@ -94,7 +108,7 @@ def ordered(points: Points, x: str | None, kind: str) -> tuple[Points, list[str]
     key = points.resolve(x, "--x")
     values = points.values(key)
     order = sorted(range(len(points)), key=lambda i: (values[i] is None, isinstance(values[i], str), values[i] if values[i] is not None else 0))
-    points = Points(tuple(points.rows[i] for i in order), tuple(points.names[i] for i in order), points.origin)
+    points = points.at(order)
     if len(set(map(repr, values))) == len(values):
         return points, [short_value(key, values[i]) for i in order]
     if key in points.swept():
@@ -107,8 +121,8 @@ def _refuse(y: str | None, value: str | None) -> None:
         raise InputError(f"{'--y' if y else '--value'}: bars take only --x, the key that orders them")
 
 
-def _bar_axes(names: Sequence[str]) -> tuple[Figure, Axes]:
-    figure = new_figure(7.2, 1.9 + 0.3 * max(2, len(names)))
+def _bar_axes(names: Sequence[str], small_print: str) -> tuple[SubFigure, Axes]:
+    figure = new_figure(7.2, 1.4 + 0.3 * max(2, len(names)), small_print)
     axes = figure.add_subplot()
     axes.grid(visible=False, axis="y")
     axes.set_yticks(range(len(names)), [name if len(name) <= 44 else f"{name[:43]}…" for name in names])
@@ -117,7 +131,9 @@ def _bar_axes(names: Sequence[str]) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _write_shares(axes: Axes, left: Sequence[float], lengths: Sequence[float], longest: float, totals: Sequence[float], factor: float, dark: bool, *, hatched: bool) -> None:
+def _write_shares(
+    axes: Axes, left: Sequence[float], lengths: Sequence[float], longest: float, totals: Sequence[float], factor: float, dark: bool, *, hatched: bool
+) -> None:
     """The share of each part inside its bar, where there is room."""
     for row, (start, length) in enumerate(zip(left, lengths, strict=True)):
         if longest and length >= 0.07 * longest:
@@ -128,5 +144,3 @@ def _write(axes: Axes, x: float, y: float, text: str, *, dark: bool, boxed: bool
     """Text inside a bar: white on a dark fill, on a white ground where hatches would cross it."""
     ground = {"boxstyle": "square,pad=0.15", "facecolor": "white", "edgecolor": "none"} if boxed else None
     axes.text(x, y, text, ha="center", va="center", size=7, color="white" if dark and not boxed else "black", bbox=ground)
-
-

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from edensim.exceptions import InputError
-from edensim.plots.labels import axis_label, name_of, scale_of, short_value
+from edensim.plots.labels import axis_label, caption, name_of, scale_of, short_value
 from edensim.plots.points import CONFIG, Points
-from edensim.plots.style import BLACK, COLOURS, GREY, LOOKS, MARKERS, new_figure
+from edensim.plots.style import BLACK, COLOURS, GREY, LOOKS, MARKERS, add_legend, mark_at, new_figure, whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import SubFigure
 
 #: Keys of which more is better; of all others less is.
 MORE_IS_BETTER: Final = frozenset({"bandwidth_GBps", "core.ipc", "row_hits"})
@@ -20,31 +20,23 @@ MORE_IS_BETTER: Final = frozenset({"bandwidth_GBps", "core.ipc", "row_hits"})
 MOST_LABELS: Final = 12
 
 
-def pareto_front(x: Sequence[float], y: Sequence[float], *, more_x: bool = False, more_y: bool = False) -> list[int]:
-    """Indices of the points that no other point beats in one coordinate without losing in the other, in order of x.
+def front_of(x: Sequence[float], y: Sequence[float], *, more_x: bool = False, more_y: bool = False) -> list[int]:
+    """Indices of the points that no other point beats, in order of x. Less is better, unless more_x or more_y says otherwise."""
+    from edensim.sweep.result import pareto_front
 
-    less is better unless more_x or more_y says otherwise. Of points that are equal in both, the first stays.
-    """
-    sign_x, sign_y = (-1 if more_x else 1), (-1 if more_y else 1)
-    order = sorted(range(len(x)), key=lambda i: (sign_x * x[i], sign_y * y[i], i))
-    front: list[int] = []
-    best = float("inf")
-    for index in order:
-        if sign_y * y[index] < best:
-            best = sign_y * y[index]
-            front.append(index)
-    return front if not more_x else front[::-1]
+    in_front = pareto_front([-v if more_y else v for v in y], [-v if more_x else v for v in x])
+    return sorted((i for i in range(len(x)) if in_front[i]), key=lambda i: (x[i], y[i]))
 
 
-def draw_pareto(points: Points, x: str | None, y: str | None, value: str | None) -> Figure:
+def draw_pareto(points: Points, x: str | None, y: str | None, value: str | None) -> SubFigure:
     """Energy against run time (or any two keys), one marker per point, the Pareto front as a line. value: key that colours the points."""
     key_x = points.resolve(x or "time_ns", "--x")
     key_y = points.resolve(y or "energy_pJ.total", "--y")
     xs, unit_x = _scaled(points, key_x)
     ys, unit_y = _scaled(points, key_y)
     more_x, more_y = key_x in MORE_IS_BETTER, key_y in MORE_IS_BETTER
-    front = pareto_front(xs, ys, more_x=more_x, more_y=more_y)
-    figure = new_figure()
+    front = front_of(xs, ys, more_x=more_x, more_y=more_y)
+    figure = new_figure(6.4, 4.2, caption(points))
     axes = figure.add_subplot()
     if value is None:
         beaten = [i for i in range(len(points)) if i not in set(front)]
@@ -65,13 +57,13 @@ def draw_pareto(points: Points, x: str | None, y: str | None, value: str | None)
     axes.set_xlabel(_direction(axis_label(key_x, unit_x), more_x))
     axes.set_ylabel(_direction(axis_label(key_y, unit_y), more_y))
     axes.set_title(f"{name_of(key_y)} against {name_of(key_x)[:1].lower()}{name_of(key_x)[1:]}")
-    figure.legend(loc="outside lower center", ncols=4)
+    add_legend(figure, title=None if value is None else name_of(points.resolve(value, "--value")))
     names = points.labels()
     label_points(figure, axes, [(xs[i], ys[i], names[i]) for i in spread(front, MOST_LABELS)], list(zip(xs, ys, strict=True)))
     return figure
 
 
-def draw_bandwidth_latency(points: Points, x: str | None, y: str | None, value: str | None) -> Figure:
+def draw_bandwidth_latency(points: Points, x: str | None, y: str | None, value: str | None) -> SubFigure:
     """Mean and 99th-percentile read latency in ns against the bandwidth that was reached; one line each per value of `value`."""
     if x or y:
         raise InputError(f"{'--x' if x else '--y'}: bandwidth-latency has fixed axes; `--kind pareto` draws any two keys")
@@ -83,7 +75,7 @@ def draw_bandwidth_latency(points: Points, x: str | None, y: str | None, value: 
     for index in range(len(points)):
         series.setdefault(None if key is None else points.rows[index].get(key), []).append(index)
     _limit_looks(len(series), value or "")
-    figure = new_figure()
+    figure = new_figure(6.4, 4.2, caption(points))
     axes = figure.add_subplot()
     for look, (what, members) in enumerate(series.items()):
         members.sort(key=lambda i: bandwidth[i])
@@ -95,14 +87,14 @@ def draw_bandwidth_latency(points: Points, x: str | None, y: str | None, value: 
     peaks = set(points.values("peak_bandwidth_GBps")) - {None}
     if len(peaks) == 1:
         peak = float(peaks.pop())
-        axes.axvline(peak, color=GREY, ls=":", lw=1)
-        axes.annotate(f"peak {peak:.4g} GB/s", (peak, 1), (-3, -3), xycoords=("data", "axes fraction"), textcoords="offset points", rotation=90, ha="right", va="top", size=7)
+        mark_at(axes, peak, f"peak {peak:.4g} GB/s", GREY)
+        axes.set_xlim(right=1.06 * peak)
     axes.set_xlim(left=0)
     axes.set_ylim(bottom=0)
     axes.set_xlabel("Bandwidth (GB/s)")
     axes.set_ylabel("Read latency (ns)")
     axes.set_title("Read latency against bandwidth")
-    figure.legend(loc="outside lower center", ncols=2)
+    add_legend(figure)
     return figure
 
 
@@ -136,13 +128,15 @@ def _coloured(axes: Axes, points: Points, key: str, xs: list[float], ys: list[fl
             mew=0.4,
             ms=5,
             ls="none",
-            label=short_value(key, value) if not isinstance(value, float) else f"{name_of(key)} {short_value(key, value)}",
+            label=short_value(key, value),
         )
 
 
 def _limit_looks(found: int, key: str) -> None:
     if found > LOOKS:
-        raise InputError(f"--value {key}: found {found} values; expected at most {LOOKS}, more lines cannot be told apart (--where KEY=VALUE picks some)")
+        raise InputError(
+            f"--value {key}: found {found} values; expected at most {LOOKS}, more lines cannot be told apart (--where KEY=VALUE picks some)"
+        )
 
 
 def spread(items: Sequence[int], most: int) -> list[int]:
@@ -152,15 +146,22 @@ def spread(items: Sequence[int], most: int) -> list[int]:
     return [items[round(i * (len(items) - 1) / (most - 1))] for i in range(most)]
 
 
-def label_points(figure: Figure, axes: Axes, labels: Sequence[tuple[float, float, str]], dots: Sequence[tuple[float, float]]) -> None:
+def label_points(panel: SubFigure, axes: Axes, labels: Sequence[tuple[float, float, str]], dots: Sequence[tuple[float, float]]) -> None:
     """Write names beside points where there is room: not over other names, markers or the edge. A name without room is left out."""
+    figure = whole(panel)
     figure.draw_without_rendering()  # the layout must stand before anything can be measured
     figure.set_layout_engine("none")
     frame = axes.get_window_extent()
     taken = [axes.transData.transform(dot) for dot in dots]
     boxes: list[Any] = []
     for x, y, name in labels:
-        for dx, dy, across, up in ((6, 6, "left", "bottom"), (-6, -6, "right", "top"), (6, -6, "left", "top"), (-6, 6, "right", "bottom"), (9, 0, "left", "center")):
+        for dx, dy, across, up in (
+            (6, 6, "left", "bottom"),
+            (-6, -6, "right", "top"),
+            (6, -6, "left", "top"),
+            (-6, 6, "right", "bottom"),
+            (9, 0, "left", "center"),
+        ):
             text = axes.annotate(name, (x, y), (dx, dy), textcoords="offset points", ha=across, va=up, size=7)
             box = text.get_window_extent().padded(1)
             inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
@@ -168,5 +169,3 @@ def label_points(figure: Figure, axes: Axes, labels: Sequence[tuple[float, float
                 boxes.append(box)
                 break
             text.remove()
-
-

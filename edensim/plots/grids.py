@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from edensim.exceptions import InputError
-from edensim.plots.labels import axis_label, name_of, scale_of, unit_of
+from edensim.plots.labels import axis_label, caption, name_of, scale_of, unit_of
 from edensim.plots.points import CONFIG, Points, format_value
 from edensim.plots.style import new_figure
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.figure import SubFigure
 
 #: A number stands in each cell up to this many columns.
 MOST_NUMBERS = 14
 
 
-def draw_heatmap(points: Points, x: str | None, y: str | None, value: str | None) -> Figure:
+def draw_heatmap(points: Points, x: str | None, y: str | None, value: str | None) -> SubFigure:
     """`value` (default: total energy) as the colour of each cell of the grid x by y (default: the two keys that were swept)."""
     import numpy as np
 
@@ -32,7 +33,8 @@ def draw_heatmap(points: Points, x: str | None, y: str | None, value: str | None
             raise InputError(_crowded(points, key_x, key_y, name))
         grid[cell] = number / factor
     numbered = len(columns) <= MOST_NUMBERS and len(rows) <= 2 * MOST_NUMBERS
-    figure = new_figure(max(5.2, 2.4 + 0.52 * len(columns)) if numbered else 6.8, max(3.4, 1.8 + 0.34 * len(rows)) if numbered else 5.2)
+    width, height = (max(5.2, 2.4 + 0.52 * len(columns)), max(3.0, 1.4 + 0.34 * len(rows))) if numbered else (6.8, 5.0)
+    figure = new_figure(width, height, caption(points))
     axes = figure.add_subplot()
     axes.grid(visible=False)
     axes.set_facecolor("white")
@@ -96,8 +98,9 @@ def _write_numbers(axes: Any, grid: Any) -> None:
     import numpy as np
 
     low, high = float(np.nanmin(grid)), float(np.nanmax(grid))
-    digits = 3 if high == low or high / max(high - low, 1e-30) < 100 else 5
+    spread = high - low or abs(high) or 1.0
+    decimals = min(6, max(0, 1 - math.floor(math.log10(spread / 10))))  # two digits of the differences
     for (row, column), number in np.ndenumerate(grid):
         if not np.isnan(number):
             light = high > low and (number - low) / (high - low) > 0.55
-            axes.text(column, row, f"{number:.{digits}g}", ha="center", va="center", size=6.5, color="black" if light else "white")
+            axes.text(column, row, f"{number:,.{decimals}f}", ha="center", va="center", size=6.5, color="black" if light else "white")

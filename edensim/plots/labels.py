@@ -123,7 +123,13 @@ def caption(points: Points) -> str:
         return "" if not count else form.format(count) + ("" if count == "1" else "s")
 
     names = _device(points)
-    memory = [*names, several("{} channel", "dram.channels"), several("{} rank", "dram.ranks"), text("dram.vdd_V", "{} V"), text("dram.trcd_ns", "tRCD {} ns")]
+    memory = [
+        *names,
+        several("{} channel", "dram.channels"),
+        several("{} rank", "dram.ranks"),
+        text("dram.vdd_V", "{} V"),
+        text("dram.trcd_ns", "tRCD {} ns"),
+    ]
     memory += [f"{key.removeprefix('config.dram.timings.')} {text(key.removeprefix(CONFIG))}" for key in points.keys if _constant_timing(key, swept)]
     controller = [text("controller.scheduler"), text("controller.row_policy", "{} rows"), text("controller.refresh", "refresh {}")]
     trace = text("trace")
@@ -135,6 +141,8 @@ def caption(points: Points) -> str:
     ends = [f"voltage law {laws[0]}" if len(laws) == 1 else "", f"edensim {', '.join(versions)}" if versions else ""]
     ends += [f"seed {seeds[0]}" if len(seeds) == 1 and seeds[0] else ""]
     over = [f"{key.removeprefix(CONFIG)} ({len({repr(v) for v in points.values(key)})} values)" for key in swept if key != "config.seed"]
+    if points.missing:
+        over.append(f"{points.missing} points not finished")
     parts = [memory, controller, source, [f"swept: {', '.join(over[:4])}{', ...' if len(over) > 4 else ''}"] if over else [], ends]
     return " · ".join(", ".join(word for word in part if word) for part in parts if any(part))
 

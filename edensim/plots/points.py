@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +14,8 @@ from edensim.results import RESULT_FORMAT, RunResult
 
 Point = Mapping[str, Any]
 
+#: A sweep's own file in its folder.
+SWEEP: Final = "results.sqlite"
 #: Tables that a folder of results may hold, the first found is read.
 TABLES: Final = ("results.parquet", "results.csv")
 CONFIG: Final = "config."
@@ -21,11 +23,13 @@ CONFIG: Final = "config."
 
 @dataclass(frozen=True)
 class Points:
-    """One or several runs. origin: where they were read, for messages and captions. names: one per point, of the file it came from."""
+    """One or several runs. origin: where they were read, for messages. names: one per point, of the file it came from. missing: points of a sweep
+    that is not finished."""
 
     rows: tuple[Point, ...]
     names: tuple[str, ...]
     origin: str
+    missing: int = 0
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -80,7 +84,11 @@ class Points:
         if not chosen:
             found = sorted({format_value(value) for value in self.values(key)})
             raise InputError(f"{role}: no point of {self.origin} has it; found {', '.join(found[:12])}{', ...' if len(found) > 12 else ''}")
-        return Points(tuple(self.rows[i] for i in chosen), tuple(self.names[i] for i in chosen), self.origin)
+        return self.at(chosen)
+
+    def at(self, indices: Sequence[int]) -> Points:
+        """These points, in this order."""
+        return replace(self, rows=tuple(self.rows[i] for i in indices), names=tuple(self.names[i] for i in indices))
 
     def labels(self) -> list[str]:
         """A short name of each point: the values it was swept over, else the file it came from."""
@@ -96,18 +104,22 @@ def load_points(targets: Sequence[Path]) -> Points:
 
     Raises InputError for what is missing, empty, cut off, written in another format, or no result.
     """
-    rows: list[Point] = []
-    names: list[str] = []
+    rows: list[tuple[str, Point]] = []
+    missing = 0
     for target in targets:
-        for name, row in _load(target):
-            rows.append(row)
-            names.append(name)
-    if not rows:
-        raise InputError(f"{targets[0]}: holds no result; expected at least one finished point")
-    return Points(tuple(rows), tuple(names), ", ".join(map(str, targets[:3])) + (", ..." if len(targets) > 3 else ""))
+        if (target / SWEEP).is_file():
+            loaded, unfinished = _load_sweep(target)
+            missing += unfinished
+        else:
+            loaded = _load(target)
+        if not loaded:
+            raise InputError(f"{target}: holds no result; expected at least one finished point")
+        rows += loaded
+    origin = ", ".join(map(str, targets[:3])) + (", ..." if len(targets) > 3 else "")
+    return Points(tuple(row for _, row in rows), tuple(name for name, _ in rows), origin, missing)
 
 
-def _load(target: Path) -> Iterable[tuple[str, Point]]:
+def _load(target: Path) -> list[tuple[str, Point]]:
     if target.is_dir():
         return _load_folder(target)
     if not target.exists():
@@ -115,6 +127,15 @@ def _load(target: Path) -> Iterable[tuple[str, Point]]:
     if target.suffix.lower() in (".parquet", ".csv"):
         return _load_table(target)
     return [(target.stem, load_result(target))]
+
+
+def _load_sweep(folder: Path) -> tuple[list[tuple[str, Point]], int]:
+    """Finished points of a sweep, and how many are not."""
+    from edensim.sweep.result import load_sweep
+
+    sweep = load_sweep(folder)
+    named = [", ".join(f"{key}={format_value(value)}" for key, value in values.items()) for values in sweep.values]
+    return list(zip(named, (flat(json.loads(text)) for text in sweep.texts), strict=True)), sweep.expected - len(sweep)
 
 
 def _load_folder(folder: Path) -> list[tuple[str, Point]]:
@@ -167,7 +188,14 @@ def _load_table(path: Path) -> list[tuple[str, Point]]:
         raise InputError(f"{path}: holds commands, not results; `--kind commands` draws it")
     if "cycles" not in table.column_names:
         raise InputError(f"{path}: not a table of results: found no column 'cycles'{nearest('cycles', table.column_names)}")
-    return [(f"point {number}", flat(row)) for number, row in enumerate(table.to_pylist(), start=1)]
+    from edensim.config import known_keys
+
+    keys = set(known_keys()) - set(RunResult.__dataclass_fields__)  # a result has a seed of its own
+
+    def full(key: str) -> str:
+        return CONFIG + key if key in keys or key.startswith("dram.timings.") else key
+
+    return [(f"point {number}", flat({full(key): value for key, value in row.items()})) for number, row in enumerate(table.to_pylist(), start=1)]
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -13,7 +13,8 @@ from edensim import __version__
 from edensim.exceptions import InputError, nearest
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
 
 #: Okabe and Ito's colours, ordered so that neighbours differ in lightness too.
 BLUE, ORANGE, GREEN, YELLOW, VERMILLION, SKY, PURPLE, BLACK = "#0072B2", "#E69F00", "#009E73", "#F0E442", "#D55E00", "#56B4E9", "#CC79A7", "#000000"
@@ -58,21 +59,52 @@ def styled() -> Iterator[None]:
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_STYLE)
+        for key, setting in _STYLE.items():
+            matplotlib.rcParams[key] = setting  # type: ignore[index]
         yield
 
 
-def new_figure(width: float = 6.4, height: float = 4.2) -> Figure:
-    """An empty figure (inches). It belongs to no window and no global list."""
+def new_figure(width: float, height: float, caption: str) -> SubFigure:
+    """An empty panel (inches) above a caption: what was run, in small print. Its figure belongs to no window and no global list."""
+    from matplotlib.figure import Figure, SubFigure
+
+    lines = textwrap.wrap(caption, int(width * 19.5), break_on_hyphens=False)
+    strip = 0.08 + 0.135 * len(lines)
+    figure = Figure(figsize=(width, height + strip), layout="constrained")
+    panels = figure.subfigures(2, 1, height_ratios=[height, strip], hspace=0, squeeze=False)
+    panel, below = panels[0, 0], panels[1, 0]
+    assert isinstance(panel, SubFigure)
+    below.text(0.08 / width, 0.5, "\n".join(lines), size=6.5, color="#444444", va="center", linespacing=1.4)
+    return panel
+
+
+def mark_at(axes: Axes, x: float, text: str, colour: str) -> None:
+    """A vertical line with its name along it."""
+    axes.axvline(x, color=colour, lw=1.2, ls=(0, (4, 2)))
+    ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1}
+    top: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "rotation": 90, "va": "top"}
+    axes.annotate(text, (x, 1), (3, -3), size=7, bbox=ground, **top)
+
+
+def whole(panel: SubFigure) -> Figure:
+    """The figure that a panel is part of."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), layout="constrained")
+    figure = panel.get_figure(root=True)
+    assert isinstance(figure, Figure)
+    return figure
 
 
-def add_caption(figure: Figure, text: str) -> None:
-    """What was run, in small print below the picture, wrapped to its width."""
-    characters = int(figure.get_figwidth() * 18.5)
-    figure.supxlabel("\n".join(textwrap.wrap(text, characters, break_on_hyphens=False)), x=0.012, ha="left", fontsize=6.5, color="#444444", linespacing=1.4)
+def clock_scale(period_ns: float) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+    """Cycles to ns and back, for a second axis."""
+    return lambda cycles: cycles * period_ns, lambda ns: ns / period_ns
+
+
+def add_legend(panel: SubFigure, *, title: str | None = None) -> None:
+    """One legend for the panel, below it, as many columns as there is room for."""
+    names = [name for axes in panel.axes for name in axes.get_legend_handles_labels()[1]]
+    columns = max(1, int(whole(panel).get_figwidth() * 72 / (max(map(len, names), default=1) * 4.6 + 34)))
+    panel.legend(loc="outside lower center", ncols=min(columns, len(names)), title=title, title_fontsize=8)
 
 
 def check_suffix(path: Path) -> None:
@@ -81,8 +113,8 @@ def check_suffix(path: Path) -> None:
         raise InputError(f"{path}: expected a name ending in {', '.join(SUFFIXES)}, found {path.suffix!r}{nearest(path.suffix, SUFFIXES)}")
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure, whole or not at all; PNG, SVG or PDF by suffix. Neither date nor program version goes into it. Raises InputError."""
+def save(panel: SubFigure, path: Path) -> None:
+    """Write a picture, whole or not at all; PNG, SVG or PDF by suffix. Neither date nor program version goes into it. Raises InputError."""
     from edensim.results import save_bytes
 
     suffix = path.suffix.lower().removeprefix(".")
@@ -93,5 +125,5 @@ def save(figure: Figure, path: Path) -> None:
         "pdf": {"CreationDate": None, "Creator": maker, "Producer": None},
     }
     content = io.BytesIO()
-    figure.savefig(content, format=suffix, metadata=metadata[suffix])
+    whole(panel).savefig(content, format=suffix, metadata=metadata[suffix])
     save_bytes(path, content.getvalue())

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 FIELDS: Final = ("clock", "command", "channel", "rank", "bankgroup", "bank", "row", "column")
 #: Value of a field whose column a file may leave out.
 OPTIONAL: Final = {"channel": 0, "bankgroup": -1}
+#: Text held at a time by `stream_commands_csv`.
+STREAM_BLOCK: Final = 1 << 22
 #: Names that other tools use.
 ALIASES: Final = {"PRE": Command.PREpb, "PREA": Command.PREab, "REF": Command.REFab, "REFA": Command.REFab, "REFB": Command.REFpb}
 CODES: Final = {command.name.upper(): command for command in Command} | ALIASES
@@ -45,13 +47,27 @@ def read_commands_csv(path: str | Path) -> NDArray[Any]:
     """
     source = Path(path)
     data = _read_bytes(source)
-    header = _check_header(source, data)
-    import pyarrow as pa
+    return _parse(source, data, _check_header(source, data))
 
-    try:
-        return _parse_fast(data, header)
-    except (pa.ArrowException, ValueError, KeyError, OverflowError):
-        return _parse_by_line(source, data, header)
+
+def stream_commands_csv(path: str | Path, block_bytes: int = STREAM_BLOCK) -> Iterator[NDArray[Any]]:
+    """The same in blocks of records, holding about `block_bytes` of text at a time. Raises TraceError, with file and line, when it comes to it."""
+    from edensim.tracefiles.lines import text_blocks
+    from edensim.tracefiles.streams import Stream
+
+    source, header, head, line = Path(path), [""], b"", 2
+    with Stream(source) as stream:
+        for block in text_blocks(stream, block_bytes):
+            data = head + bytes(block)
+            if not head:
+                header = _check_header(source, data)
+                head = data[: data.index(b"\n") + 1]
+            records = _parse(source, data, header, line)
+            line += data.count(b"\n") - 1
+            if len(records):
+                yield records
+    if not head:
+        _check_header(source, b"")
 
 
 class CommandWriter:
@@ -159,6 +175,16 @@ def _check_header(source: Path, data: bytes) -> list[str]:
     return names
 
 
+def _parse(source: Path, data: bytes, header: list[str], first_line: int = 2) -> NDArray[Any]:
+    """Records of a text whose first line is the header. first_line: number of the next, for messages."""
+    import pyarrow as pa
+
+    try:
+        return _parse_fast(data, header)
+    except (pa.ArrowException, ValueError, KeyError, OverflowError):
+        return _parse_by_line(source, data, header, first_line)
+
+
 def _parse_fast(data: bytes, header: list[str]) -> NDArray[Any]:
     """The whole file at once; any exception means: look at it line by line."""
     import pyarrow as pa
@@ -186,10 +212,10 @@ def _parse_fast(data: bytes, header: list[str]) -> NDArray[Any]:
     return commands
 
 
-def _parse_by_line(source: Path, data: bytes, header: list[str]) -> NDArray[Any]:
+def _parse_by_line(source: Path, data: bytes, header: list[str], first_line: int) -> NDArray[Any]:
     """The same, slowly, to say which line is wrong and why."""
     rows = []
-    for number, line in enumerate(data.decode("utf-8", errors="replace").split("\n")[1:], start=2):
+    for number, line in enumerate(data.decode("utf-8", errors="replace").split("\n")[1:], start=first_line):
         text = line.strip("\r")
         if not text.strip():
             continue

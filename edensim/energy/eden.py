@@ -1,0 +1,61 @@
+"""EDEN's twelve CPU energy bars (Koppula et al., MICRO 2019, figure 13), computed instead of copied.
+
+Each bar is a network at a precision, whose error tolerance allowed VDD to be lowered by some 0.05 V steps (the paper's table 3). The paper's
+arithmetic, found from its numbers: the step, measured on a 1.35 V DDR3L part, is taken off DDR4's nominal 1.2 V, and energy is linear in VDD,
+so that a saving is step / 1.2 V whatever the workload. `quadratic` and `array` stand beside it; only `array` depends on the workload, by the
+share of energy that activations, precharges and refreshes take.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from edensim.energy.laws import VOLTAGE_LAWS
+from edensim.results import EnergyBreakdown
+
+#: Nominal VDD of DDR4.
+NOMINAL_V: Final = 1.2
+
+#: Network, VDD steps of 0.05 V taken off for FP32 and for int8 (table 3).
+STEPS: Final[tuple[tuple[str, int, int], ...]] = (
+    ("YOLO-Tiny", 6, 6),
+    ("YOLO", 7, 6),
+    ("ResNet101", 6, 6),
+    ("VGG-16", 7, 7),
+    ("SqueezeNet1.1", 2, 2),
+    ("DenseNet201", 5, 5),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EdenBar:
+    """One bar. savings: energy saved in percent, by voltage law."""
+
+    network: str
+    precision: str
+    vdd_V: float
+    savings: dict[str, float]
+
+
+def eden_bars(nominal: EnergyBreakdown) -> list[EdenBar]:
+    """The twelve bars under every voltage law, for a run that took `nominal` at the nominal VDD; FP32 and int8 of a network in turn.
+
+    Raises ValueError for a run without energy.
+    """
+    if nominal.total <= 0:
+        raise ValueError("the run took no energy, so that no share of it can be saved")
+    bars = []
+    for network, *steps in STEPS:
+        for precision, count in zip(("FP32", "int8"), steps, strict=True):
+            vdd_V = round(NOMINAL_V - 0.05 * count, 2)
+            savings = {name: 100 * (1 - law(nominal, vdd_V / NOMINAL_V).total / nominal.total) for name, law in VOLTAGE_LAWS.items()}
+            bars.append(EdenBar(network, precision, vdd_V, savings))
+    return bars
+
+
+def geometric_mean(percentages: Sequence[float]) -> float:
+    """The mean that the paper's last bar is."""
+    return math.exp(sum(map(math.log, percentages)) / len(percentages))

@@ -1,0 +1,30 @@
+"""Energy on the data wires: what drivers and termination take from VDDQ per bit, at both ends of the wire.
+
+A stated, simple model, for bits of equal odds: no strobes, no command and address wires, no data-bus inversion, no idle termination. Per wire
+
+    split    VDDQ^2 / (4 Rt) * (1 + Rt / (Rt + Rd)) during the bit, whatever its value: two resistors of 2 Rt to VDDQ and ground, a driver of Rd
+    pull-up  VDDQ^2 / (Rt + Rd) during a 0, nothing during a 1
+    none     C VDDQ^2 each time a 0 is followed by a 1: a quarter of the bits
+
+with the resistances and loads of the standard's file (`interface`). VDDQ is not the VDD that an operating point lowers: it stays.
+"""
+
+from __future__ import annotations
+
+from edensim.dram.standard import Standard
+
+
+def io_energy_pJ_per_bit(standard: Standard, ones_fraction: float = 0.5) -> float:
+    """Energy in pJ of moving one bit over its wire; 0 where the standard's file says nothing about its interface."""
+    interface = standard.interface
+    if interface is None:
+        return 0.0
+    if interface.scheme == "none":
+        return ones_fraction * (1 - ones_fraction) * interface.load_pF * interface.vddq_V**2
+    bit_ns = 1000 / standard.rate_MTps
+    termination, loop = interface.termination_ohm, interface.termination_ohm + interface.driver_ohm
+    if interface.scheme == "pull-up":
+        power_W = (1 - ones_fraction) * interface.vddq_V**2 / loop
+    else:
+        power_W = interface.vddq_V**2 / (4 * termination) * (1 + termination / loop)
+    return 1000 * power_W * bit_ns

@@ -1,0 +1,204 @@
+"""From counts to energy: pure functions of what was counted, the standard's currents and each bank's supply voltage.
+
+A rank's background belongs to its banks in equal shares, and so does an all-bank refresh: a bank of a partition pays its share at the
+partition's VDD, whatever the other banks of the rank run at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edensim.config import EnergyConfig
+from edensim.dram.operating_point import OperatingPlan
+from edensim.dram.standard import Standard
+from edensim.energy.data import data_factors
+from edensim.energy.events import EventEnergies, event_energies
+from edensim.energy.io import io_energy_pJ_per_bit
+from edensim.energy.laws import find_law
+from edensim.exceptions import ConfigError
+from edensim.results import Counts, EnergyBreakdown
+from edensim.units import energy_pJ
+from edensim.vocabulary import Command
+
+#: The banks that are in no partition, in breakdowns.
+MODULE = "module"
+
+#: Counts of one stretch of a run, and the point of each bank in it, [channels, banks_per_channel].
+Stage = tuple[Counts, NDArray[np.integer]]
+
+Mask = NDArray[np.bool_]
+
+
+def run_energies(stages: Sequence[Stage], standard: Standard, plan: OperatingPlan, config: EnergyConfig) -> dict[str, EnergyBreakdown]:
+    """Energy of a run by partition (`module`: banks of none), its stages added up. `sum_of` makes it one breakdown.
+
+    standard: at any operating point: events cost what `plan.specified` says. Raises ConfigError for settings that do not fit the standard.
+    """
+    read_factor, write_factor = data_factors(config, standard)
+    io_pJ_per_bit = io_energy_pJ_per_bit(standard, config.ones_fraction) if config.io_pJ_per_bit is None else config.io_pJ_per_bit
+    total: dict[str, EnergyBreakdown] = {}
+    for counts, bank_point in stages:
+        for name, energy in partition_energies(
+            counts,
+            standard,
+            plan,
+            bank_point=bank_point,
+            voltage_law=config.voltage_law,
+            io_pJ_per_bit=io_pJ_per_bit,
+            read_factor=read_factor,
+            write_factor=write_factor,
+        ).items():
+            total[name] = total[name] + energy if name in total else energy
+    return total
+
+
+def sum_of(energies: Mapping[str, EnergyBreakdown]) -> EnergyBreakdown:
+    """All partitions together."""
+    total = EnergyBreakdown()
+    for energy in energies.values():
+        total = total + energy
+    return total
+
+
+def partition_energies(
+    counts: Counts,
+    standard: Standard,
+    plan: OperatingPlan,
+    *,
+    bank_point: NDArray[np.integer] | None = None,
+    voltage_law: str = "linear",
+    vpp_rail: bool = False,
+    io_pJ_per_bit: float = 0.0,
+    read_factor: float = 1.0,
+    write_factor: float = 1.0,
+) -> dict[str, EnergyBreakdown]:
+    """Energy of `counts` by partition, `module` first (absent where partitions have every bank). Arguments as memory_energy has them."""
+    points = plan.bank_point if bank_point is None else bank_point
+    if points.shape != counts.closings.shape:
+        raise ValueError(f"points of banks have shape {points.shape}, counts {counts.closings.shape}: expected the same")
+    event = event_energies(standard, plan.specified)
+    law = find_law(voltage_law)
+    energies = {}
+    for number in range(-1, len(plan.partitions)):
+        mask = plan.partition_of == number
+        if not mask.any():
+            continue
+        energy = EnergyBreakdown()
+        for point in np.unique(points[mask]):
+            part = mask & (points == point)
+            nominal = nominal_energy(counts, event, part, read_factor=read_factor, write_factor=write_factor)
+            energy = energy + law(nominal, plan.points[int(point)].vdd_V / standard.currents.vdd_V)
+        energy = energy + _io_energy(counts, standard, mask, io_pJ_per_bit)
+        energies[MODULE if number < 0 else plan.partitions[number].name] = energy + _vpp_energy(counts, standard, mask) if vpp_rail else energy
+    return energies
+
+
+def memory_energy(
+    counts: Counts,
+    standard: Standard,
+    *,
+    vdd_V: float | None = None,
+    plan: OperatingPlan | None = None,
+    bank_point: NDArray[np.integer] | None = None,
+    voltage_law: str = "linear",
+    vpp_rail: bool = False,
+    io_pJ_per_bit: float = 0.0,
+    read_factor: float = 1.0,
+    write_factor: float = 1.0,
+) -> EnergyBreakdown:
+    """Energy of the DRAM devices for `counts`, all channels, ranks and partitions together.
+
+    vdd_V: supply voltage of all banks; None is the nominal one, where all laws agree. plan: instead, operating points bank by bank, those of
+    `bank_point` (by default the plan's at its start); events then cost what the plan says the device is specified for.
+    voltage_law: a key of VOLTAGE_LAWS. io_pJ_per_bit: energy on the data wires; reported as `io`, the same under every law.
+    read_factor, write_factor: how much more a column command costs than the currents say (edensim.energy.data).
+    vpp_rail: add what activations draw from the word-line rail (IPP0 over tRAS + tRP). It is left out by default: its standby
+    currents are not known, IPP0 contains them, and DRAMPower's and DRAMsim3's published numbers go without it. It does not scale with VDD.
+
+    Raises ConfigError for an unknown law, a voltage that is not positive, or currents that make no sense.
+    """
+    law = find_law(voltage_law)
+    if plan is not None:
+        if vdd_V is not None:
+            raise TypeError("vdd_V and plan are both given; expected one of the two")
+        return sum_of(
+            partition_energies(
+                counts,
+                standard,
+                plan,
+                bank_point=bank_point,
+                voltage_law=voltage_law,
+                vpp_rail=vpp_rail,
+                io_pJ_per_bit=io_pJ_per_bit,
+                read_factor=read_factor,
+                write_factor=write_factor,
+            )
+        )
+    nominal_V = standard.currents.vdd_V
+    supply_V = nominal_V if vdd_V is None else vdd_V
+    if not (0 < supply_V < float("inf")):
+        raise ConfigError(f"dram.vdd_V: found {supply_V}, expected a positive voltage (nominal: {nominal_V} V)")
+    everything = np.ones(counts.closings.shape, np.bool_)
+    nominal = nominal_energy(counts, event_energies(standard), everything, read_factor=read_factor, write_factor=write_factor)
+    energy = law(nominal, supply_V / nominal_V) + _io_energy(counts, standard, everything, io_pJ_per_bit)
+    return energy + _vpp_energy(counts, standard, everything) if vpp_rail else energy
+
+
+def nominal_energy(
+    counts: Counts, event: EventEnergies, banks: Mask | None = None, *, read_factor: float = 1.0, write_factor: float = 1.0
+) -> EnergyBreakdown:
+    """Counts times energies per event, of the banks that `banks` ([channels, banks_per_channel]) selects; None: of all."""
+    mask = np.ones(counts.closings.shape, np.bool_) if banks is None else banks
+    channels, ranks = counts.rank_active_cycles.shape
+    shares = mask.reshape(channels, ranks, -1).mean(axis=2)  # of each rank
+    active = counts.rank_active_cycles + counts.rank_refresh_cycles
+    low_power = counts.rank_powerdown_active_cycles + counts.rank_powerdown_precharged_cycles + counts.rank_selfrefresh_cycles
+    precharged = counts.cycles - active - low_power
+    if precharged.sum() < 0:
+        busy = int((active + low_power).sum())
+        raise ValueError(f"ranks were active, in refresh or in power-down for {busy} cycles, the run took {counts.cycles} per rank")
+    number = counts.commands[mask].sum(axis=0)
+    whole_rank = counts.commands.reshape(channels, ranks, -1, counts.commands.shape[2]).sum(axis=2)  # counted at one bank of the rank
+    refresh = float((whole_rank[:, :, Command.REFab] * shares).sum()) * event.refresh_all_bank
+    return EnergyBreakdown(
+        activate=int(number[Command.ACT]) * event.activate,
+        precharge=int(counts.closings[mask].sum()) * event.precharge,
+        read=int(number[Command.RD] + number[Command.RDA]) * event.read * read_factor,
+        write=int(number[Command.WR] + number[Command.WRA]) * event.write * write_factor,
+        refresh=refresh + int(number[Command.REFpb]) * event.refresh_per_bank,
+        background_active=float((active * shares).sum()) * event.active_cycle,
+        background_precharged=float((precharged * shares).sum()) * event.precharged_cycle,
+        background_powerdown_active=float((counts.rank_powerdown_active_cycles * shares).sum()) * event.powerdown_active_cycle,
+        background_powerdown_precharged=float((counts.rank_powerdown_precharged_cycles * shares).sum()) * event.powerdown_precharged_cycle,
+        background_selfrefresh=float((counts.rank_selfrefresh_cycles * shares).sum()) * event.selfrefresh_cycle,
+    )
+
+
+def command_energy(
+    commands: Sequence[int], closings: int, standard: Standard, *, vdd_V: float | None = None, voltage_law: str = "linear"
+) -> EnergyBreakdown:
+    """Energy of commands alone, without background: those of a tensor, say. commands: how many of each, by Command's value."""
+    counts = Counts.empty(1, 1, 1)
+    counts.commands[0, 0, :] = commands
+    counts.closings[0, 0] = closings
+    return memory_energy(counts, standard, vdd_V=vdd_V, voltage_law=voltage_law)
+
+
+def _io_energy(counts: Counts, standard: Standard, mask: Mask, io_pJ_per_bit: float) -> EnergyBreakdown:
+    """What drivers and termination take for the bursts of these banks."""
+    number = counts.commands[mask].sum(axis=0)
+    bursts = int(sum(number[command] for command in (Command.RD, Command.RDA, Command.WR, Command.WRA)))
+    return EnergyBreakdown(io=bursts * standard.organization.access_bytes * 8 * io_pJ_per_bit)
+
+
+def _vpp_energy(counts: Counts, standard: Standard, mask: Mask) -> EnergyBreakdown:
+    """Activate and precharge energy from the VPP rail, in DRAMPower's form with IPP2N = IPP3N = 0."""
+    currents = standard.currents
+    cycle = standard.organization.devices_per_rank * energy_pJ(currents.ipp0_mA, currents.vpp_V, standard.tck_ps)
+    return EnergyBreakdown(
+        activate=int(counts.commands[mask][:, Command.ACT].sum()) * standard.timings["nRAS"] * cycle,
+        precharge=int(counts.closings[mask].sum()) * standard.timings["nRP"] * cycle,
+    )

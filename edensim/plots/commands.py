@@ -1,0 +1,179 @@
+"""A command timeline: banks as rows, time along them, one mark per command, a bar while a row is open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from edensim.exceptions import InputError
+from edensim.plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION, add_legend, clock_scale, new_figure
+from edensim.vocabulary import RANK_COMMANDS, Command
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.axes import Axes
+    from matplotlib.figure import SubFigure
+    from numpy.typing import NDArray
+
+    from edensim.dram.standard import Standard
+
+#: Commands shown where no clock range is asked for, and the most that a picture can hold.
+DEFAULT_COMMANDS: Final = 160
+MOST_COMMANDS: Final = 3000
+MOST_BANKS: Final = 128
+#: Row numbers are written in bars up to that many.
+MOST_NUMBERS: Final = 40
+
+#: Marker and colour of each command: the shape alone tells it in grey.
+MARKS: Final[dict[Command, tuple[str, str]]] = {
+    Command.ACT: ("^", BLUE),
+    Command.PREpb: ("v", VERMILLION),
+    Command.PREab: ("v", VERMILLION),
+    Command.RD: ("o", GREEN),
+    Command.WR: ("s", ORANGE),
+    Command.RDA: ("P", GREEN),
+    Command.WRA: ("X", ORANGE),
+    Command.REFab: ("D", PURPLE),
+    Command.REFpb: ("D", PURPLE),
+}
+
+Bank = tuple[int, int, int, int]  # channel, rank, bank group, bank
+
+
+@dataclass(frozen=True)
+class OpenRow:
+    """A row and the clocks at which it was opened and closed."""
+
+    bank: Bank
+    row: int
+    start: int
+    end: int
+
+
+def parse_clocks(text: str) -> tuple[int, int]:
+    """`100:400` to (100, 400). Raises InputError."""
+    first, colon, last = text.partition(":")
+    if not colon or not first.strip().isdigit() or not last.strip().isdigit() or int(first) >= int(last):
+        raise InputError(f"--clock {text}: expected FIRST:LAST, two memory clocks in order")
+    return int(first), int(last)
+
+
+def clock_window(clocks: NDArray[np.int64], asked: tuple[int, int] | None) -> tuple[int, int]:
+    """The clocks to draw: those asked for, or those of the first commands. Raises InputError where they hold none, or too many."""
+    if len(clocks) == 0:
+        raise InputError("holds no command")
+    first, last = asked or (int(clocks[0]), int(clocks[min(len(clocks), DEFAULT_COMMANDS) - 1]))
+    inside = int(((clocks >= first) & (clocks <= last)).sum())
+    if inside == 0:
+        raise InputError(f"--clock {first}:{last}: no command there; the file holds clocks {clocks.min()} to {clocks.max()}")
+    if inside > MOST_COMMANDS:
+        raise InputError(
+            f"--clock {first}:{last}: {inside:,} commands; expected at most {MOST_COMMANDS:,} in one picture (`edensim timeline` takes all)"
+        )
+    return first, last
+
+
+def open_rows(commands: NDArray[Any], until: int) -> list[OpenRow]:
+    """Rows that commands opened, up to clock `until`. An auto-precharging command closes its row at its own clock."""
+    rows: list[OpenRow] = []
+    since: dict[Bank, tuple[int, int]] = {}
+
+    def close(bank: Bank, clock: int) -> None:
+        if bank in since:
+            row, start = since.pop(bank)
+            rows.append(OpenRow(bank, row, start, clock))
+
+    for record in commands:
+        command, clock, bank = int(record["command"]), int(record["clock"]), _bank(record)
+        if command == Command.ACT:
+            close(bank, clock)
+            since[bank] = int(record["row"]), clock
+        elif command in (Command.PREpb, Command.RDA, Command.WRA, Command.REFpb):
+            close(bank, clock)
+        elif command in RANK_COMMANDS:
+            for other in [b for b in since if b[:2] == bank[:2]]:
+                close(other, clock)
+    for bank in tuple(since):
+        close(bank, until)
+    return rows
+
+
+def draw_commands(
+    commands: NDArray[Any], clocks: tuple[int, int] | None = None, standard: Standard | None = None, small_print: str = ""
+) -> SubFigure:
+    """The commands between two clocks (both included), with a caption. standard: for the time axis in ns and the length of refreshes."""
+    import numpy as np
+
+    commands = commands[np.argsort(commands["clock"], kind="stable")]
+    first, last = clock_window(commands["clock"], clocks)
+    shown = commands[(commands["clock"] >= first) & (commands["clock"] <= last)]
+    rows = [row for row in open_rows(commands[commands["clock"] <= last], last + 1) if row.end > first]
+    banks = sorted({_bank(record) for record in shown if record["command"] not in RANK_COMMANDS} | {row.bank for row in rows})
+    ranks = sorted({_bank(record)[:2] for record in shown if record["command"] in RANK_COMMANDS})
+    lanes: list[Bank] = sorted({*banks, *((channel, rank, -2, -2) for channel, rank in ranks)})
+    if len(lanes) > MOST_BANKS:
+        raise InputError(f"{len(lanes)} banks; expected at most {MOST_BANKS} in one picture: narrow the range with --clock")
+    figure = new_figure(9.6, 1.5 + 0.21 * max(4, len(lanes)), small_print)
+    axes = figure.add_subplot()
+    place = {bank: lane for lane, bank in enumerate(lanes)}
+    _draw_rows(axes, rows, place, (first, last))
+    _draw_marks(axes, shown, place, standard)
+    axes.set_yticks(range(len(lanes)), lane_names(lanes))
+    axes.set_ylim(len(lanes) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0, labelsize=7)
+    pad = max(1.0, 0.01 * (last - first))
+    axes.set_xlim(first - pad, last + pad)
+    axes.set_xlabel("Memory clock (cycles)")
+    axes.ticklabel_format(axis="x", style="plain")
+    axes.set_title(f"Commands at clocks {first:,} to {last:,}")
+    if standard is not None:
+        top = axes.secondary_xaxis("top", functions=clock_scale(standard.tck_ps / 1000))
+        top.set_xlabel("ns", fontsize=8)
+        top.tick_params(labelsize=7)
+    add_legend(figure)
+    return figure
+
+
+def lane_names(banks: list[Bank]) -> list[str]:
+    """`ch 0 rank 1 group 2 bank 3`, without the levels of which there is but one."""
+    channels, ranks = {bank[0] for bank in banks}, {bank[1] for bank in banks}
+    names = []
+    for channel, rank, group, bank in banks:
+        words = [f"ch {channel}"] if len(channels) > 1 else []
+        words += [f"rank {rank}"] if len(ranks) > 1 or bank == -2 else []
+        words += ["all banks"] if bank == -2 else ([f"group {group}"] if group >= 0 else []) + [f"bank {bank}"]
+        names.append(" ".join(words))
+    return names
+
+
+def _bank(record: Any) -> Bank:
+    return int(record["channel"]), int(record["rank"]), int(record["bankgroup"]), int(record["bank"])
+
+
+def _draw_rows(axes: Axes, rows: list[OpenRow], place: dict[Bank, int], clocks: tuple[int, int]) -> None:
+    first, last = clocks
+    for row in rows:
+        start, end = max(row.start, first), min(row.end, last + 1)
+        axes.barh(place[row.bank], end - start, 0.5, start, color="#dde8f0", edgecolor=GREY, linewidth=0.5, zorder=1)
+    room = (last - first) / 45
+    for row in rows if len(rows) <= MOST_NUMBERS else []:
+        start, end = max(row.start, first), min(row.end, last + 1)
+        if end - start > room * (len(str(row.row)) * 0.35 + 1.2):
+            axes.text(start + room / 4, place[row.bank] - 0.27, f"row {row.row}", size=5.5, color="#333333", va="bottom")
+
+
+def _draw_marks(axes: Axes, shown: NDArray[Any], place: dict[Bank, int], standard: Standard | None) -> None:
+    from matplotlib.patches import Rectangle
+
+    for command, (marker, colour) in MARKS.items():
+        chosen = shown[shown["command"] == command]
+        if len(chosen) == 0:
+            continue
+        whole = command in RANK_COMMANDS
+        lanes = [place[(*_bank(record)[:2], -2, -2) if whole else _bank(record)] for record in chosen]
+        axes.plot(chosen["clock"], lanes, marker, ls="none", color=colour, mec=BLACK, mew=0.4, ms=5, label=command.name, zorder=3)
+        duration = standard.timings.get("nRFC" if command == Command.REFab else "nRFCpb", 0) if standard else 0
+        if command in (Command.REFab, Command.REFpb) and duration:
+            for record, lane in zip(chosen, lanes, strict=True):
+                box = Rectangle((int(record["clock"]), lane - 0.25), duration, 0.5, fc=PURPLE, alpha=0.35, hatch="///", ec=GREY, lw=0.5)
+                axes.add_patch(box)

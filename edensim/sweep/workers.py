@@ -1,0 +1,194 @@
+"""Where tasks run: worker processes of this machine, or a Dask cluster. Both survive the loss of workers."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from edensim.exceptions import EdensimError, InputError
+from edensim.sweep.task import Outcome, Task, run_task
+
+#: How often a task is begun before it is given up: a worker may be killed by accident, and by its task (memory).
+ATTEMPTS: Final = 3
+#: Seconds between two looks at what workers do.
+PULSE_s: Final = 0.2
+#: Seconds to reach a scheduler, and to wait for one that is lost, or for a cluster's first worker.
+REACH_s: Final = 5.0
+PATIENCE_s: Final = 30.0
+
+#: Index of a task and one of its outcomes; None: nothing new.
+News = tuple[int, Outcome] | None
+
+
+def local_outcomes(tasks: Sequence[Task], workers: int) -> Iterator[News]:
+    """Run tasks in worker processes of this machine. A worker that dies is replaced and its task begun again."""
+    waiting = deque(range(len(tasks)))
+    attempts = [0] * len(tasks)
+    with selectors.DefaultSelector() as selector:
+        crew: list[_Worker] = []
+        try:
+            while waiting or crew:
+                while waiting and len(crew) < workers:
+                    crew.append(_Worker(selector))
+                    crew[-1].begin(waiting.popleft(), tasks)
+                ready = selector.select(PULSE_s)
+                if not ready:
+                    yield None
+                for chosen, _ in ready:
+                    worker: _Worker = chosen.data
+                    index = worker.task
+                    for outcome in worker.read():
+                        if "done" not in outcome:
+                            yield index, outcome
+                        elif waiting:
+                            worker.begin(waiting.popleft(), tasks)
+                        else:
+                            crew.remove(worker)
+                            worker.end()
+                    if worker.dead and worker in crew:
+                        crew.remove(worker)
+                        how = worker.end()
+                        attempts[index] += 1
+                        if attempts[index] < ATTEMPTS:
+                            waiting.appendleft(index)
+                        else:
+                            yield index, {"failed": f"its worker process {how}, {ATTEMPTS} times", "exit_code": EdensimError.exit_code}
+        finally:
+            for worker in crew:
+                worker.end()
+
+
+class _Worker:
+    """A worker process with one task in hand (-1: none yet)."""
+
+    def __init__(self, selector: selectors.BaseSelector) -> None:
+        folder = str(Path(__file__).resolve().parents[2])  # where this very edensim was imported from
+        path = os.pathsep.join([folder, *filter(None, [os.environ.get("PYTHONPATH")])])
+        environment = {"OPENBLAS_NUM_THREADS": "1", **os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
+        command = [sys.executable, "-c", "from edensim.sweep.task import serve; serve()"]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, bufsize=0)
+        self.selector = selector
+        self.task = -1
+        self.dead = False
+        self.unread = b""
+        selector.register(self._output(), selectors.EVENT_READ, self)
+
+    def begin(self, index: int, tasks: Sequence[Task]) -> None:
+        """Hand over a task."""
+        self.task = index
+        line = json.dumps(tasks[index]).encode() + b"\n"
+        assert self.process.stdin is not None
+        try:
+            while line:
+                line = line[self.process.stdin.write(line) or 0 :]
+        except BrokenPipeError:
+            pass  # it has died; the end of its output will tell
+
+    def read(self) -> Iterator[Outcome]:
+        """Outcomes that have come in."""
+        data = os.read(self._output(), 1 << 20)
+        self.dead = not data
+        *lines, self.unread = (self.unread + data).split(b"\n")
+        for line in lines:
+            yield json.loads(line)
+
+    def end(self) -> str:
+        """End the process, if it has not ended by itself; returns how it ended."""
+        self.selector.unregister(self._output())
+        if self.dead:
+            self.process.wait()
+        else:
+            self.process.kill()
+            self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                pipe.close()
+        code = self.process.returncode
+        return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+
+    def _output(self) -> int:
+        assert self.process.stdout is not None
+        return self.process.stdout.fileno()
+
+
+# ------------------------------------------------------------------------------------------------------------------------- Dask cluster
+
+
+def cluster_outcomes(tasks: Sequence[Task], address: str) -> Iterator[News]:
+    """Run tasks on a Dask cluster, which runs those of lost workers again.
+
+    Raises InputError for a scheduler that cannot be reached or has no workers, EdensimError when it is lost.
+    """
+    client = _connected(address)
+    news: queue.SimpleQueue[int] = queue.SimpleQueue()
+    try:
+        _wait_for_workers(client, address, REACH_s, InputError)
+        futures = [client.submit(_on_cluster, task, pure=False, retries=0) for task in tasks]
+        for index, future in enumerate(futures):
+            future.add_done_callback(lambda _, index=index: news.put(index))
+        left = len(tasks)
+        while left:
+            try:
+                index = news.get(timeout=PULSE_s)
+            except queue.Empty:
+                _check_cluster(client, address)
+                yield None
+                continue
+            left -= 1
+            if futures[index].status == "cancelled":  # what a client does with its tasks when the scheduler is gone
+                raise EdensimError(f"--scheduler {address}: the scheduler was lost")
+            for outcome in _outcomes(futures[index]):
+                yield index, outcome
+            futures[index].release()
+    finally:
+        client.close(timeout=2)
+
+
+def _on_cluster(task: Task) -> list[Outcome]:
+    return list(run_task(task))
+
+
+def _outcomes(future: Any) -> list[Outcome]:
+    exception = future.exception(timeout=REACH_s)
+    if exception is not None:  # KilledWorker, or a worker that has no edensim
+        return [{"failed": f"{type(exception).__name__}: {exception}", "exit_code": EdensimError.exit_code}]
+    outcomes: list[Outcome] = future.result(timeout=PATIENCE_s)
+    return outcomes
+
+
+def _connected(address: str) -> Any:
+    try:
+        import logging
+
+        from distributed import Client
+    except ImportError:
+        raise InputError(f"--scheduler {address}: needs Dask; install edensim[dask]") from None
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # its complaints are told in our words
+    try:
+        return Client(address, timeout=REACH_s, set_as_default=False)
+    except (OSError, TimeoutError, ValueError) as exception:
+        reason = str(exception).splitlines()[0] if str(exception) else type(exception).__name__
+        raise InputError(f"--scheduler {address}: cannot be reached: {reason}") from None
+
+
+def _wait_for_workers(client: Any, address: str, seconds: float, kind: type[EdensimError]) -> None:
+    begin = time.monotonic()
+    while not client.scheduler_info(n_workers=-1)["workers"]:
+        if time.monotonic() - begin > seconds:
+            raise kind(f"--scheduler {address}: the cluster has no workers")
+        time.sleep(PULSE_s)
+
+
+def _check_cluster(client: Any, address: str) -> None:
+    if client.status not in ("running", "connecting"):
+        raise EdensimError(f"--scheduler {address}: the scheduler was lost")
