@@ -251,10 +251,14 @@ def convert(
 ) -> None:
     """Convert a memory trace. The configuration (--set) gives address vectors their addresses, and ticks their clocks."""
     check_outputs(target, inputs=(source,))
+    from edensim.progress import Progress
     from edensim.tracefiles import convert as convert_trace
 
     encode, tck_ps = encoding(overrides) if overrides else (None, None)
-    records = convert_trace(source, target, format=format_name, to=to, lossy=lossy, encode=encode, tck_ps=tck_ps)
+    with Progress() as progress, interruptible(progress):
+        records = convert_trace(
+            source, target, format=format_name, to=to, lossy=lossy, encode=encode, tck_ps=tck_ps, progress=lambda done: progress(done, None)
+        )
     typer.echo(f"{target}: {records:,} records")
 
 
@@ -350,6 +354,8 @@ def check_outputs(*outputs: Path | None, inputs: tuple[Path, ...] = ()) -> None:
         taken[str(target)] = "another output"
         if target.is_dir():
             raise InputError(f"{path}: is a folder; expected a file to write to")
+        if path.exists() and not path.is_file():  # a pipe or a device
+            continue
         if not target.parent.is_dir():
             raise InputError(f"{path}: folder {str(path.parent)!r} does not exist")
         if not os.access(target if target.exists() else target.parent, os.W_OK):

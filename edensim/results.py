@@ -402,7 +402,8 @@ def save_bytes(path: str | os.PathLike[str], content: bytes) -> None:
     A link keeps pointing where it does, and what is no regular file (a pipe, /dev/stdout) is written to directly.
     InputError where `path` is a folder, its folder does not exist, or writing fails.
     """
-    target = Path(os.path.realpath(path))
+    special = Path(path).exists() and not Path(path).is_file()
+    target = Path(path) if special else Path(os.path.realpath(path))
     if target.is_dir():
         raise InputError(f"{path}: is a folder; expected a file to write to")
     if not target.parent.is_dir():
@@ -410,7 +411,7 @@ def save_bytes(path: str | os.PathLike[str], content: bytes) -> None:
     if target.exists() and not os.access(target, os.W_OK):  # renaming over it would ignore the write protection
         raise InputError(f"{path}: cannot be written: file is write-protected")
     try:
-        if target.exists() and not target.is_file():
+        if special:
             target.write_bytes(content)
             return
         temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")

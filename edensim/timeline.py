@@ -1,7 +1,8 @@
 """A command trace as a timeline in Trace Event Format (JSON), which Perfetto and chrome://tracing show.
 
 A process per rank, in it a track for what acts on the whole rank and a track per bank. On a bank's track: a slice while a row is open, in it
-a slice per burst, from the column command on. Slices are pairs of begin and end events in order of time, so that a file of any length passes through once.
+a slice per burst, from the column command on. Slices are pairs of begin and end events in order of time, so that a file of any length passes
+through once.
 """
 
 from __future__ import annotations

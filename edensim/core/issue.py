@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from edensim.core.jit import jit
-from edensim.core.queues import find_hits, find_others, forget_hits, next_hit, release, unlink
-from edensim.core.scheduler import ACT, CAPPED, FCFS, HALT, PREAB, PREPB, RD, RDA, REFAB, WR, WRA, count_departure, offer_to_plan
+from edensim.core.queues import find_hits, find_others, forget_hits, next_hit, release, relist_bank, unlink
+from edensim.core.scheduler import ACT, CAPPED, FCFS, HALT, PREAB, PREPB, RD, RDA, REFAB, WR, WRA, count_departure, forget_plans, offer_to_plan
 from edensim.core.state import ACTIVE, MAX_PRIORITY
 from edensim.core.timing import constrain_bank, constrain_rank, legal_at
 
@@ -21,6 +21,7 @@ def open_bank(s, t, bank, row, clock):
         s["rank_opened_at"][rank] = clock
     s["rank_open"][rank] += 1
     find_hits(s, bank, row)
+    relist_bank(s, bank, 1)
 
 
 @jit
@@ -37,12 +38,13 @@ def close_bank(s, t, bank, clock):
     s["rank_open"][rank] -= 1
     s["rank_closed_at"][rank] = max(clock, s["rank_closed_at"][rank])
     forget_hits(s, bank)
+    relist_bank(s, bank, 0)
 
 
 @jit
 def issue_maintenance(s, t, command, clock):
     """Issue the next command of the maintenance queue's head; returns the rank or bank it addresses."""
-    s["queue_planned"] = 0
+    forget_plans(s)
     node = s["priority_node"][s["priority_head"]]
     if command == s["priority_command"][s["priority_head"]]:
         s["priority_head"] = (s["priority_head"] + 1) % MAX_PRIORITY
@@ -99,9 +101,7 @@ def issue_request(s, t, kind, slot, command, clock):
         command = with_auto_precharge(s, t, slot, bank, command, clock)
     s["commands"][bank, command] += 1
     constrain_bank(s, t, bank, command, clock)
-    # A plan for a later clock outlives an active request's command; anything else changes what the queue can do.
-    if kind != ACTIVE or s["queue_at"] <= clock:
-        s["queue_planned"] = 0
+    queue = s["slots"][slot]["queue"]
     if command == ACT:
         unlink(s, slot)
         s["active"][s["actives"]] = slot
@@ -109,8 +109,13 @@ def issue_request(s, t, kind, slot, command, clock):
         s["banks"][bank]["active_slot"] = slot
         s["rank_actives"][t["rank_of"][bank]] += 1
         open_bank(s, t, bank, s["slots"][slot]["row"], clock)
+        s["kept"][0] = 0
+        if s["banks"][bank]["hit"][queue] > 0:
+            offer_to_plan(s, t, s["banks"][bank]["hit"][queue], clock + 1)
     elif command == PREPB:
         close_bank(s, t, bank, clock)
+        s["kept"][1] = 0
+        offer_to_plan(s, t, s["banks"][bank]["head"][queue], clock + 1)
     else:
         closes = command == RDA or command == WRA
         finish_request(s, t, kind, slot, bank, closes, clock)
@@ -118,9 +123,11 @@ def issue_request(s, t, kind, slot, command, clock):
             k = s["bank_class"][bank]
             wait = t["close_after_read"][k] if command == RDA else t["close_after_write"][k]
             close_bank(s, t, bank, max(clock + wait, s["banks"][bank]["opened_at"] + t["close_after_act"][k]))
-            s["queue_planned"] = 0
+            forget_plans(s)
         else:
             s["banks"][bank]["served"] += 1
+    if t["scheduler"] == FCFS:
+        forget_plans(s)
     return command
 
 
@@ -140,14 +147,11 @@ def finish_request(s, t, kind, slot, bank, closes, clock):
         s["rank_actives"][t["rank_of"][bank]] -= 1
         if not closes:
             find_others(s, bank, s["banks"][bank]["open_row"])
-            other = s["banks"][bank]["other"][s["write_mode"]]
-            if t["scheduler"] == FCFS:
-                s["queue_planned"] = 0
-            elif other > 0 and s["queue_planned"]:
-                release_other(s, t, other, bank, clock + 1)
+            release_other(s, t, s["banks"][bank]["other"][s["write_mode"]], bank, clock + 1)
     else:
         s["banks"][bank]["hit"][queue] = next_hit(s, s["slots"][slot]["next"], s["banks"][bank]["open_row"])
         unlink(s, slot)
+        s["kept"][1] = 0
     if queue == 0:
         count_departure(s, s["slots"][slot]["arrive"], clock + t["read_latency"], s["slots"][slot]["tag"])
     release(s, slot)
@@ -155,8 +159,9 @@ def finish_request(s, t, kind, slot, bank, closes, clock):
 
 @jit
 def release_other(s, t, other, bank, clock):
-    """A request for another row is no longer held back: into the queue's plan with it, or plan again where it is weighed against row hits."""
-    if s["banks"][bank]["hit"][s["write_mode"]] > 0:
-        s["queue_planned"] = 0
-    else:
-        offer_to_plan(s, t, other, clock)
+    """A request for another row is no longer held back: into the plan with it, or plan again where it is weighed against row hits."""
+    if other > 0:
+        if s["banks"][bank]["hit"][s["write_mode"]] > 0:
+            s["kept"][1] = 0
+        else:
+            offer_to_plan(s, t, other, clock)

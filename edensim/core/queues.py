@@ -29,6 +29,41 @@ def find_write(s, bank, line):
 
 
 @jit
+def is_open(s, bank):
+    """1 for an open bank, 0 for a closed one."""
+    return 1 if s["banks"][bank]["open_row"] >= 0 else 0
+
+
+@jit
+def list_bank(s, queue, bank, opened):
+    """Enter a bank into its queue's list of closed or open banks."""
+    at = s["occupieds"][queue, opened]
+    s["occupied"][queue, opened, at] = bank
+    s["occupied_at"][queue, bank] = at
+    s["occupieds"][queue, opened] = at + 1
+
+
+@jit
+def unlist_bank(s, queue, bank, opened):
+    """Take a bank out of that list."""
+    last = s["occupieds"][queue, opened] - 1
+    at = s["occupied_at"][queue, bank]
+    moved = s["occupied"][queue, opened, last]
+    s["occupied"][queue, opened, at] = moved
+    s["occupied_at"][queue, moved] = at
+    s["occupieds"][queue, opened] = last
+
+
+@jit
+def relist_bank(s, bank, opened):
+    """A bank has been opened or closed: it changes lists."""
+    for queue in range(2):
+        if s["banks"][bank]["head"][queue] > 0:
+            unlist_bank(s, queue, bank, 1 - opened)
+            list_bank(s, queue, bank, opened)
+
+
+@jit
 def enqueue(s, queue, bank, row, column, line, arrive, tag, tensor):
     """Append a request; returns its slot."""
     frees = s["frees"] - 1
@@ -53,10 +88,7 @@ def enqueue(s, queue, bank, row, column, line, arrive, tag, tensor):
         s["slots"][tail]["next"] = slot
     else:
         s["banks"][bank]["head"][queue] = slot
-        at = s["occupieds"][queue]
-        s["occupied"][queue, at] = bank
-        s["occupied_at"][queue, bank] = at
-        s["occupieds"][queue] = at + 1
+        list_bank(s, queue, bank, is_open(s, bank))
     s["banks"][bank]["tail"][queue] = slot
     if queue == 1:
         s["filter"][filter_index(line)] += 1
@@ -84,12 +116,7 @@ def unlink(s, slot):
     else:
         s["banks"][bank]["tail"][queue] = before
         if before == 0:
-            last = s["occupieds"][queue] - 1
-            at = s["occupied_at"][queue, bank]
-            moved = s["occupied"][queue, last]
-            s["occupied"][queue, at] = moved
-            s["occupied_at"][queue, moved] = at
-            s["occupieds"][queue] = last
+            unlist_bank(s, queue, bank, is_open(s, bank))
     s["length"][queue] -= 1
     if queue == 1:
         s["filter"][filter_index(s["slots"][slot]["line"])] -= 1

@@ -7,7 +7,7 @@ the queue's part of it survives commands of active requests, which can only make
 from __future__ import annotations
 
 from edensim.core.jit import jit
-from edensim.core.queues import enqueue, find_write
+from edensim.core.queues import enqueue, find_write, is_open
 from edensim.core.state import ABSENT, ACTIVE, AGE_BITS, FOREVER, IDLE, LATENCY_BINS, MAX_PRIORITY, PRIORITY, QUEUED
 from edensim.core.timing import legal_at, rank_legal_at, rank_quiet_at
 from edensim.vocabulary import Command, Refresh, RowPolicy, Scheduler
@@ -45,11 +45,18 @@ def wanted_mode(s, t):
 
 
 @jit
+def forget_plans(s):
+    """Anything may have changed for the queues."""
+    s["kept"][0] = 0
+    s["kept"][1] = 0
+
+
+@jit
 def update_write_mode(s, t):
     mode = wanted_mode(s, t)
     if mode != s["write_mode"]:
         s["write_mode"] = mode
-        s["queue_planned"] = 0
+        forget_plans(s)
 
 
 @jit
@@ -138,29 +145,54 @@ def next_command(s, t, slot):
 def plan_strictly(s, t, queue, clock):
     """FCFS: only the oldest request of the queue."""
     oldest = 0
-    for i in range(s["occupieds"][queue]):
-        slot = s["banks"][s["occupied"][queue, i]]["head"][queue]
-        if oldest == 0 or s["slots"][slot]["age"] < s["slots"][oldest]["age"]:
-            oldest = slot
-    s["queue_at"] = FOREVER
+    for opened in range(2):
+        for i in range(s["occupieds"][queue, opened]):
+            slot = s["banks"][s["occupied"][queue, opened, i]]["head"][queue]
+            if oldest == 0 or s["slots"][slot]["age"] < s["slots"][oldest]["age"]:
+                oldest = slot
+    keep(s, 0, FOREVER, 0, 0)
+    keep(s, 1, FOREVER, 0, 0)
     if oldest > 0:
+        bank = s["slots"][oldest]["bank"]
         command = next_command(s, t, oldest)
         if command >= 0:
-            s["queue_at"] = max(clock, legal_at(s, t, s["slots"][oldest]["bank"], command))
-            s["queue_slot"] = oldest
-            s["queue_command"] = command
+            keep(s, is_open(s, bank), max(clock, legal_at(s, t, bank, command)), oldest, command)
 
 
 @jit
-def plan_queue(s, t, queue, clock):
-    """First-ready: the queue's earliest command, the oldest of those at the same clock. One pass over its banks."""
+def keep(s, opened, at, slot, command):
+    """Keep a plan for closed or open banks; clock FOREVER: nothing to do there."""
+    s["kept"][opened] = 1
+    s["kept_at"][opened] = at
+    s["kept_slot"][opened] = slot
+    s["kept_command"][opened] = command
+
+
+@jit
+def plan_closed(s, t, queue, clock):
+    """First-ready among closed banks: the earliest activation, the oldest request of those at the same clock."""
+    best = ABSENT
+    best_slot = 0
+    for i in range(s["occupieds"][queue, 0]):
+        bank = s["occupied"][queue, 0, i]
+        slot = s["banks"][bank]["head"][queue]
+        key = candidate_key(s, t, bank, ACT, s["slots"][slot]["age"], clock)
+        if key < best:
+            best = key
+            best_slot = slot
+    keep(s, 0, clock + (best >> AGE_BITS) if best < ABSENT else FOREVER, best_slot, ACT)
+
+
+@jit
+def plan_open(s, t, queue, clock):
+    """First-ready among open banks: the earliest column command or precharge, the oldest request of those at the same clock."""
     best = ABSENT
     best_slot = 0
     best_command = 0
     column = t["column_command"][queue]
     plain = t["row_policy"] != CLOSED and t["scheduler"] != ROW_HIT
-    for i in range(s["occupieds"][queue]):
-        bank = s["occupied"][queue, i]
+    for i in range(s["occupieds"][queue, 1]):
+        bank = s["occupied"][queue, 1, i]
         hit = s["banks"][bank]["hit"][queue]
         other = s["banks"][bank]["other"][queue]
         if not plain:
@@ -175,31 +207,35 @@ def plan_queue(s, t, queue, clock):
                 best_slot = hit
                 best_command = column
         if other > 0:
-            command = s["banks"][bank]["row_command"]
-            key = candidate_key(s, t, bank, command, s["slots"][other]["age"], clock)
+            key = candidate_key(s, t, bank, PREPB, s["slots"][other]["age"], clock)
             if key < best:
                 best = key
                 best_slot = other
-                best_command = command
-    if best < ABSENT:
-        s["queue_at"] = clock + (best >> AGE_BITS)
-        s["queue_slot"] = best_slot
-        s["queue_command"] = best_command
-    else:
-        s["queue_at"] = FOREVER
+                best_command = PREPB
+    keep(s, 1, clock + (best >> AGE_BITS) if best < ABSENT else FOREVER, best_slot, best_command)
+
+
+@jit
+def is_stale(s, t, opened, clock):
+    """Whether a kept plan has to be made again: it lies behind (others may be legal and older by now), or its command has been put off."""
+    at = s["kept_at"][opened]
+    if s["kept"][opened] == 0 or at < clock:
+        return True
+    return at < FOREVER and legal_at(s, t, s["slots"][s["kept_slot"][opened]]["bank"], s["kept_command"][opened]) > at
 
 
 @jit
 def offer_to_plan(s, t, slot, clock):
-    """A request that may be its bank's next one: let it better the queue's plan."""
+    """A request that may be its bank's next one: let it better the kept plan."""
+    bank = s["slots"][slot]["bank"]
+    opened = is_open(s, bank)
     command = next_command(s, t, slot)
-    if command < 0:
+    if command < 0 or s["kept"][opened] == 0:
         return
-    at = max(clock, legal_at(s, t, s["slots"][slot]["bank"], command))
-    if at < s["queue_at"] or (at == s["queue_at"] and s["slots"][slot]["age"] < s["slots"][s["queue_slot"]]["age"]):
-        s["queue_at"] = at
-        s["queue_slot"] = slot
-        s["queue_command"] = command
+    at = max(clock, legal_at(s, t, bank, command))
+    kept_at = s["kept_at"][opened]
+    if at < kept_at or (at == kept_at and s["slots"][slot]["age"] < s["slots"][s["kept_slot"][opened]]["age"]):
+        keep(s, opened, at, slot, command)
 
 
 @jit
@@ -238,23 +274,32 @@ def plan(s, t, clock):
             s["plan_command"] = command
         return
     update_write_mode(s, t)
-    if s["queue_planned"] == 0 or legal_at(s, t, s["slots"][s["queue_slot"]]["bank"], s["queue_command"]) > s["queue_at"]:
-        if t["scheduler"] == FCFS:
+    stale_closed = is_stale(s, t, 0, clock)
+    stale_open = is_stale(s, t, 1, clock)
+    if t["scheduler"] == FCFS:
+        if stale_closed or stale_open:
             plan_strictly(s, t, s["write_mode"], clock)
-        else:
-            plan_queue(s, t, s["write_mode"], clock)
-        s["queue_planned"] = 1
+    else:
+        if stale_closed:
+            plan_closed(s, t, s["write_mode"], clock)
+        if stale_open:
+            plan_open(s, t, s["write_mode"], clock)
     take_queue_plan(s)
 
 
 @jit
 def take_queue_plan(s):
-    """The queue's plan is the channel's where it comes strictly earlier."""
-    if s["queue_at"] < s["plan_at"]:
-        s["plan_at"] = s["queue_at"]
+    """The queue's plan, the earlier or older of the two kept, is the channel's where it comes strictly before an active request's."""
+    opened = 0
+    if s["kept_at"][1] < s["kept_at"][0] or (
+        s["kept_at"][1] == s["kept_at"][0] and s["slots"][s["kept_slot"][1]]["age"] < s["slots"][s["kept_slot"][0]]["age"]
+    ):
+        opened = 1
+    if s["kept_at"][opened] < s["plan_at"]:
+        s["plan_at"] = s["kept_at"][opened]
         s["plan_kind"] = QUEUED
-        s["plan_slot"] = s["queue_slot"]
-        s["plan_command"] = s["queue_command"]
+        s["plan_slot"] = s["kept_slot"][opened]
+        s["plan_command"] = s["kept_command"][opened]
         s["due"] = min(s["due"], s["plan_at"])
 
 
@@ -266,17 +311,20 @@ def note_arrival(s, t, slot, clock):
         s["planned"] = 0
         s["due"] = clock
     queue = s["slots"][slot]["queue"]
-    if s["queue_planned"] == 0 or queue != s["write_mode"]:
+    if queue != s["write_mode"]:
         return
     bank = s["slots"][slot]["bank"]
-    if s["banks"][bank]["hit"][queue] != slot and s["banks"][bank]["other"][queue] != slot:
+    opened = is_open(s, bank)
+    hit = s["banks"][bank]["hit"][queue]
+    other = s["banks"][bank]["other"][queue]
+    if s["kept"][opened] == 0 or (hit != slot and other != slot):
         return
     if t["scheduler"] == FCFS:
         if s["length"][queue] > 1:
             return
-    elif t["scheduler"] == ROW_HIT and s["banks"][bank]["hit"][queue] > 0 and s["banks"][bank]["other"][queue] > 0:
+    elif t["scheduler"] == ROW_HIT and hit > 0 and other > 0:
         # A conflict behind a hit waits; a hit of the same clock may void a planned precharge.
-        s["queue_planned"] = 0
+        forget_plans(s)
         s["planned"] = 0
         s["due"] = clock
         return

@@ -173,9 +173,10 @@ CHANNEL = register(
             # Queues.
             # active request).
             ("length", np.int64, (2,)),
-            ("occupied", np.uint32, (2, MAX_BANKS)),  # banks that have requests, in no order
+            # Banks that have requests, in no order: of each queue the closed ones, then the open ones.
+            ("occupied", np.uint32, (2, 2, MAX_BANKS)),
             ("occupied_at", np.uint32, (2, MAX_BANKS)),
-            ("occupieds", np.uint32, (2,)),
+            ("occupieds", np.uint32, (2, 2)),
             ("filter", np.uint16, (FILTER,)),
             ("write_mode", np.uint32),
             ("age", np.int64),
@@ -187,11 +188,11 @@ CHANNEL = register(
             ("next_refresh", np.int64),
             ("next_refresh_bank", np.uint32),
             ("overflow", np.int64),
-            # The queue's next command, kept as long as nothing can come before it.
-            ("queue_planned", np.int64),
-            ("queue_at", np.int64),
-            ("queue_slot", np.uint32),
-            ("queue_command", np.uint32),
+            # The next command of the queue in service on closed banks (ACT) and on open ones, each kept as long as nothing can come before it.
+            ("kept", np.int64, (2,)),
+            ("kept_at", np.int64, (2,)),
+            ("kept_slot", np.uint32, (2,)),
+            ("kept_command", np.uint32, (2,)),
             # The plan: what will issue next if nothing arrives before.
             ("planned", np.int64),
             ("plan_at", np.int64),

@@ -155,7 +155,7 @@ class Engine:
         self.channels["bank_class"][:, : self.bank_point.shape[1]] = self.bank_point
         self.channels["module_class"] = change.point
         self.channels["ready"] = np.maximum(self.channels["ready"], resumed_at)
-        for name in ("halted", "planned", "queue_planned"):
+        for name in ("halted", "planned", "kept"):
             self.channels[name] = 0
         self.channels["due"] = clock
         self._schedule_change()

@@ -73,12 +73,15 @@ def stream_commands_csv(path: str | Path, block_bytes: int = STREAM_BLOCK) -> It
 class CommandWriter:
     """Writes COMMAND records as they come; the file takes its name when it is complete. Compressed where the name ends in .gz, .xz or .zst.
 
+    A link keeps pointing where it does, and what is no regular file (a pipe, /dev/null) is written to directly.
     Raises InputError where the file cannot be written.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self.part = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+        self.target = Path(os.path.realpath(path))
+        self.direct = self.path.exists() and not self.path.is_file()
+        self.part = self.path if self.direct else self.target.with_name(f".{self.target.name}.{os.getpid()}.part")
         self.names = np.array([command.name for command in Command])
         with self._writing():
             self.file = compressed(self.part, self.path.suffix)
@@ -100,13 +103,15 @@ class CommandWriter:
         """All commands are written: give the file its name."""
         with self._writing():
             self.file.close()
-            os.replace(self.part, self.path)
+            if not self.direct:
+                os.replace(self.part, self.target)
 
     def discard(self) -> None:
         """Leave nothing behind."""
         with contextlib.suppress(OSError):
             self.file.close()
-        self.part.unlink(missing_ok=True)
+        if not self.direct:
+            self.part.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:

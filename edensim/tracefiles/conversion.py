@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from edensim.exceptions import EdensimError, InputError, nearest
+from edensim.exceptions import InputError, nearest
 from edensim.tracefiles.formats import COMPRESSION_SUFFIXES, FORMATS, bare_suffix
 from edensim.tracefiles.lines import Records
 from edensim.tracefiles.reader import Encode, Trace, open_trace
@@ -46,20 +46,22 @@ def convert(
     format, encode, tck_ps: as open_trace. to: output format, else what the suffix says (.parquet, .ls, .core, .ds3, .stl, .ramulator1, and .gz,
     .xz or .zst after all but the first). progress: called with the records done so far. The output appears only when it is complete.
     Raises InputError for an input that cannot be read, an unknown output format, and, unless `lossy`, for records with something that the
-    output format cannot hold; EdensimError if the output cannot be written."""
-    target_path = Path(output)
+    output format cannot hold; also if the output cannot be written."""
+    target_path, place = Path(output), Path(os.path.realpath(output))
     target = output_format(target_path, to)
     if target_path.is_dir():
         raise InputError(f"{target_path}: is a directory; expected the name of the output file")
     if not target_path.parent.is_dir():
         raise InputError(f"{target_path}: no such folder: {target_path.parent}")
+    if target_path.exists() and not target_path.is_file():
+        raise InputError(f"{target_path}: is not a regular file; expected the name of the output file")
     trace = open_trace(input, format=format, encode=encode, tck_ps=tck_ps)
-    part = target_path.with_name(f".{target_path.name}.{os.getpid()}.part")
+    part = place.with_name(f".{place.name}.{os.getpid()}.part")
     try:
         count = _write(trace, _writer(trace, part, target, target_path.suffix.lower()), target_path, target, lossy, progress)
-        os.replace(part, target_path)
+        os.replace(part, place)
     except OSError as error:
-        raise EdensimError(f"{target_path}: cannot be written: {error.strerror or error}") from None
+        raise InputError(f"{target_path}: cannot be written: {os.strerror(error.errno) if error.errno else error}") from None
     finally:
         with suppress(OSError):
             part.unlink()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import lzma
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -49,7 +50,7 @@ def test_cut_off_archive(refused: Refused, tmp_path: Path, suffix: str, compress
     assert path.name in message
 
 
-@pytest.mark.parametrize("bad", ["LD 0x12z4", "LD", "LDD 0x40", "LD -64", "garbage"])
+@pytest.mark.parametrize("bad", ["LD 0x12z4", "LD", "LDD 0x40", "LD -64", "LD 1e6", "garbage"])
 def test_bad_line_in_the_middle_of_a_large_trace(refused: Refused, tmp_path: Path, bad: str) -> None:
     lines = [f"LD {i * 64:#x}" for i in range(200_000)]
     lines[123_455] = bad
@@ -62,6 +63,18 @@ def test_address_beyond_the_capacity(refused: Refused, tmp_path: Path) -> None:
     message = refused("simulate", "far.trace", "--commands", "out.csv")
     assert "far.trace: line 3" in message
     assert "0xffffffffff" in message
+    (tmp_path / "core.trace").write_text("3 64\n# a comment\n3 64 1099511627776\n")
+    message = refused("simulate", "core.trace", "--json", "out.json", "--commands", "out.csv")
+    assert "core.trace: line 3: address 0x10000000000 is beyond the capacity of" in message
+
+
+def test_negative_numbers(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "core.trace").write_text("3 64\n3 -64\n")
+    assert "core.trace: line 2: expected 'BUBBLES LOAD [WRITEBACK]', found '3 -64' (a number is negative)" in refused("simulate", "core.trace")
+    (tmp_path / "timed.trace").write_text("0x40 READ 1\n0x80 READ -1\n")
+    assert "timed.trace: line 2" in refused("simulate", "timed.trace")
+    (tmp_path / "negative.csv").write_text("clock,command,channel,rank,bankgroup,bank,row,column\n1,ACT,0,0,0,-7,0,-1\n")
+    assert "negative.csv:2: bank: expected -1.." in refused("energy", "negative.csv")
 
 
 @pytest.mark.parametrize(
@@ -78,6 +91,9 @@ def test_address_beyond_the_capacity(refused: Refused, tmp_path: Path) -> None:
         ("dram.timings.nrcd=9", "did you mean 'nRCD'?"),
         ("dram.timings.nRCD=0", "expected a whole number from 1"),
         ("dram.timings.nRCD=-9", "expected a whole number from 0"),
+        ("dram.timings.nRCD=1e1", "'1e1' looks like a number"),
+        ("dram.timings.nRCD=9.5", "expected a whole number"),
+        ("dram.trcd_ns=soon", "expected a number above 0"),
         ("dram.trcd_ns=0", "expected a number above 0"),
         ("dram.trcd_ns=-1.0", "expected a number above 0"),
         ("dram.vdd_V=9.9", "dram.vdd_V"),
@@ -100,6 +116,14 @@ def test_bad_run_file_names_file_and_line(refused: Refused, trace: Path, tmp_pat
     assert "run.yaml:3: dram.speed_bin: DDR4 has no '2401R'" in refused("simulate", "run.yaml")
     (tmp_path / "run.yaml").write_text(f"trace: {trace.name}\ndram:\n  channels: 1\n  channels: 2\n")
     assert "run.yaml:4: duplicate key" in refused("simulate", "run.yaml")
+    (tmp_path / "run.yaml").write_text(f"trace: {trace.name}\ndram:\n  speed_bni: 2400R\n")
+    assert "run.yaml:3: dram.speed_bni: unknown key; did you mean 'dram.speed_bin'?" in refused("simulate", "run.yaml")
+    (tmp_path / "run.yaml").write_text(f"trace: {trace.name}\nsource:\n  instructions: 1e6\n")
+    assert "run.yaml:3: '1e6' looks like a number" in refused("simulate", "run.yaml")
+    (tmp_path / "run.yaml").write_text(f"trace: {trace.name}\nsource:\n  instructions: '1e6'\n")
+    assert "run.yaml:3: source.instructions: expected a whole number from 1" in refused("simulate", "run.yaml")
+    (tmp_path / "run.yaml").write_text(f"trace: {trace.name}\ncontroller:\n  read_queue: [32]\n")
+    assert "run.yaml:3: controller.read_queue: expected a whole number from 1 to 512, found a list" in refused("simulate", "run.yaml")
     (tmp_path / "run.yaml").write_text("dram:\n  channels: 1\n")
     assert "names no trace" in refused("simulate", "run.yaml")
     (tmp_path / "run.yaml").write_text("trace: missing.trace\n")
@@ -112,6 +136,30 @@ def test_outputs_that_cannot_be_written(refused: Refused, trace: Path, tmp_path:
     assert "does not exist" in refused("simulate", trace.name, option, "nowhere/out")
     assert "is a folder" in refused("simulate", trace.name, option, "folder")
     assert "is also an input" in refused("simulate", trace.name, option, trace.name)
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder that nobody can write to")
+@pytest.mark.parametrize("output", ["/proc/out", "/proc/self/out"])
+def test_a_folder_that_takes_no_files(refused: Refused, trace: Path, output: str) -> None:
+    for option in ("--json", "--commands"):
+        assert f"{output}: cannot be written: " in refused("simulate", trace.name, option, output)
+    for suffix in (".ls", ".parquet", ".stl.xz"):
+        assert f"{output}{suffix}: cannot be written: " in refused("convert", trace.name, output + suffix)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+@pytest.mark.parametrize("option", ["--json", "--commands"])
+def test_a_full_disk(refused: Refused, trace: Path, option: str) -> None:
+    assert "/dev/full: cannot be written: No space left on device" in refused("simulate", trace.name, "--quiet", option, "/dev/full")
+    assert Path("/dev/full").is_char_device()
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="nothing is write-protected from root")
+def test_write_protected_outputs(refused: Refused, trace: Path, tmp_path: Path) -> None:
+    (tmp_path / "kept.json").write_text("kept")
+    (tmp_path / "kept.json").chmod(0o444)
+    assert "kept.json: cannot be written: no permission" in refused("simulate", trace.name, "--json", "kept.json")
+    assert (tmp_path / "kept.json").read_text() == "kept"
 
 
 def test_two_outputs_in_one_file(refused: Refused, trace: Path) -> None:
@@ -146,26 +194,48 @@ def test_convert_to_what_cannot_be_told(refused: Refused, trace: Path) -> None:
     assert "is also an input" in refused("convert", trace.name, trace.name)
 
 
-def test_interrupt_leaves_no_file_and_says_how_far_it_came(tmp_path: Path) -> None:
-    if not Path("/proc/self/fd").exists():
-        pytest.skip("needs /proc to see when the run has begun")
-    trace = tmp_path / "long.trace.gz"
-    with gzip.open(trace, "wb", compresslevel=1) as file:
+@pytest.fixture
+def long_trace(tmp_path: Path) -> Path:
+    """Some seconds of work: 30 million reads of one line."""
+    path = tmp_path / "long.trace.gz"
+    with gzip.open(path, "wb", compresslevel=1) as file:
         for _ in range(30):
             file.write(b"LD 0x0\n" * 1_000_000)
-    command = [sys.executable, "-m", "edensim", "simulate", trace.name, "--json", "out.json", "--commands", "out.csv"]
+    return path
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc to see when the run has begun")
+@pytest.mark.parametrize(
+    "arguments", [("simulate", "long.trace.gz", "--json", "out.json", "--commands", "out.csv"), ("convert", "long.trace.gz", "out.parquet")]
+)
+def test_interrupt_leaves_no_file_and_says_how_far_it_came(long_trace: Path, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    command = [sys.executable, "-m", "edensim", *arguments]
     with subprocess.Popen(command, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        while process.poll() is None and not reads(process.pid, trace):
+        while process.poll() is None and not reads(process.pid, long_trace):
             time.sleep(0.01)
         time.sleep(0.3)
         process.send_signal(signal.SIGINT)
         stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
     assert stdout == ""
-    assert "interrupted after" in stderr
-    assert "no output file was written" in stderr
+    assert re.search(r"^edensim: interrupted after [0-9,]+ requests; no output file was written$", stderr, re.MULTILINE)
     assert "Traceback" not in stderr
-    assert sorted(path.name for path in tmp_path.iterdir()) == [trace.name]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [long_trace.name]
+
+
+def test_interrupt_during_the_first_compilation(trace: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    command = [sys.executable, "-m", "edensim", "simulate", trace.name, "--json", "out.json"]
+    variables = {**environment(), "EDENSIM_CACHE": str(cache), "NUMBA_DISABLE_JIT": "0", "NUMBA_BOUNDSCHECK": "0"}
+    with subprocess.Popen(command, cwd=tmp_path, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=60)
+    assert "compiling" in line
+    assert (process.returncode, stdout) == (130, "")
+    assert stderr == "edensim: interrupted after 0 requests; no output file was written\n"
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [trace]
 
 
 def reads(process: int, file: Path) -> bool:

@@ -158,8 +158,18 @@ def test_standards_lists_what_can_be_chosen(edensim: Edensim) -> None:
         assert word in done.stdout
 
 
-@pytest.mark.parametrize("arguments", [("explain",), ("standards",), ("--help",)])
-def test_a_closed_pipe_is_quiet(arguments: tuple[str, ...], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("explain",),
+        ("standards",),
+        ("--help",),
+        ("simulate", "small.trace"),
+        ("simulate", "small.trace", "--json", "-"),
+        ("convert", "small.trace", "out.parquet"),
+    ],
+)
+def test_a_closed_pipe_is_quiet(arguments: tuple[str, ...], trace: Path, tmp_path: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     command = [sys.executable, "-m", "edensim", *arguments]
@@ -167,6 +177,21 @@ def test_a_closed_pipe_is_quiet(arguments: tuple[str, ...], tmp_path: Path) -> N
     os.close(writer)
     assert done.stderr == ""
     assert done.returncode == 1
+
+
+def test_commands_and_results_go_through_a_pipe(edensim: Edensim, trace: Path) -> None:
+    assert edensim("simulate", trace.name, "--quiet", "--commands", "/dev/stdout").stdout.startswith(HEADER)
+    assert json.loads(edensim("simulate", trace.name, "--quiet", "--json", "/dev/stdout").stdout)["cycles"] > 0
+
+
+def test_a_link_keeps_pointing_where_it_does(edensim: Edensim, trace: Path, tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    for name in ("out.json", "out.csv", "out.parquet"):
+        (tmp_path / name).symlink_to(tmp_path / "kept" / name)
+    assert edensim("simulate", trace.name, "--json", "out.json", "--commands", "out.csv").returncode == 0
+    assert edensim("convert", trace.name, "out.parquet").returncode == 0
+    assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == ["out.csv", "out.json", "out.parquet"]
+    assert all((tmp_path / name).is_symlink() for name in ("out.json", "out.csv", "out.parquet"))
 
 
 def test_a_full_disk_is_told_without_a_traceback(trace: Path, tmp_path: Path) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import ROOT, environment
+from tests.cli.conftest import ROOT, Edensim, environment
 
-BLOCKS = re.findall(r"^```(sh|python)\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```(sh|python)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def run(clone: Path, command: list[str]) -> None:
 
 
 def test_quick_start_comes_first_and_has_two_commands(clone: Path) -> None:
-    quick_start = (ROOT / "README.md").read_text().partition("## Quick start")[2].lstrip()
+    quick_start = README.partition("## Quick start")[2].lstrip()
     kind, text = BLOCKS[0]
     assert quick_start.startswith(f"```{kind}\n{text}```")
     first, second = text.splitlines()
@@ -50,8 +51,18 @@ def test_each_example_runs(clone: Path, index: int) -> None:
     run(clone, ["bash", "-euo", "pipefail", "-c", text] if kind == "sh" else [sys.executable, "-c", text])
 
 
-def test_the_reading_order_names_files_that_exist() -> None:
-    order = (ROOT / "README.md").read_text().partition("## How to read the code")[2].partition("##")[0]
-    named = re.findall(r"^\d\. `([^`]+)`", order, re.MULTILINE)
-    assert len(named) == 7
+def test_the_sample_output_is_what_the_first_command_prints(edensim: Edensim) -> None:
+    sample = re.findall(r"^```text\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)[0].splitlines()
+    printed = edensim("simulate", ROOT / "traces" / "darknet-yolov3-tiny-96.trace.xz").stdout.splitlines()
+    assert [line for line in sample if line not in printed] == []
+
+
+def test_the_reading_order_names_seven_files() -> None:
+    order = README.partition("## How to read the code")[2].partition("##")[0]
+    assert len(re.findall(r"^\d\. `([^`]+)`", order, re.MULTILINE)) == 7
+
+
+def test_every_file_that_is_named_exists() -> None:
+    named = re.findall(r"`((?:edensim|configs|tests|traces)/[\w./-]*|[\w-]+\.cfg|\.ci/run)`", README)
+    assert len(named) > 15
     assert [name for name in named if not (ROOT / name).exists()] == []

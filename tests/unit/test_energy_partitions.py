@@ -1,0 +1,241 @@
+"""Does every bank pay at its own VDD, whatever its neighbours run at, and do the parts add up to the whole?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edensim.config import ChangeConfig, DramConfig, EnergyConfig, PartitionConfig
+from edensim.dram.operating_point import OperatingPlan, resolve_operating_plan
+from edensim.dram.standard import Standard, load_standard
+from edensim.energy import (
+    VOLTAGE_LAWS,
+    command_energy,
+    data_factors,
+    io_energy_pJ_per_bit,
+    memory_energy,
+    partition_energies,
+    run_energies,
+    sum_of,
+)
+from edensim.exceptions import ConfigError
+from edensim.results import Counts, EnergyBreakdown
+from edensim.vocabulary import COMMANDS, Command
+
+COMPONENTS = EnergyBreakdown.__slots__
+
+
+def planned(**dram: Any) -> tuple[Standard, OperatingPlan]:
+    return resolve_operating_plan(DramConfig(speed_bin="2400R", **dram))
+
+
+def random_counts(seed: int, channels: int = 1, ranks: int = 1) -> Counts:
+    """Anything that can be: whole-rank commands at the first bank of their rank, states that fill at most the run."""
+    random = np.random.default_rng(seed)
+    counts = Counts.empty(channels, ranks, 16 * ranks, cycles=100_000)
+    counts.commands[...] = random.integers(0, 500, counts.commands.shape)
+    counts.commands[:, :, Command.REFab] = 0
+    counts.commands[:, ::16, Command.REFab] = random.integers(0, 12, (channels, ranks))
+    counts.closings[...] = random.integers(0, 500, counts.closings.shape)
+    for name in ("active", "refresh", "powerdown_active", "powerdown_precharged", "selfrefresh"):
+        getattr(counts, f"rank_{name}_cycles")[...] = random.integers(0, 20_000, (channels, ranks))
+    return counts
+
+
+def values(energy: EnergyBreakdown) -> dict[str, float]:
+    return {name: getattr(energy, name) for name in COMPONENTS}
+
+
+# ----------------------------------------------------------------------------------------------------------------------------- breakdowns
+
+
+@pytest.mark.parametrize("law", VOLTAGE_LAWS)
+def test_one_point_for_all_is_the_plain_energy(law: str) -> None:
+    standard, plan = planned(vdd_V=1.05)
+    counts = random_counts(1)
+    assert memory_energy(counts, standard, plan=plan, voltage_law=law) == memory_energy(counts, standard, vdd_V=1.05, voltage_law=law)
+
+
+@pytest.mark.parametrize("law", VOLTAGE_LAWS)
+@given(seed=st.integers(0, 2**31), first=st.integers(0, 15), last=st.integers(0, 15))
+@settings(max_examples=20)
+def test_equal_partitions_change_nothing(law: str, seed: int, first: int, last: int) -> None:
+    first, last = sorted((first, last))
+    standard, plan = planned(vdd_V=1.0, ranks=2, partitions=(PartitionConfig(name="some", banks=f"{first}-{last}"),))
+    counts = random_counts(seed, ranks=2)
+    parts = partition_energies(counts, standard, plan, voltage_law=law)
+    assert list(parts) == (["module", "some"] if last - first < 15 else ["some"])
+    assert values(sum_of(parts)) == pytest.approx(values(memory_energy(counts, standard, vdd_V=1.0, voltage_law=law)), rel=1e-12)
+
+
+def test_each_bank_pays_at_its_own_voltage() -> None:
+    """Linear law; bank 0 at 0.6 V less. 10 activates there and 10 elsewhere; a refresh and the background are shared by sixteenths."""
+    standard, plan = planned(partitions=(PartitionConfig(name="low", banks="0", vdd_V=0.9),))
+    counts = Counts.empty(1, 1, 16, cycles=1000)
+    counts.commands[0, 0, Command.ACT] = counts.commands[0, 5, Command.ACT] = 10
+    counts.commands[0, 0, Command.REFab] = 1
+    counts.rank_active_cycles[0, 0] = 160
+    parts = partition_energies(counts, standard, plan)
+    nominal = memory_energy(counts, standard)
+    assert parts["low"].activate == pytest.approx(0.75 * nominal.activate / 2)
+    assert parts["module"].activate == pytest.approx(nominal.activate / 2)
+    for name in ("refresh", "background_active", "background_precharged"):
+        assert getattr(parts["low"], name) == pytest.approx(0.75 * getattr(nominal, name) / 16)
+        assert getattr(parts["module"], name) == pytest.approx(getattr(nominal, name) * 15 / 16)
+
+
+def test_a_refresh_is_shared_by_the_banks_of_its_rank_only() -> None:
+    standard, plan = planned(ranks=2, channels=2, partitions=(PartitionConfig(name="second", channels="1", ranks=(1,)),))
+    counts = Counts.empty(2, 2, 32, cycles=1000)
+    counts.commands[1, 16, Command.REFab] = 3
+    parts = partition_energies(counts, standard, plan)
+    assert parts["module"].refresh == 0
+    assert parts["second"].refresh == memory_energy(counts, standard).refresh > 0
+
+
+def test_stages_of_a_run_add_up_at_their_own_points() -> None:
+    standard, plan = planned(partitions=(PartitionConfig(name="kept", banks="0-7"),), changes=(ChangeConfig(at_cycle=500, vdd_V=0.9),))
+    before, after = random_counts(2), random_counts(3)
+    stages = [(before, plan.bank_point_at(0)), (after, plan.bank_point_at(1))]
+    energies = run_energies(stages, standard, plan, EnergyConfig(io_pJ_per_bit=0.0))
+    first, second = (partition_energies(counts, standard, plan, bank_point=points) for counts, points in stages)
+    at_nominal = partition_energies(after, standard, plan)
+    assert energies["kept"].total == pytest.approx(first["kept"].total + at_nominal["kept"].total)
+    assert energies["module"].total == pytest.approx(first["module"].total + 0.75 * at_nominal["module"].total)
+    assert second["module"].total == pytest.approx(0.75 * at_nominal["module"].total)
+
+
+def test_commands_of_a_tensor_cost_what_they_cost_in_a_run() -> None:
+    """The hook for energy by tensor: tensors' commands add up to the run's."""
+    standard, _ = planned()
+    counts = random_counts(4)
+    whole = memory_energy(counts, standard, vdd_V=1.0, voltage_law="quadratic")
+    half = counts.commands.sum(axis=(0, 1)) // 2
+    parts = [half, counts.commands.sum(axis=(0, 1)) - half]
+    closings = [100, int(counts.closings.sum()) - 100]
+    energies = [command_energy(list(n), c, standard, vdd_V=1.0, voltage_law="quadratic") for n, c in zip(parts, closings, strict=True)]
+    for name in ("activate", "precharge", "read", "write", "refresh"):
+        assert sum(getattr(energy, name) for energy in energies) == pytest.approx(getattr(whole, name))
+    assert all(energy.background == 0 for energy in energies)
+    assert len(half) == COMMANDS
+
+
+def test_counts_must_be_of_the_plan_s_shape() -> None:
+    standard, plan = planned()
+    with pytest.raises(ValueError, match="expected the same"):
+        memory_energy(random_counts(5, ranks=2), standard, plan=plan)
+    with pytest.raises(TypeError, match="vdd_V and plan"):
+        memory_energy(random_counts(5), standard, plan=plan, vdd_V=1.0)
+
+
+# ------------------------------------------------------------------------------------------------------------------------------- monotone
+
+
+@pytest.mark.parametrize("law", VOLTAGE_LAWS)
+@given(seed=st.integers(0, 2**31), volts=st.tuples(st.floats(0.8, 1.26), st.floats(0.8, 1.26)), mode=st.sampled_from(["approximate", "safe"]))
+@settings(max_examples=30)
+def test_a_lower_voltage_never_costs_more(law: str, seed: int, volts: tuple[float, float], mode: str) -> None:
+    """The same commands, of the module and of a partition; each component by itself."""
+    counts = random_counts(seed)
+    lower, higher = sorted(volts)
+    for low, high in (
+        ({"vdd_V": lower}, {"vdd_V": higher}),
+        ({"partitions": (PartitionConfig(banks="3-9", vdd_V=lower),)}, {"partitions": (PartitionConfig(banks="3-9", vdd_V=higher),)}),
+    ):
+        plans = [planned(mode=mode, **dram) for dram in (low, high)]
+        cheap, dear = (memory_energy(counts, standard, plan=plan, voltage_law=law) for standard, plan in plans)
+        for name in COMPONENTS:
+            assert 0 <= getattr(cheap, name) <= getattr(dear, name) * (1 + 1e-12)
+        assert cheap.total <= dear.total * (1 + 1e-12)
+
+
+@given(seed=st.integers(0, 2**31), vdd_V=st.floats(0.72, 1.2))
+@settings(max_examples=30)
+def test_laws_are_ordered(seed: int, vdd_V: float) -> None:
+    """Below the nominal VDD quadratic saves at least as much as linear and as array."""
+    standard, _ = planned()
+    counts = random_counts(seed)
+    linear, quadratic, array = (memory_energy(counts, standard, vdd_V=vdd_V, voltage_law=law).total for law in ("linear", "quadratic", "array"))
+    assert quadratic <= min(linear, array) * (1 + 1e-12)
+
+
+# ------------------------------------------------------------------------------------------------------------------------------ data wires
+
+
+@pytest.mark.parametrize(
+    ("name", "speed_bin", "pJ"),
+    [
+        # 1.5^2 / 240 ohm * (1 + 60 / 94) * 0.625 ns
+        ("DDR3", "1600K", 1.5**2 / 240 * (1 + 60 / 94) * 625),
+        ("DDR3L", "1600K", 1.35**2 / 240 * (1 + 60 / 94) * 625),
+        ("DDR4", "2400R", 1.2**2 / 82 / 2 / 2400 * 1e6),  # half of the bits pull 1.2 V over 34 + 48 ohm
+        ("LPDDR3", "1600", 5 * 1.2**2 / 4),  # a quarter of the bits charge 5 pF
+        ("GDDR5", "6000", 1.5**2 / 100 / 2 / 6000 * 1e6),
+        ("DDR5", None, 0.0),  # not known
+    ],
+)
+def test_energy_of_a_bit_on_its_wire(name: str, speed_bin: str | None, pJ: float) -> None:
+    assert io_energy_pJ_per_bit(load_standard(name, speed_bin=speed_bin)) == pytest.approx(pJ)
+
+
+def test_ones_cost_nothing_on_a_wire_pulled_up() -> None:
+    standard = load_standard("DDR4")
+    assert io_energy_pJ_per_bit(standard, 1.0) == 0
+    assert io_energy_pJ_per_bit(standard, 0.0) == pytest.approx(2 * io_energy_pJ_per_bit(standard))
+
+
+def test_io_counts_bursts_stays_out_of_the_total_and_keeps_its_supply() -> None:
+    standard, plan = planned(vdd_V=1.0)
+    counts = Counts.empty(1, 1, 16, cycles=100)
+    counts.commands[0, 2, [Command.RD, Command.WRA]] = 3, 4
+    for law in VOLTAGE_LAWS:
+        energy = memory_energy(counts, standard, plan=plan, voltage_law=law, io_pJ_per_bit=2.0)
+        assert energy.io == 7 * 512 * 2.0
+        assert energy.total == memory_energy(counts, standard, plan=plan, voltage_law=law).total
+        assert energy.total_with_io == energy.total + energy.io
+    default = sum_of(run_energies([(counts, plan.bank_point)], standard, plan, EnergyConfig()))
+    assert default.io == pytest.approx(7 * 512 * io_energy_pJ_per_bit(standard))
+
+
+# --------------------------------------------------------------------------------------------------------------------------------- data
+
+
+@pytest.mark.parametrize("vendor", "ABC")
+def test_data_of_equal_odds_cost_what_the_currents_say(vendor: str) -> None:
+    assert data_factors(EnergyConfig(data_model=f"vampire-{vendor}"), load_standard("DDR3L")) == (1.0, 1.0)  # type: ignore[arg-type]
+
+
+def test_ones_make_reads_dearer_and_writes_cheaper() -> None:
+    """Vendor A, all ones, none toggles: (246.44 + 64 * 6.558 - s) / (246.44 + 32 * (6.558 + 0.431) - s), s = 129.3598 / 2.5 / 1.35 = 38.33 mA."""
+    reads, writes = data_factors(EnergyConfig(data_model="vampire-A", ones_fraction=1.0, toggle_fraction=0.0), load_standard("DDR3L"))
+    standby = 129.3598 / 2.5 / 1.35
+    assert reads == pytest.approx((246.44 + 64 * 6.558 - standby) / (246.44 + 32 * 6.989 - standby))
+    assert writes == pytest.approx((728.75 - 64 * 5.056 - standby) / (728.75 + 32 * (0.712 - 5.056) - standby))
+    assert reads > 1 > writes
+
+
+@pytest.mark.parametrize("vendor", "ABC")
+@given(ones=st.floats(0, 1), toggles=st.floats(0, 1))
+def test_data_factors_are_positive(vendor: str, ones: float, toggles: float) -> None:
+    config = EnergyConfig(data_model=f"vampire-{vendor}", ones_fraction=ones, toggle_fraction=toggles)  # type: ignore[arg-type]
+    assert min(data_factors(config, load_standard("DDR3L"))) > 0
+
+
+def test_data_factors_reach_reads_and_writes_only() -> None:
+    standard, plan = resolve_operating_plan(DramConfig(standard="DDR3L"))
+    counts = Counts.empty(1, 1, 8, cycles=1000)
+    counts.commands[0, 1, [Command.ACT, Command.RD, Command.WR]] = 1, 5, 7
+    config = EnergyConfig(data_model="vampire-B", ones_fraction=0.25, io_pJ_per_bit=0.0)
+    reads, writes = data_factors(config, standard)
+    plain = memory_energy(counts, standard, plan=plan)
+    energy = sum_of(run_energies([(counts, plan.bank_point)], standard, plan, config))
+    assert values(energy) == pytest.approx({**values(plain), "read": reads * plain.read, "write": writes * plain.write})
+
+
+def test_data_models_belong_to_the_standard_they_were_measured_on() -> None:
+    with pytest.raises(ConfigError, match=r"^energy.data_model: 'vampire-A' was measured on DDR3L; expected 'none' for DDR4$"):
+        data_factors(EnergyConfig(data_model="vampire-A"), load_standard("DDR4"))
