@@ -10,121 +10,45 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn, get_type_hints
+from typing import Any, NoReturn, get_type_hints
 
 import msgspec
 
 from edensim.exceptions import ConfigError, nearest
+from edensim.sections import (
+    ChangeConfig,
+    ControllerConfig,
+    DramConfig,
+    EnergyConfig,
+    PartitionConfig,
+    RunConfig,
+    Section,
+    SourceConfig,
+)
 from edensim.strict_yaml import load_yaml, parse_yaml
 
-Positive = Annotated[int, msgspec.Meta(ge=1, le=10**15)]
-PositiveFloat = Annotated[float, msgspec.Meta(gt=0)]
-#: Some of a level's nodes: [0, 1, 2, 5] or "0-2,5".
-Indices = tuple[Annotated[int, msgspec.Meta(ge=0, le=10**9)], ...] | str
+__all__ = [
+    "ARGUMENT",
+    "DEFAULT",
+    "OVER",
+    "SET",
+    "ChangeConfig",
+    "ControllerConfig",
+    "DramConfig",
+    "EnergyConfig",
+    "LoadedConfig",
+    "PartitionConfig",
+    "RunConfig",
+    "SourceConfig",
+    "flat",
+    "is_numeric",
+    "known_keys",
+    "load_config",
+    "parse_setting",
+    "resolved",
+]
 
-
-class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Any part of a configuration."""
-
-
-class PartitionConfig(Section, frozen=True, kw_only=True):
-    """Banks with an operating point of their own. What is not set is the module's; channels, ranks and banks not named are all of them."""
-
-    name: str | None = None  # in results; None: partition NUMBER
-    channels: Indices | None = None
-    ranks: Indices | None = None
-    banks: Indices | None = None  # in their rank, bank group after bank group
-    rows: Indices | None = None  # known, so that it can be refused in words: a timing class belongs to a bank
-    vdd_V: PositiveFloat | None = None
-    trcd_ns: PositiveFloat | None = None
-    trp_ns: PositiveFloat | None = None
-    tras_ns: PositiveFloat | None = None
-    twr_ns: PositiveFloat | None = None
-
-
-class ChangeConfig(Section, frozen=True, kw_only=True):
-    """A new operating point of the whole module (its partitions keep theirs) during a run. What is not set stays as it was."""
-
-    at_cycle: Positive
-    settling_ns: Annotated[float, msgspec.Meta(ge=0, le=10**9)] = 0.0  # no command is issued meanwhile
-    vdd_V: PositiveFloat | None = None
-    trcd_ns: PositiveFloat | None = None
-    trp_ns: PositiveFloat | None = None
-    tras_ns: PositiveFloat | None = None
-    twr_ns: PositiveFloat | None = None
-
-
-class DramConfig(Section, frozen=True, kw_only=True):
-    """What the memory is, and its operating point. `timings` say what the device is specified for, `..._ns` and `vdd_V` what it is run at."""
-
-    standard: str = "DDR4"
-    organization: str | None = None  # None: the standard's default
-    speed_bin: str | None = None
-    channels: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
-    ranks: Annotated[int, msgspec.Meta(ge=1, le=16)] = 1
-    timings: dict[str, Annotated[int, msgspec.Meta(ge=0, le=10**6)]] = {}
-    mode: Literal["approximate", "safe"] = "approximate"  # timings as asked, or as long as the cells need at that VDD
-    vdd_V: PositiveFloat | None = None
-    trcd_ns: PositiveFloat | None = None
-    trp_ns: PositiveFloat | None = None
-    tras_ns: PositiveFloat | None = None
-    twr_ns: PositiveFloat | None = None
-    trefi_ns: PositiveFloat | None = None
-    partitions: tuple[PartitionConfig, ...] = ()
-    changes: tuple[ChangeConfig, ...] = ()
-
-
-class ControllerConfig(Section, frozen=True, kw_only=True):
-    """How the memory is scheduled."""
-
-    scheduler: Literal["frfcfs", "frfcfs-row-hit", "fcfs"] = "frfcfs"
-    row_policy: Literal["open", "closed", "capped"] = "open"
-    row_cap: Positive = 4
-    refresh: Literal["all-bank", "per-bank", "none"] = "all-bank"
-    address_mapping: str = "RoBaRaCoCh"
-    read_queue: Annotated[int, msgspec.Meta(ge=1, le=512)] = 32
-    write_queue: Annotated[int, msgspec.Meta(ge=1, le=512)] = 32
-    write_high_watermark: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.8
-    write_low_watermark: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.2
-
-
-class SourceConfig(Section, frozen=True, kw_only=True):
-    """How requests reach the memory. None picks what the trace format says."""
-
-    kind: Literal["saturating", "timed", "core"] | None = None
-    clock_MHz: Annotated[float, msgspec.Meta(gt=0, le=100_000)] = 4000.0
-    issue_width: Annotated[int, msgspec.Meta(ge=1, le=64)] = 4
-    window: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 128
-    mshr: Annotated[int, msgspec.Meta(ge=1, le=512)] = 16
-    llc_kB: Positive = 2048
-    llc_ways: Annotated[int, msgspec.Meta(ge=1, le=64)] = 8
-    llc_latency_cycles: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 47
-    instructions: Positive | None = None  # None: the trace once
-
-
-class EnergyConfig(Section, frozen=True, kw_only=True):
-    """How counts become energy."""
-
-    voltage_law: Literal["linear", "quadratic", "array"] = "linear"
-    io_pJ_per_bit: Annotated[float, msgspec.Meta(ge=0, le=1e6)] | None = None  # None: what the standard's interface takes (edensim.energy.io)
-    data_model: Literal["none", "vampire-A", "vampire-B", "vampire-C"] = "none"  # read and write energy by what is read and written
-    ones_fraction: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5  # of the bits moved
-    toggle_fraction: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5  # of the bits moved that differ from the burst before
-
-
-class RunConfig(Section, frozen=True, kw_only=True):
-    """One run."""
-
-    trace: str | None = None
-    trace_format: str | None = None
-    dram: DramConfig = DramConfig()
-    controller: ControllerConfig = ControllerConfig()
-    source: SourceConfig = SourceConfig()
-    energy: EnergyConfig = EnergyConfig()
-    seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 0
-
-
-#: Sections of a run, the mappings in them whose keys are free (their owners check them), and lists whose items have keys (`dram.changes.0.vdd_V`).
+#: Sections of a run, mappings in them whose keys are free (their owners check them), and lists whose items have keys (`dram.changes.0.vdd_V`).
 _SECTIONS = {
     name: type(default)
     for name, default in zip(RunConfig.__struct_fields__, RunConfig.__struct_defaults__, strict=True)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from edensim.config import DEFAULT, flat
 from edensim.dram.address import address_map
-from edensim.dram.operating_point import resolve_standard
+from edensim.dram.operating_point import DURATIONS, resolve_standard
 from edensim.dram.standard_file import find_standard, read_standard_file, standard_names
 from edensim.units import ns_from_cycles
 
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from edensim.dram.standard import Standard
 
 Row = tuple[str, str, str]
+
+#: Keys that set a timing of the module in ns.
+KNOBS = {**DURATIONS, "trefi_ns": "nREFI"}
 
 #: What a key stands for where it is not set.
 UNSET = {
@@ -83,14 +88,28 @@ def _configuration(loaded: LoadedConfig, standard: Standard, file: str) -> Itera
         if value is None and key in defaults:
             yield key, defaults[key], f"default of {file}"
         else:
-            yield key, UNSET[key] if value is None else str(value), origin
+            yield key, UNSET[key] if value is None else _shown(value), origin
+
+
+def _shown(value: object) -> str:
+    """A value as a configuration could have it: of lists' items what is set."""
+    if not isinstance(value, tuple):
+        return str(value)
+    if not value:
+        return "none"
+    return "; ".join(", ".join(f"{key} {kept}" for key, kept in item.items() if kept is not None) for item in value)
 
 
 def _timings(loaded: LoadedConfig, standard: Standard, file: str) -> Iterator[Row]:
+    dram = msgspec.structs.replace(loaded.config.dram, mode="approximate", partitions=(), changes=(), **dict.fromkeys(KNOBS))
+    specified = resolve_standard(dram)
     for name, cycles in standard.timings.items():
         origin = loaded.origins.get(f"dram.timings.{name}", file)
-        if name == "nRCD" and loaded.config.dram.trcd_ns is not None:
-            origin = f"dram.trcd_ns, {loaded.origins['dram.trcd_ns']}"
+        asked = next((f"dram.{key}" for key, timing in KNOBS.items() if timing == name and getattr(loaded.config.dram, key) is not None), None)
+        if asked is not None:
+            origin = f"{asked}, {loaded.origins[asked]}"
+        elif name not in loaded.config.dram.timings and cycles != specified.timings[name]:
+            origin = "follows the operating point"
         yield name, f"{cycles:>6}", f"{ns_from_cycles(cycles, standard.tck_ps):>9.2f} ns  {origin}"
 
 

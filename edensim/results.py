@@ -216,7 +216,8 @@ class RunResult:
     """One run: what was asked (config, seed), what happened, what it cost. Field names are the keys of the result JSON.
 
     frontend: counters of the machine in front of the memory. core: cycles, instructions and ipc of a core source, else None.
-    voltage_law: how energy was scaled with the supply voltage (`edensim.energy`).
+    voltage_law: how energy was scaled with the supply voltage (`edensim.energy`). energy_by_partition_pJ: the same by partition, `module` for
+    banks of none. operating_points: VDD and timings of module and partitions, and the changes made. exposure: see `edensim.exposure`.
     """
 
     cycles: int
@@ -236,6 +237,9 @@ class RunResult:
     seed: int = 0
     frontend: dict[str, float] = field(default_factory=dict)
     core: dict[str, float] | None = None
+    energy_by_partition_pJ: dict[str, dict[str, float]] = field(default_factory=dict)
+    operating_points: dict[str, Any] = field(default_factory=dict)
+    exposure: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_counts(
@@ -252,6 +256,9 @@ class RunResult:
         seed: int = 0,
         frontend: dict[str, float] | None = None,
         core: dict[str, float] | None = None,
+        energy_by_partition_pJ: Mapping[str, EnergyBreakdown] | None = None,
+        operating_points: dict[str, Any] | None = None,
+        exposure: dict[str, Any] | None = None,
     ) -> RunResult:
         """Derive every figure from `counts`; bandwidth counts bursts on the data bus, so forwarded and coalesced requests move nothing."""
         time_ns = counts.cycles * tck_ps / 1000
@@ -273,6 +280,9 @@ class RunResult:
             seed=seed,
             frontend=frontend or {},
             core=core,
+            energy_by_partition_pJ={name: part.to_dict() for name, part in (energy_by_partition_pJ or {}).items()},
+            operating_points=operating_points or {},
+            exposure=exposure or {},
         )
 
     @property

@@ -12,9 +12,10 @@ import msgspec
 from edensim import __version__
 from edensim.config import RunConfig, resolved
 from edensim.dram.address import address_map
-from edensim.dram.operating_point import resolve_standard
+from edensim.dram.operating_point import OperatingPlan, resolve_operating_plan
 from edensim.dram.standard import Standard
-from edensim.energy import memory_energy
+from edensim.energy import run_energies, sum_of
+from edensim.exposure import changes_made, exposure_summary
 from edensim.exceptions import ConfigError, InputError
 from edensim.memory import MemoryRun, simulate_memory
 from edensim.memory.records import Records
@@ -45,14 +46,15 @@ class PreparedRun:
 
     config: RunConfig
     standard: Standard
+    plan: OperatingPlan
     trace: Trace
 
 
 def prepare(config: RunConfig) -> PreparedRun:
     """Find and check what a configuration names. Raises InputError."""
-    standard = resolve_standard(config.dram)  # configs/dram/*.yaml at the operating point
+    standard, plan = resolve_operating_plan(config.dram)  # configs/dram/*.yaml at its operating points
     trace = open_run_trace(config, standard)  # any format
-    return PreparedRun(with_source_kind(config, trace), standard, trace)  # saturating, timed or core
+    return PreparedRun(with_source_kind(config, trace), standard, plan, trace)  # saturating, timed or core
 
 
 def simulate(run: PreparedRun, *, on_commands: Callable[[Records], None] | None = None, progress: Progress | None = None) -> MemoryRun:
@@ -64,6 +66,8 @@ def simulate(run: PreparedRun, *, on_commands: Callable[[Records], None] | None 
         config.source,
         TraceChunks(trace),
         channels=config.dram.channels,
+        plan=run.plan,
+        exposure_tensors=MAX_TENSORS if trace.format == "edensim" else 0,
         on_commands=on_commands,
         on_progress=None if progress is None else lambda done: progress(done, None),
         locate=trace.position,
@@ -76,22 +80,28 @@ def simulate(run: PreparedRun, *, on_commands: Callable[[Records], None] | None 
 def result(run: PreparedRun, memory: MemoryRun) -> RunResult:
     """Counts to energy to one result object; pure."""
     config, standard = run.config, run.standard
-    law = config.energy.voltage_law
-    energy = memory_energy(memory.counts, standard, vdd_V=config.dram.vdd_V, voltage_law=law)
+    energies = run_energies([(epoch.counts, epoch.bank_point) for epoch in memory.epochs], standard, run.plan, config.energy)
     core = memory.core
     return RunResult.from_counts(
         memory.counts,
-        energy,
+        sum_of(energies),
         tck_ps=standard.tck_ps,
         access_bytes=standard.organization.access_bytes,
         peak_bandwidth_GBps=standard.peak_bandwidth_GBps * config.dram.channels,
-        voltage_law=law,
+        voltage_law=config.energy.voltage_law,
+        energy_by_partition_pJ=energies,
+        operating_points={**run.plan.to_dict(), "changes_made": [asdict(change) for change in changes_made(memory)]},
+        exposure=exposure_summary(memory, run.plan),
         config=resolved(config),
         version=__version__,
         seed=config.seed,
         frontend={} if core is None else {key: value for key, value in asdict(core).items() if key.startswith(("llc_", "dram_"))},
         core=None if core is None else {"cycles": core.cycles, "instructions": core.instructions, "ipc": core.ipc},
     )
+
+
+#: Tensors that a native trace may name.
+MAX_TENSORS = 1024
 
 
 class TraceChunks:

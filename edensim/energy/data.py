@@ -31,7 +31,7 @@ def data_factors(config: EnergyConfig, standard: Standard) -> tuple[float, float
     if standard.name != model["standard"]:
         raise ConfigError(f"energy.data_model: {config.data_model!r} was measured on {model['standard']}; expected 'none' for {standard.name}")
     values = model["vendors"][vendor]
-    standby_mA = values["standby_pJ"] / model["cycle_ns"] / model["vdd_V"]
+    standby_mA: float = values["standby_pJ"] / model["cycle_ns"] / model["vdd_V"]
 
     def above_standby_mA(kind: str, ones: float, toggles: float) -> float:
         moved: float = values[f"{kind}_base"] + _BYTES * (values[f"{kind}_ones"] * ones + values[f"{kind}_toggles"] * toggles)

@@ -40,16 +40,16 @@ class Epoch:
     """A stretch of a run between two changes of operating point.
 
     asked_at, halted_at, resumed_at: clock from which the change was due, at which every bank was closed, from which commands may issue again
-    (0 for the first epoch). bank_point: [channels, banks] index of each bank's operating point; module_point: the module's.
-    counts: what happened in the epoch.
+    (0 for the first epoch). bank_point: [channels, banks] index of each bank's operating point.
+    counts: what happened in the epoch; exposures: [channels, banks, bins] of its reads, as in Exposure, None where they were not asked for.
     """
 
     asked_at: int
     halted_at: int
     resumed_at: int
-    module_point: int
     bank_point: NDArray[np.int64]
     counts: Counts
+    exposures: NDArray[np.int64] | None
 
 
 @dataclass(frozen=True)
@@ -82,11 +82,11 @@ class Engine:
         self.mapping = mapping_record(address_map(controller.address_mapping, standard.organization, channels), standard)
         classes = None if plan is None else [point.timings for point in plan.points]
         self.changes = [] if plan is None else list(plan.changes)
+        self.stage = 0
         self.timing = timing_record(standard, controller, classes, halts=bool(self.changes))
         self.channels = channel_records(channels, standard, self.timing, keep_returns)
         banks = standard.organization.banks_per_channel
-        self.bank_point = np.zeros((channels, banks), np.int64) if plan is None else np.array(plan.bank_point, np.int64).reshape(channels, banks)
-        self.module_point = 0
+        self.bank_point = np.zeros((channels, banks), np.int64) if plan is None else plan.bank_point_at(0).astype(np.int64)
         self.channels["bank_class"][:, :banks] = self.bank_point
         self.loop = np.zeros(1, state.LOOP)
         self.loop["tick"], self.loop["record"], self.loop["channels"] = 1, listeners.commands is not None, channels
@@ -97,6 +97,7 @@ class Engine:
         self.epochs: list[Epoch] = []
         self._started = (0, 0, 0)
         self._counted: Counts | None = None
+        self._exposed = np.zeros_like(self.exposures)
         self._schedule_change()
 
     def drive(self, step: Callable[[], int]) -> int:
@@ -130,9 +131,8 @@ class Engine:
         """Exposures counted so far; None where they were not asked for."""
         if not self.loop[0]["expose"]:
             return None
-        channels, banks = self.bank_point.shape
-        bins = self.exposures.reshape(-1, state.EXPOSURE_BINS)
-        return Exposure(bins[: channels * banks].reshape(channels, banks, -1).copy(), bins[channels * banks :].copy())
+        by_tensor = self.exposures[self.bank_point.size * state.EXPOSURE_BINS :].reshape(-1, state.EXPOSURE_BINS)
+        return Exposure(self._by_bank(self.exposures), by_tensor.copy())
 
     def _schedule_change(self) -> None:
         self.channels["halt_at"] = max(self.changes[0].at_cycle, 1) if self.changes else state.FOREVER
@@ -141,17 +141,26 @@ class Engine:
     def _close_epoch(self, counts: Counts) -> None:
         asked_at, halted_at, resumed_at = self._started
         own = counts if self._counted is None else counts.minus(self._counted)
-        self.epochs.append(Epoch(asked_at, halted_at, resumed_at, self.module_point, self.bank_point.copy(), own))
+        exposures = None
+        if self.loop[0]["expose"]:
+            exposures = self._by_bank(self.exposures - self._exposed)
+            self._exposed = self.exposures.copy()
+        self.epochs.append(Epoch(asked_at, halted_at, resumed_at, self.bank_point, own, exposures))
         self._counted = counts
+
+    def _by_bank(self, exposures: NDArray[np.int64]) -> NDArray[np.int64]:
+        channels, banks = self.bank_point.shape
+        return exposures[: channels * banks * state.EXPOSURE_BINS].reshape(channels, banks, -1).copy()
 
     def _change_point(self, clock: int) -> None:
         """Every bank is closed: switch the module, and banks outside partitions, to the next operating point; commands wait until it has settled."""
+        assert self.plan is not None
         change = self.changes.pop(0)
+        self.stage += 1
         self._close_epoch(collect_counts(self.channels, self.standard, self.controller, clock))
         resumed_at = clock + change.settling_cycles
         self._started = (change.at_cycle, clock, resumed_at)
-        self.bank_point[self.bank_point == self.module_point] = change.point
-        self.module_point = change.point
+        self.bank_point = self.plan.bank_point_at(self.stage).astype(np.int64)
         self.channels["bank_class"][:, : self.bank_point.shape[1]] = self.bank_point
         self.channels["module_class"] = change.point
         self.channels["ready"] = np.maximum(self.channels["ready"], resumed_at)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from edensim.exceptions import InputError
 from edensim.plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION, add_legend, clock_scale, new_figure
 from edensim.vocabulary import RANK_COMMANDS, Command
 
 if TYPE_CHECKING:
-    import numpy as np
     from matplotlib.axes import Axes
     from matplotlib.figure import SubFigure
     from numpy.typing import NDArray
@@ -83,11 +84,13 @@ def open_rows(commands: NDArray[Any], until: int) -> list[OpenRow]:
             row, start = since.pop(bank)
             rows.append(OpenRow(bank, row, start, clock))
 
-    for record in commands:
-        command, clock, bank = int(record["command"]), int(record["clock"]), _bank(record)
+    changing = commands[~np.isin(commands["command"], (Command.RD, Command.WR))]
+    names = ("command", "clock", "channel", "rank", "bankgroup", "bank", "row")
+    for command, clock, channel, of_rank, group, number, row in zip(*(changing[name].tolist() for name in names), strict=True):
+        bank = channel, of_rank, group, number
         if command == Command.ACT:
             close(bank, clock)
-            since[bank] = int(record["row"]), clock
+            since[bank] = row, clock
         elif command in (Command.PREpb, Command.RDA, Command.WRA, Command.REFpb):
             close(bank, clock)
         elif command in RANK_COMMANDS:
@@ -102,8 +105,6 @@ def draw_commands(
     commands: NDArray[Any], clocks: tuple[int, int] | None = None, standard: Standard | None = None, small_print: str = ""
 ) -> SubFigure:
     """The commands between two clocks (both included), with a caption. standard: for the time axis in ns and the length of refreshes."""
-    import numpy as np
-
     commands = commands[np.argsort(commands["clock"], kind="stable")]
     first, last = clock_window(commands["clock"], clocks)
     shown = commands[(commands["clock"] >= first) & (commands["clock"] <= last)]

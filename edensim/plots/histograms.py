@@ -153,7 +153,7 @@ def _draw(histograms: Sequence[Histogram], label: str, points: Points) -> tuple[
         _plain_ticks(axes)
     if max(heights) > 50 * min(heights):
         axes.set_yscale("log")
-        axes.set_ylim(min(heights) / 2, max(heights) * 4)
+        axes.set_ylim(min(heights) / 2, max(heights) * 12)
         axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
     else:
         axes.set_ylim(0, max(heights) * 1.2)

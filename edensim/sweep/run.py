@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,8 @@ from edensim.exceptions import EdensimError, InputError
 from edensim.sweep.grid import Point, digest, plan, points_of
 from edensim.sweep.result import SweepResult, collected, table_paths, write_tables
 from edensim.sweep.store import NAME, Store, locked
-from edensim.sweep.task import make_task, trace_digest
-from edensim.sweep.workers import cluster_outcomes, local_outcomes
+from edensim.sweep.task import Outcome, make_task, trace_digest
+from edensim.sweep.workers import News, cluster_outcomes, local_outcomes
 
 #: Called with points finished and points in all.
 Progress = Callable[[int, int | None], None]
@@ -49,16 +49,18 @@ def sweep(
     with ExitStack() as stack:
         store = _opened(folder, stack)
         points = plan(base, values, lambda path: _trace_digest(path, store))  # refuses what cannot run
+        groups = _unfinished(points, store)
+        news = _begun(groups, workers, scheduler)  # refuses a cluster that is not there
         if store is None:
             store = stack.enter_context(Store.create(folder))
             if folder is not None:
                 stack.enter_context(locked(folder))
         store.set_plan(points)
-        simulated, simulations = _run_missing(store, points, workers, scheduler, progress)
+        simulated = _run(store, points, groups, news, progress)
         if folder is not None:
             _keep_trace_digests(store, points)
             _write_tables(store, points, folder)
-        return collected(store, simulated, simulations)
+        return collected(store, simulated, len(groups))
 
 
 def _loaded(run: str | os.PathLike[str] | Mapping[str, Any] | RunConfig | None, overrides: Sequence[str]) -> LoadedConfig:
@@ -87,36 +89,42 @@ def _opened(folder: Path | None, stack: ExitStack) -> Store | None:
     return stack.enter_context(Store.open(folder))
 
 
-def _run_missing(
-    store: Store, points: Sequence[Point], workers: int | None, scheduler: str | None, progress: Progress | None
-) -> tuple[int, int]:
-    """Run points that are not finished; returns how many, and the number of simulations. Raises EdensimError for those that failed."""
-    finished = store.finished()
+def _unfinished(points: Sequence[Point], store: Store | None) -> list[list[Point]]:
+    """Points without a result, those that share a simulation together."""
+    finished = set() if store is None else store.finished()
     groups: dict[str, dict[str, Point]] = {}
     for point in points:
         if point.key not in finished:
             groups.setdefault(point.simulation, {})[point.key] = point
-    distinct = len({point.key for point in points})
-    missing = sum(map(len, groups.values()))
-    if not groups:
-        return 0, 0
-    tasks = [make_task(list(group.values())) for group in groups.values()]
-    failures: list[tuple[Point, dict[str, Any]]] = []
-    done = distinct - missing
-    processors = workers or len(os.sched_getaffinity(0))
-    for news in cluster_outcomes(tasks, scheduler) if scheduler is not None else local_outcomes(tasks, min(processors, len(tasks))):
-        if news is not None:
-            index, outcome = news
+    return [list(group.values()) for group in groups.values()]
+
+
+def _begun(groups: Sequence[Sequence[Point]], workers: int | None, scheduler: str | None) -> Iterator[News]:
+    """News of the groups' tasks, from worker processes or a cluster."""
+    tasks = [make_task(group) for group in groups]
+    if tasks and scheduler is not None:
+        return cluster_outcomes(tasks, scheduler)
+    return local_outcomes(tasks, min(workers or len(os.sched_getaffinity(0)), len(tasks)))
+
+
+def _run(store: Store, points: Sequence[Point], groups: Sequence[Sequence[Point]], news: Iterator[News], progress: Progress | None) -> int:
+    """Keep each result as it comes; returns how many there were. Raises EdensimError for points that failed, when all others are done."""
+    missing, total = sum(map(len, groups)), len({point.key for point in points})
+    done = total - missing
+    failures: list[tuple[Point, Outcome]] = []
+    for item in news:
+        if item is not None:
+            index, outcome = item
             if "results" in outcome:
-                _kept(store, outcome["results"], done, distinct)
+                _kept(store, outcome["results"], done, total)
                 done += len(outcome["results"])
             else:
-                failures.append((next(iter(list(groups.values())[index].values())), outcome))
+                failures.append((groups[index][0], outcome))
         if progress is not None:
-            progress(done, distinct)
+            progress(done, total)
     if failures:
-        raise _failed(failures, done, distinct, store)
-    return missing, len(tasks)
+        raise _failed(failures, done, total, store)
+    return missing
 
 
 def _kept(store: Store, results: Sequence[tuple[str, str]], done: int, total: int) -> None:
@@ -126,7 +134,7 @@ def _kept(store: Store, results: Sequence[tuple[str, str]], done: int, total: in
         raise type(exception)(f"{exception}; {done:,} of {total:,} points are finished and kept, the same command goes on from there") from None
 
 
-def _failed(failures: Sequence[tuple[Point, dict[str, Any]]], done: int, total: int, store: Store) -> EdensimError:
+def _failed(failures: Sequence[tuple[Point, Outcome]], done: int, total: int, store: Store) -> EdensimError:
     """What to tell about points that failed: the first in full. Bad input only if all of them say so."""
     point, outcome = failures[0]
     where = ", ".join(f"{key}={value}" for key, value in point.values.items())

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import queue
 import selectors
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +25,7 @@ from edensim.sweep.task import Outcome, Task, run_task
 ATTEMPTS: Final = 3
 #: Seconds between two looks at what workers do.
 PULSE_s: Final = 0.2
-#: Seconds to reach a scheduler, and to wait for one that is lost, or for a cluster's first worker.
+#: Seconds to reach a scheduler and to wait for its first worker; and to wait for results that are done.
 REACH_s: Final = 5.0
 PATIENCE_s: Final = 30.0
 
@@ -127,12 +130,21 @@ class _Worker:
 def cluster_outcomes(tasks: Sequence[Task], address: str) -> Iterator[News]:
     """Run tasks on a Dask cluster, which runs those of lost workers again.
 
-    Raises InputError for a scheduler that cannot be reached or has no workers, EdensimError when it is lost.
+    Raises InputError at once for a scheduler that cannot be reached or has no workers, EdensimError when it is lost.
     """
-    client = _connected(address)
+    logged = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)  # Dask logs what is told here in one line
+    with ExitStack() as stack:
+        stack.callback(logging.disable, logged)
+        client = _connected(address)
+        stack.callback(client.close, timeout=2)
+        _wait_for_workers(client, address)
+        return _cluster_outcomes(tasks, client, address, stack.pop_all())
+
+
+def _cluster_outcomes(tasks: Sequence[Task], client: Any, address: str, stack: ExitStack) -> Iterator[News]:
     news: queue.SimpleQueue[int] = queue.SimpleQueue()
-    try:
-        _wait_for_workers(client, address, REACH_s, InputError)
+    with stack:
         futures = [client.submit(_on_cluster, task, pure=False, retries=0) for task in tasks]
         for index, future in enumerate(futures):
             future.add_done_callback(lambda _, index=index: news.put(index))
@@ -150,8 +162,6 @@ def cluster_outcomes(tasks: Sequence[Task], address: str) -> Iterator[News]:
             for outcome in _outcomes(futures[index]):
                 yield index, outcome
             futures[index].release()
-    finally:
-        client.close(timeout=2)
 
 
 def _on_cluster(task: Task) -> list[Outcome]:
@@ -168,24 +178,27 @@ def _outcomes(future: Any) -> list[Outcome]:
 
 def _connected(address: str) -> Any:
     try:
-        import logging
-
         from distributed import Client
+        from distributed.comm import get_address_host_port, parse_address
+        from distributed.comm.registry import get_backend
     except ImportError:
         raise InputError(f"--scheduler {address}: needs Dask; install edensim[dask]") from None
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # its complaints are told in our words
     try:
+        scheme, _ = parse_address(address)
+        get_backend(scheme)  # refuses a scheme that it does not know
+        if scheme in ("tcp", "tls"):  # Dask tries again and again where nobody listens
+            socket.create_connection(get_address_host_port(address, strict=True), timeout=REACH_s).close()
         return Client(address, timeout=REACH_s, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as exception:
         reason = str(exception).splitlines()[0] if str(exception) else type(exception).__name__
         raise InputError(f"--scheduler {address}: cannot be reached: {reason}") from None
 
 
-def _wait_for_workers(client: Any, address: str, seconds: float, kind: type[EdensimError]) -> None:
+def _wait_for_workers(client: Any, address: str) -> None:
     begin = time.monotonic()
     while not client.scheduler_info(n_workers=-1)["workers"]:
-        if time.monotonic() - begin > seconds:
-            raise kind(f"--scheduler {address}: the cluster has no workers")
+        if time.monotonic() - begin > REACH_s:
+            raise InputError(f"--scheduler {address}: the cluster has no workers")
         time.sleep(PULSE_s)
 
 

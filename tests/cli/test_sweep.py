@@ -29,7 +29,7 @@ Refused = Callable[..., str]
 #: Seconds after which a test gives up waiting for what must happen.
 PATIENCE_s = 60
 
-#: Twelve simulations, each about half a second.
+#: Twelve simulations, each a fifth of a second or more.
 POINTS = 12
 OVER = ("--over", "controller.read_queue=32:42:2", "--over", "dram.timings.nRCD=14,16", "--out", "out")
 
@@ -38,7 +38,7 @@ OVER = ("--over", "controller.read_queue=32:42:2", "--over", "dram.timings.nRCD=
 def long_trace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Random lines, so that a simulation lasts long enough to be killed in."""
     path = tmp_path_factory.mktemp("traces") / "long.trace"
-    lines = np.random.default_rng(1).integers(0, 1 << 24, 250_000) * 64
+    lines = np.random.default_rng(1).integers(0, 1 << 24, 120_000) * 64
     path.write_text("".join(f"LD {address:#x}\n" for address in lines.tolist()))
     return path
 
@@ -167,14 +167,14 @@ def test_a_full_disk(trace: Path, tmp_path: Path) -> None:
     def small_files() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))
 
-    command = [sys.executable, "-m", "edensim", "sweep", trace.name, "--over", "controller.read_queue=1:60:1", "--out", "out", "--workers", "1"]
+    command = [sys.executable, "-m", "edensim", "sweep", trace.name, "--over", "controller.read_queue=1:30:1", "--out", "out", "--workers", "1"]
     done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False, preexec_fn=small_files)
     assert done.returncode == 1
-    assert re.fullmatch(r"edensim: out/results.sqlite: cannot be written: .*; \d+ of 60 points are finished and kept, .*\n", done.stderr)
+    assert re.fullmatch(r"edensim: out/results.sqlite: cannot be written: .*; \d+ of 30 points are finished and kept, .*\n", done.stderr)
     kept = finished(tmp_path)
-    assert 0 < len(kept) < 60
+    assert 0 < len(kept) < 30
     resumed = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True)
-    assert run_now(resumed.stdout) == 60 - len(kept)
+    assert run_now(resumed.stdout) == 30 - len(kept)
     assert kept.items() <= finished(tmp_path).items()
 
 
@@ -190,7 +190,7 @@ def test_kill_a_worker(begin: Callable[..., subprocess.Popen[str]], tmp_path: Pa
     assert before.items() <= finished(tmp_path).items()
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_end_the_whole_sweep(begin: Callable[..., subprocess.Popen[str]], tmp_path: Path, how: signal.Signals) -> None:
     sweep = begin("--workers", "2")
     until(lambda: len(finished(tmp_path)) >= 2)
