@@ -151,19 +151,18 @@ def energy(
 
     loaded = load_config(config, overrides or [])
     check_outputs(json_path, inputs=(commands,))
-    from edensim.dram.operating_point import resolve_standard
-    from edensim.energy import counts_from_commands, memory_energy
+    from edensim.energy import energies_of_commands, sum_of
     from edensim.results import RunResult
     from edensim.tracefiles.commands import read_commands_csv
 
     with loaded.locating():
-        dram, law = loaded.config.dram, loaded.config.energy.voltage_law
-        standard = resolve_standard(dram)
+        law = loaded.config.energy.voltage_law
         records = read_commands_csv(commands)
-        counts = counts_from_commands(records, standard, end_clock=end_clock, channels=stated_channels(loaded))
+        standard, counts, energies = energies_of_commands(records, loaded.config, end_clock=end_clock, channels=stated_channels(loaded))
         result = RunResult.from_counts(
             counts,
-            memory_energy(counts, standard, vdd_V=dram.vdd_V, voltage_law=law),
+            sum_of(energies),
+            energy_by_partition_pJ=energies,
             tck_ps=standard.tck_ps,
             access_bytes=standard.organization.access_bytes,
             peak_bandwidth_GBps=standard.peak_bandwidth_GBps * counts.closings.shape[0],

@@ -234,7 +234,8 @@ def _override(text: str, option: str = SET) -> _Layer:
         raise ConfigError(f"{option} {text}: {key} holds several keys; set one of them ({key}.NAME=VALUE)")
     _check_key(key, option)
     kinds = _alternatives(_type_of(key))
-    if any(kind in ("StrType", "LiteralType") for kind in kinds):
+    listed = "VarTupleType" in kinds and value.lstrip().startswith("[")
+    if not listed and any(kind in ("StrType", "LiteralType") for kind in kinds):
         return {key: (None if value == "null" and "NoneType" in kinds else value, option)}
     try:
         data, _ = parse_yaml(f"value: {value}", option)

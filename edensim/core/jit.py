@@ -3,8 +3,8 @@
 `jit` marks a helper (compiled as part of whoever calls it). `entry(...)` marks a function that Python calls: its arguments are declared as text,
 `"CHANNEL[:]"` for a one-dimensional array of a registered record or numpy scalar type, `"i8"` for an integer; it returns an int64.
 The first call on a machine compiles the entry to an object file in the cache folder, keyed by a hash of every file of `core/`, of the vocabulary, of
-numba's version and of the processor. Later processes link that object with llvmlite alone: no import of numba (0.4 s), no stale code (numba's own
-cache does not see an edit in another file).
+numba's version and of the processor. Later processes load that object themselves: no import of numba (0.4 s) or of LLVM (0.07 s), no stale code
+(numba's own cache does not see an edit in another file).
 
 Environment: NUMBA_DISABLE_JIT=1 runs the same text as Python (slow, debuggable); NUMBA_BOUNDSCHECK=1 compiles with bounds checks, uncached, through
 numba's dispatcher so that an IndexError reaches Python; EDENSIM_CACHE names the cache folder.
@@ -13,17 +13,17 @@ numba's dispatcher so that an IndexError reaches Python; EDENSIM_CACHE names the
 from __future__ import annotations
 
 import ctypes
-import hashlib
+import functools
+import importlib.util
 import os
-import re
 import sys
-import tempfile
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from edensim.core import machine_code
 
 DISABLED = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
 BOUNDSCHECK = os.environ.get("NUMBA_BOUNDSCHECK", "0") not in ("", "0")
@@ -67,10 +67,66 @@ class Helper:
 
     def compiled(self) -> Any:
         if self.dispatcher is None:
-            import numba
-
-            self.dispatcher = numba.njit(_with_compiled_globals(self.function), **INNER_OPTIONS, **self.options)
+            self.dispatcher = _inner(self.function, **self.options)
         return self.dispatcher
+
+
+def _inner(function: Callable[..., Any], **options: Any) -> Any:
+    """numba's dispatcher for a function that other compiled functions call."""
+    import numba
+
+    if not BOUNDSCHECK:  # an exception needs what a full compilation sets up
+        options |= {"pipeline_class": _helper_compiler(), "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    return numba.njit(_with_compiled_globals(function), **INNER_OPTIONS, **options)
+
+
+@functools.cache
+def _helper_compiler() -> type:
+    """A numba compiler that leaves a function as LLVM text, to be optimized and translated once, as part of the entry that uses it.
+
+    numba's own optimizes each function with all it calls, and translates it, before its callers do the same again: twice the time in all.
+    """
+    from numba.core import codegen, compiler, typed_passes
+    from numba.core.compiler_machinery import LoweringPass, register_pass
+    from numba.core.cpu import _dynfunc
+
+    class Text(codegen.JITCodeLibrary):
+        """Functions tidied one by one; the rest is left to the library that they are linked into."""
+
+        def _optimize_final_module(self) -> None:
+            pass
+
+        def _finalize_final_module(self) -> None:
+            self._finalized = True
+
+    @register_pass(mutates_CFG=False, analysis_only=True)
+    class Publish(LoweringPass):
+        """Make the function known to its callers."""
+
+        _name = "edensim_publish"
+
+        def __init__(self) -> None:
+            super().__init__()
+
+        def run_pass(self, state: Any) -> bool:
+            result = state.cr
+            name = result.fndesc.qualname
+            stub = _dynfunc.make_function(result.fndesc.lookup_module(), name, "", 0, result.env, (state.library,))
+            state.targetctx.insert_user_function(stub, result.fndesc, [state.library])
+            state.cr = result._replace(cfunc=stub)
+            return True
+
+    class HelperCompiler(compiler.CompilerBase):
+        def define_pipelines(self) -> list[Any]:
+            self.state.flags.no_compile = True
+            self.state.library = Text(self.state.targetctx.codegen(), self.state.func_id.func_qualname)
+            self.state.library.enable_object_caching()
+            pipeline = compiler.DefaultPassBuilder.define_nopython_pipeline(self.state)
+            pipeline.add_pass_after(Publish, typed_passes.NativeLowering)
+            pipeline.finalize()
+            return [pipeline]
+
+    return HelperCompiler
 
 
 def jit(function: Callable[..., Any] | None = None, **options: Any) -> Any:
@@ -139,27 +195,19 @@ class Entry:
     def _link(self) -> Any:
         path = cache_folder() / f"{self.function.__module__.rpartition('.')[2]}.{self.function.__name__}.o"
         data = path.read_bytes() if path.exists() else self._compile(path)
-        import llvmlite.binding as llvm
-
         header, _, code = data.partition(b"\n")
         symbol, *imports = header.decode().split()
-        llvm.initialize_native_target()
-        llvm.initialize_native_asmprinter()
-        for name in imports:
-            if llvm.address_of_symbol(name) is None:
-                llvm.add_symbol(name, runtime_address(name))
-        engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), llvm.Target.from_default_triple().create_target_machine())
-        engine.add_object_file(llvm.ObjectFileRef.from_data(code))
-        engine.finalize_object()
-        _linked.append(engine)
+        address = machine_code.load(code, symbol, runtime_address) or _linked_address(code, symbol, imports)
         argument_types: list[Any] = []
         for kind in self.signature:
             argument_types += [ctypes.c_void_p, ctypes.c_int64] if kind.endswith("[:]") else [ctypes.c_int64]
-        return ctypes.CFUNCTYPE(ctypes.c_int64, *argument_types)(engine.get_function_address(symbol))
+        return ctypes.CFUNCTYPE(ctypes.c_int64, *argument_types)(address)
 
     def _compile(self, path: Path) -> bytes:
         """Compile to an object file; it is kept only if the sources on disk are still those this process imported."""
         announce(f"edensim: compiling {self.function.__name__} (once per version and machine)")
+        import re
+
         import numba
         from numba import types
 
@@ -175,7 +223,7 @@ class Entry:
                 parameters.append(f"a{index}")
                 call.append(f"a{index}")
                 argument_types.append(types.int64)
-        scope = {"carray": numba.carray, "function": numba.njit(_with_compiled_globals(self.function), **INNER_OPTIONS)}
+        scope = {"carray": numba.carray, "function": _inner(self.function)}
         # The text is made here, from declarations in this package.
         exec(f"def call({', '.join(parameters)}):\n    return function({', '.join(call)})", scope)  # noqa: S102
         unit = numba.cfunc(types.int64(*argument_types), **OPTIONS)(scope["call"])
@@ -187,10 +235,26 @@ class Entry:
         data = " ".join((unit._wrapper_name, *names)).encode() + b"\n" + unit._library._get_compiled_object()
         if source_digest() == IMPORTED_DIGEST:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as handle:
-                handle.write(data)
-            os.replace(handle.name, path)
+            temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+            temporary.write_bytes(data)
+            os.replace(temporary, path)
         return data
+
+
+def _linked_address(code: bytes, symbol: str, imports: list[str]) -> int:
+    """Address of a function of an object file, by LLVM's linker."""
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    for name in imports:
+        if llvm.address_of_symbol(name) is None:
+            llvm.add_symbol(name, runtime_address(name))
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), llvm.Target.from_default_triple().create_target_machine())
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    _linked.append(engine)
+    return int(engine.get_function_address(symbol))
 
 
 def runtime_address(name: str) -> int:
@@ -211,11 +275,9 @@ def announce(line: str) -> None:
 
 def source_digest() -> str:
     """Hash of every source that compiled code is made from, as on disk now."""
-    digest = hashlib.sha256()
     package = Path(__file__).parent
-    for source in (*sorted(package.glob("*.py")), package.parent / "vocabulary.py"):
-        digest.update(source.read_bytes())
-    return digest.hexdigest()
+    sources = (*sorted(package.glob("*.py")), package.parent / "vocabulary.py")
+    return importlib.util.source_hash(b"".join(source.read_bytes() for source in sources)).hex()
 
 
 IMPORTED_DIGEST = source_digest()
@@ -223,10 +285,29 @@ IMPORTED_DIGEST = source_digest()
 
 def cache_folder() -> Path:
     """Folder of this version's compiled core on this processor."""
-    import llvmlite.binding as llvm
-
-    versions = f"{metadata.version('numba')} {metadata.version('llvmlite')} {np.__version__}"
-    processor = f"{llvm.get_host_cpu_name()} {llvm.get_host_cpu_features().flatten()}"
-    key = hashlib.sha256(f"{IMPORTED_DIGEST} {versions} {processor}".encode()).hexdigest()[:16]
+    identity = f"{IMPORTED_DIGEST} {np.__version__} {INNER_OPTIONS}".encode() + _version_of("numba") + _version_of("llvmlite") + _processor()
     root = os.environ.get("EDENSIM_CACHE") or os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "edensim")
-    return Path(root) / key
+    return Path(root) / importlib.util.source_hash(identity).hex()
+
+
+def _version_of(package: str) -> bytes:
+    """The file in which a package states its version (reading the installed metadata loads a mail parser, 0.02 s)."""
+    found = importlib.util.find_spec(package)
+    if found is None or found.origin is None:
+        return b""
+    stated = Path(found.origin).with_name("_version.py")
+    return stated.read_bytes() if stated.exists() else Path(found.origin).read_bytes()
+
+
+def _processor() -> bytes:
+    """What tells processors apart that need different code."""
+    try:
+        with open("/proc/cpuinfo", "rb") as file:
+            first = file.read(1 << 14).split(b"\n\n")[0]
+    except OSError:
+        import llvmlite.binding as llvm
+
+        return f"{llvm.get_host_cpu_name()} {llvm.get_host_cpu_features().flatten()}".encode()
+    telling = (b"vendor_id", b"cpu family", b"model", b"stepping", b"flags", b"CPU ", b"Features", b"cpu\t", b"isa")
+    lines = [line for line in first.splitlines() if line.startswith(telling)]
+    return os.uname().machine.encode() + b"\n".join(lines)

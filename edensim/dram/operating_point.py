@@ -89,6 +89,15 @@ class OperatingPlan:
     partition_of: NDArray[np.int16]
 
     @property
+    def timing_classes(self) -> tuple[tuple[Mapping[str, int], ...], tuple[int, ...]]:
+        """Distinct timings, point 0's first, and for each point which of them it has: points that differ in VDD alone share one."""
+        classes: list[Mapping[str, int]] = []
+        for point in self.points:
+            if point.timings not in classes:
+                classes.append(point.timings)
+        return tuple(classes), tuple(classes.index(point.timings) for point in self.points)
+
+    @property
     def stages(self) -> int:
         """Stretches of the run between changes: one more than there are changes."""
         return len(self.changes) + 1

@@ -20,7 +20,16 @@ from edensim.energy.eden import EdenBar, eden_bars
 from edensim.energy.events import EventEnergies, event_energies
 from edensim.energy.io import io_energy_pJ_per_bit
 from edensim.energy.laws import VOLTAGE_LAWS, VoltageLaw
-from edensim.energy.partitions import MODULE, command_energy, memory_energy, nominal_energy, partition_energies, run_energies, sum_of
+from edensim.energy.partitions import (
+    MODULE,
+    command_energy,
+    energies_of_commands,
+    memory_energy,
+    nominal_energy,
+    partition_energies,
+    run_energies,
+    sum_of,
+)
 
 __all__ = [
     "MODULE",
@@ -33,6 +42,7 @@ __all__ = [
     "counts_from_commands",
     "data_factors",
     "eden_bars",
+    "energies_of_commands",
     "event_energies",
     "io_energy_pJ_per_bit",
     "memory_energy",

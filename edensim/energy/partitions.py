@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edensim.config import EnergyConfig
-from edensim.dram.operating_point import OperatingPlan
+from edensim.config import EnergyConfig, RunConfig
+from edensim.dram.operating_point import OperatingPlan, resolve_operating_plan
 from edensim.dram.standard import Standard
+from edensim.energy.commands import counts_from_commands
 from edensim.energy.data import data_factors
 from edensim.energy.events import EventEnergies, event_energies
 from edensim.energy.io import io_energy_pJ_per_bit
@@ -53,6 +55,22 @@ def run_energies(stages: Sequence[Stage], standard: Standard, plan: OperatingPla
         ).items():
             total[name] = total[name] + energy if name in total else energy
     return total
+
+
+def energies_of_commands(
+    commands: NDArray[np.void], config: RunConfig, *, end_clock: int | None = None, channels: int | None = None
+) -> tuple[Standard, Counts, dict[str, EnergyBreakdown]]:
+    """The standard of a configuration, counts of a command list (COMMAND records) and its energy by partition.
+
+    channels: None is as many as the commands name. Raises ConfigError, TraceError or InputError; also for changes of operating point during the
+    list, whose counts would have to be taken apart.
+    """
+    if config.dram.changes:
+        raise ConfigError("dram.changes: a list of commands is taken at one operating point; expected no changes")
+    channels = channels or int(commands["channel"].max(initial=0)) + 1
+    standard, plan = resolve_operating_plan(msgspec.structs.replace(config.dram, channels=channels))
+    counts = counts_from_commands(commands, standard, end_clock=end_clock, channels=channels)
+    return standard, counts, run_energies([(counts, plan.bank_point)], standard, plan, config.energy)
 
 
 def sum_of(energies: Mapping[str, EnergyBreakdown]) -> EnergyBreakdown:

@@ -55,8 +55,10 @@ def draw_energy(points: Points, x: str | None, y: str | None, value: str | None)
         _write_shares(axes, left, lengths, max(totals) / factor, totals, factor, colour in (BLUE, GREY), hatched=bool(hatch))
         left = [a + b for a, b in zip(left, lengths, strict=True)]
     for row, total in enumerate(totals):
-        axes.annotate(f"{total / factor:.4g} {unit}", (total / factor, row), (3, 0), textcoords="offset points", va="center", size=7)
-    axes.set_xlim(0, max(totals) / factor * 1.14 or 1)
+        wires = float(known["io"][row] or 0)
+        words = f"{(total - wires) / factor:.4g} {unit}" + (f" + {wires / factor:.4g} I/O" if wires else "")
+        axes.annotate(words, (total / factor, row), (3, 0), textcoords="offset points", va="center", size=7)
+    axes.set_xlim(0, max(totals) / factor * (1.32 if any(known["io"]) else 1.14) or 1)
     axes.set_xlabel(f"DRAM and I/O energy ({unit})" if any(known["io"]) else axis_label("energy_pJ.total", unit))
     axes.set_title("DRAM energy by use")
     add_legend(figure)

@@ -128,9 +128,12 @@ def caption(points: Points) -> str:
         several("{} channel", "dram.channels"),
         several("{} rank", "dram.ranks"),
         text("dram.vdd_V", "{} V"),
-        text("dram.trcd_ns", "tRCD {} ns"),
+        *(text(f"dram.{key}_ns", f"t{key[1:].upper()} {{}} ns") for key in ("trcd", "trp", "tras", "twr", "trefi")),
+        *_counted_parts(points),
     ]
     memory += [f"{key.removeprefix('config.dram.timings.')} {text(key.removeprefix(CONFIG))}" for key in points.keys if _constant_timing(key, swept)]
+    touched = [key for key in points.keys if key.startswith("config.dram.") and (key.endswith(("_V", "_ns")) or ".timings." in key)]
+    memory += [text("dram.mode", "{} mode")] if touched else []
     controller = [text("controller.scheduler"), text("controller.row_policy", "{} rows"), text("controller.refresh", "refresh {}")]
     trace = text("trace")
     source = [text("source.kind", "{} source"), f"trace {PurePath(trace).name}" if trace else ""]
@@ -145,6 +148,16 @@ def caption(points: Points) -> str:
         over.append(f"{points.missing} points not finished")
     parts = [memory, controller, source, [f"swept: {', '.join(over[:4])}{', ...' if len(over) > 4 else ''}"] if over else [], ends]
     return " · ".join(", ".join(word for word in part if word) for part in parts if any(part))
+
+
+def _counted_parts(points: Points) -> list[str]:
+    """`2 partitions`, where all points have as many."""
+    found = []
+    for key, one, several in (("partitions", "partition", "partitions"), ("changes", "change in mid-run", "changes in mid-run")):
+        counts = {len(value) if isinstance(value, list) else 0 for value in points.values(f"{CONFIG}dram.{key}")}
+        count = counts.pop() if len(counts) == 1 else 0
+        found += [f"{count} {one if count == 1 else several}"] if count else []
+    return found
 
 
 def _constant_timing(key: str, swept: Sequence[str]) -> bool:

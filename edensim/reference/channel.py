@@ -57,7 +57,7 @@ class Issued:
     """One line of the command trace."""
 
     clock: int
-    command: Command
+    command: Command | None  # None: no command, the rank stops
     target: Target
 
 
@@ -79,6 +79,11 @@ class Channel:
         self.columns_served = [0] * len(self.banks)
         self.precharge_injected = [False] * len(self.banks)
         self.next_refresh_bank = 0
+        self.refresh_interval = 0 if config.refresh == "none" else standard.timings["nREFI" if config.refresh == "all-bank" else "nREFIpb"]
+        self.next_refresh = self.refresh_interval
+        self.halt_at: int | None = None  # a change of operating point is due
+        self.ranks_to_halt = 0
+        self.halted = False
         self.tally = Tally()
         self.issued: list[Issued] = []
         self.last_departure = 0
@@ -131,7 +136,10 @@ class Channel:
         for request in [request for request in self.returning if request.depart <= clock]:
             self.returning.remove(request)
             self.on_return(request)
+        if self.halted:
+            return
         self._want_refresh(clock)
+        self._want_halt(clock)
         self._want_precharge(clock)
         if self._serve_active(clock):
             return
@@ -141,11 +149,21 @@ class Channel:
             self._serve_queue(clock)
 
     def _want_refresh(self, clock: int) -> None:
-        if self.config.refresh == "all-bank" and clock % self.standard.timings["nREFI"] == 0:
+        if self.config.refresh == "none" or clock < self.next_refresh:
+            return
+        self.next_refresh = clock + self.refresh_interval
+        if self.config.refresh == "all-bank":
             self.priority += [Maintenance(Command.REFab, Target(rank)) for rank in range(self.standard.organization.ranks)]
-        if self.config.refresh == "per-bank" and clock % self.standard.timings["nREFIpb"] == 0:
+        else:
             self.priority.append(Maintenance(Command.REFpb, self.banks[self.next_refresh_bank]))
             self.next_refresh_bank = (self.next_refresh_bank + 1) % len(self.banks)
+
+    def _want_halt(self, clock: int) -> None:
+        """A change of operating point is due: every rank is to be closed, then the channel stops."""
+        if self.halt_at is not None and clock >= self.halt_at:
+            self.priority += [Maintenance(None, Target(rank)) for rank in range(self.standard.organization.ranks)]
+            self.ranks_to_halt = self.standard.organization.ranks
+            self.halt_at = None
 
     def _want_precharge(self, clock: int) -> None:
         """Row policy `capped`: a row that has served its share is closed before any request is served."""
@@ -169,8 +187,14 @@ class Channel:
         wanted = self.priority[0]
         closes = self._banks_of(wanted)
         command = wanted.command
-        if command == Command.REFab and any(self.open_row[bank] is not None for bank in closes):
+        if command in (Command.REFab, None) and any(self.open_row[bank] is not None for bank in closes):
             command = Command.PREab
+        if command is None:
+            if all(self.history.legal(Command.ACT, self.banks[bank], clock) for bank in closes):
+                self.priority.pop(0)
+                self.ranks_to_halt -= 1
+                self.halted = self.ranks_to_halt == 0
+            return
         if command == Command.REFpb and self.open_row[closes[0]] is not None:
             command = Command.PREpb
         if command in (Command.PREab, Command.PREpb) and any(self._is_active(bank) for bank in closes):
@@ -206,7 +230,7 @@ class Channel:
             self.write_mode = False
 
     def _banks_of(self, wanted: Maintenance) -> list[int]:
-        if wanted.command == Command.REFab:
+        if wanted.command in (Command.REFab, None):
             return [bank for bank, target in enumerate(self.banks) if target.rank == wanted.target.rank]
         return [flat_bank(self.standard.organization, wanted.target)]
 

@@ -12,6 +12,9 @@ from edensim.vocabulary import RANK_COMMANDS, Command, Level
 #: A node of the hierarchy of one channel: () is the channel, (rank,), (rank, bank group), (rank, bank group, bank).
 Node = tuple[int, ...]
 
+#: Earlier commands of a node that can still matter where gaps differ: as many as could have issued within the longest gap.
+LOOK_BACK = 600
+
 
 class Target(NamedTuple):
     """Where a command goes inside its channel; -1 marks a level that it does not address."""
@@ -27,7 +30,7 @@ class Issue(NamedTuple):
     """One command in a node's history."""
 
     clock: int
-    flat_bank: int  # -1 for a command that addressed a whole rank
+    gaps: tuple[int, ...]  # of every constraint, as the operating point was when the command issued
 
 
 def flat_bank(organization: Organization, target: Target) -> int:
@@ -48,13 +51,16 @@ def bank_targets(organization: Organization) -> list[Target]:
 class IssueHistory:
     """What was issued when on every node of one channel, and what is therefore legal.
 
-    bank_gaps: for banks with their own timings, the gap of every constraint (same order as `standard.constraints`). A constraint uses the gap of
-    the bank that its earlier command addressed; commands that address a whole rank use the standard's gaps.
+    module_gaps, bank_gaps: the gap of every constraint (same order as `standard.constraints`), of the module and of banks with their own timings.
+    A constraint uses the gap of the bank that its earlier command addressed, the module's where that was a whole rank. Nothing is legal
+    before `settled_at`.
     """
 
     def __init__(self, standard: Standard, bank_gaps: Mapping[int, tuple[int, ...]] | None = None) -> None:
         self.standard = standard
+        self.module_gaps = tuple(constraint.gap_cycles for constraint in standard.constraints)
         self.bank_gaps = dict(bank_gaps or {})
+        self.settled_at = 0
         self._issues: dict[tuple[Node, Command], list[Issue]] = defaultdict(list)
         self._rules: dict[Command, list[tuple[int, Constraint]]] = defaultdict(list)
         for index, constraint in enumerate(standard.constraints):
@@ -85,29 +91,36 @@ class IssueHistory:
         width = (1, organization.ranks, organization.bankgroups, organization.banks)[len(node)]
         return [(*node[:-1], index) for index in range(width) if index != node[-1]] if node else []
 
-    def _gap(self, index: int, constraint: Constraint, earlier: Issue) -> int:
-        gaps = self.bank_gaps.get(earlier.flat_bank)
-        return constraint.gap_cycles if gaps is None else gaps[index]
+    def _allows(self, index: int, window: int, issues: list[Issue], clock: int) -> bool:
+        """Whether a constraint's earlier commands, the window-th most recent one and those before it, are far enough behind.
+
+        With one gap the most recent of them decides; where banks have their own timings an earlier one may reach further.
+        """
+        if len(issues) < window:
+            return True
+        if not self.bank_gaps:
+            return clock >= issues[-window].clock + issues[-window].gaps[index]
+        return all(clock >= issue.clock + issue.gaps[index] for issue in issues[: len(issues) - window + 1][-LOOK_BACK:])
 
     def legal(self, command: Command, target: Target, clock: int) -> bool:
         """Whether every constraint allows the command at this clock."""
+        if clock < self.settled_at:
+            return False
         nodes = self.nodes(command, target)
         for index, constraint in self._rules[command]:
             for addressed in nodes[constraint.level]:
                 for node in self._siblings(addressed) if constraint.sibling else (addressed,):
                     for after in constraint.after:
                         issues = self._issues.get((node, after))
-                        if issues is None or len(issues) < constraint.window:
-                            continue
-                        earlier = issues[-constraint.window]
-                        if clock < earlier.clock + self._gap(index, constraint, earlier):
+                        if issues is not None and not self._allows(index, constraint.window, issues, clock):
                             return False
         return True
 
     def issue(self, command: Command, target: Target, clock: int) -> None:
         """Record a command."""
         whole_rank = command in RANK_COMMANDS
-        record = Issue(clock, -1 if whole_rank else flat_bank(self.standard.organization, target))
+        gaps = self.module_gaps if whole_rank else self.bank_gaps.get(flat_bank(self.standard.organization, target), self.module_gaps)
+        record = Issue(clock, gaps)
         for nodes in self.nodes(command, target).values():
             for node in nodes:
                 self._issues[node, command].append(record)

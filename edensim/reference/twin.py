@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edensim.config import ControllerConfig, SourceConfig
+from edensim.dram.operating_point import OperatingPlan
 from edensim.dram.standard import Standard
 from edensim.exceptions import ProtocolError
 from edensim.reference.channel import Channel, Request
@@ -61,13 +62,40 @@ class Memory:
         controller: ControllerConfig,
         address_map: AddressDecoder,
         channels: int,
-        bank_gaps: Mapping[int, tuple[int, ...]] | None,
+        plan: OperatingPlan | None,
     ) -> None:
         self.standard = standard
         self.address_map = address_map
-        self.channels = [Channel(standard, controller, bank_gaps) for _ in range(channels)]
+        self.channels = [Channel(standard, controller) for _ in range(channels)]
         self.ticks = 0
+        self.plan = plan
+        self.stage = 0
+        if plan is not None:
+            self._apply_stage(plan)
         self._places: dict[int, tuple[int, Target]] = {}
+
+    def _apply_stage(self, plan: OperatingPlan) -> None:
+        """Give every bank the timings of its operating point, and announce the next change."""
+        for channel, points in zip(self.channels, plan.bank_point_at(self.stage).tolist(), strict=True):
+            gaps = [self.standard.gaps_with(point.timings) for point in plan.points]
+            module = plan.module_point(self.stage)
+            channel.history.module_gaps = gaps[module]
+            channel.history.bank_gaps = {bank: gaps[point] for bank, point in enumerate(points)}
+            if channel.config.refresh != "none":
+                channel.refresh_interval = plan.points[module].timings["nREFI" if channel.config.refresh == "all-bank" else "nREFIpb"]
+            if self.stage < len(plan.changes):
+                channel.halt_at = plan.changes[self.stage].at_cycle
+
+    def change_if_halted(self, clock: int) -> None:
+        """When every channel has stopped at `clock`, go on at the next operating point; commands wait until it has settled."""
+        if self.plan is None or not all(channel.halted for channel in self.channels):
+            return
+        settled_at = clock + 1 + self.plan.changes[self.stage].settling_cycles
+        self.stage += 1
+        self._apply_stage(self.plan)
+        for channel in self.channels:
+            channel.halted = False
+            channel.history.settled_at = settled_at
 
     def learn(self, addresses: NDArray[np.int64]) -> None:
         """Decode addresses before the run."""
@@ -117,6 +145,7 @@ class Simulation:
         yield self.environment.timeout(1)
         while True:
             self.memory.ticks += 1
+            self.memory.change_if_halted(self.memory.ticks)
             if self.max_cycles is not None and self.memory.ticks > self.max_cycles:
                 raise ProtocolError(f"the run did not end within {self.max_cycles} memory cycles")
             yield self.environment.timeout(2 * period)
@@ -176,15 +205,15 @@ def simulate_reference(
     address_map: AddressDecoder,
     *,
     channels: int = 1,
-    bank_gaps: Mapping[int, tuple[int, ...]] | None = None,
+    plan: OperatingPlan | None = None,
     max_cycles: int | None = None,
 ) -> ReferenceRun:
     """Run a request stream (REQUEST records) through `channels` controllers.
 
-    bank_gaps: flat bank in its channel -> gap in cycles of each constraint, for banks with their own timings.
+    plan: operating points of module and partitions, and their changes; by default the standard's timings everywhere.
     max_cycles: ProtocolError when the run takes more memory cycles.
     """
-    memory = Memory(standard, controller, address_map, channels, bank_gaps)
+    memory = Memory(standard, controller, address_map, channels, plan)
     memory.learn(requests["address"])
     simulation = Simulation(memory, max_cycles)
     if source.kind == "core":

@@ -32,7 +32,7 @@ from edensim.system import prepare
 MAX_POINTS: Final = 1_000_000
 
 #: Keys whose whole effect on commands is in the timings they resolve to (`timing_facts`).
-_OPERATING_POINT: Final = frozenset({"vdd_V", "trcd_ns", "trp_ns", "tras_ns", "twr_ns", "trefi_ns", "mode", "timings", "partitions", "changes"})
+OPERATING_POINT: Final = frozenset({"vdd_V", "trcd_ns", "trp_ns", "tras_ns", "twr_ns", "trefi_ns", "mode", "timings", "partitions", "changes"})
 
 _NUMBER = r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*"
 _RANGE = re.compile(f"{_NUMBER}:{_NUMBER}:{_NUMBER}")
@@ -242,7 +242,7 @@ def simulation_key(config: RunConfig, timing: str, trace: str) -> str:
     keys = resolved(config)
     del keys["energy"]
     keys["trace"] = trace
-    keys["dram"] = {key: value for key, value in keys["dram"].items() if key not in _OPERATING_POINT}
+    keys["dram"] = {key: value for key, value in keys["dram"].items() if key not in OPERATING_POINT}
     return digest([keys, timing])
 
 

@@ -52,7 +52,10 @@ class SweepResult:
 
     @cached_property
     def points(self) -> list[dict[str, Any]]:
-        """A flat row per point: the swept keys, then the result with dotted names (`energy_pJ.total`); its configuration is in `results`."""
+        """A flat row per point: the swept keys, then the result's numbers and words under dotted names (`energy_pJ.total`).
+
+        Its configuration and its lists (histograms) are in `results` only.
+        """
         return [
             {**values, **dict(_flat({key: value for key, value in json.loads(text).items() if key not in _NO_COLUMNS}))}
             for values, text in zip(self.values, self.texts, strict=True)
@@ -153,5 +156,5 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
     for key, value in values.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{key}.")
-        else:
+        elif not isinstance(value, list):
             yield f"{prefix}{key}", value

@@ -140,9 +140,7 @@ def _failed(failures: Sequence[tuple[Point, Outcome]], done: int, total: int, st
     where = ", ".join(f"{key}={value}" for key, value in point.values.items())
     bad_input = all(outcome["exit_code"] == InputError.exit_code for _, outcome in failures)
     kept = "" if store.path is None else f"; finished points are kept in {store.name}"
-    return (InputError if bad_input else EdensimError)(
-        f"{total - done:,} of {total:,} points failed; the first, {where}: {outcome['failed']}{kept}"
-    )
+    return (InputError if bad_input else EdensimError)(f"{total - done:,} of {total:,} points failed; the first, {where}: {outcome['failed']}{kept}")
 
 
 def _trace_digest(path: str, store: Store | None) -> str:

@@ -134,7 +134,9 @@ class Store:
         elif not {"about", "results", "plan", "traces"} <= tables:
             raise InputError(f"{self.name}: not a file of sweep results: found tables {', '.join(sorted(tables)) or 'none'}")
         elif self.about("format") != str(STORE_FORMAT):
-            raise InputError(f"{self.name}: format {self.about('format')} of sweep results; expected {STORE_FORMAT}; choose another folder with --out")
+            raise InputError(
+                f"{self.name}: format {self.about('format')} of sweep results; expected {STORE_FORMAT}; choose another folder with --out"
+            )
         elif self.about("version") != __version__:
             raise InputError(f"{self.name}: results of edensim {self.about('version')}, this is {__version__}; choose another folder with --out")
         faults = [fault for (fault,) in self._rows("PRAGMA quick_check(1)")]

@@ -50,10 +50,7 @@ def run_task(task: Task, progress: Callable[[int, int | None], None] | None = No
             raise InputError(f"{first.config.trace}: is not the file it was when the sweep began (or another file on this worker)")
         memory = simulate(first, progress=progress)
         for start in range(0, len(configs), BATCH):
-            batch = [
-                (key, json.dumps(result(prepare(config), memory).to_dict(), allow_nan=False))
-                for key, config in configs[start : start + BATCH]
-            ]
+            batch = [(key, json.dumps(result(prepare(config), memory).to_dict(), allow_nan=False)) for key, config in configs[start : start + BATCH]]
             yield {"results": batch}
     except EdensimError as exception:
         yield {"failed": str(exception), "exit_code": exception.exit_code}

@@ -6,6 +6,7 @@ Streams are made to collide: few rows and banks, many writes, small queues, refr
 from __future__ import annotations
 
 import functools
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +15,9 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edensim.config import ControllerConfig, SourceConfig
+from edensim.config import ControllerConfig, DramConfig, SourceConfig
 from edensim.dram.address import AddressMap, address_map
+from edensim.dram.operating_point import OperatingPlan, resolve_operating_plan
 from edensim.dram.standard import Standard, load_standard, standard_names
 from edensim.memory import MemoryRun, simulate_memory
 from edensim.reference import ReferenceRun, check_commands, simulate_reference
@@ -218,6 +220,45 @@ def test_write_mode_stays_while_a_refresh_is_served() -> None:
     twin, engine = run_both(memory, SourceConfig(kind="timed"), requests)
     assert [Command(int(code)).name for code in twin.commands["command"]][:3] == ["REFab", "ACT", "WR"]
     assert_same(memory, twin, engine)
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> tuple[Memory, OperatingPlan]:
+    """A memory with partitions of their own timings, whose module changes its operating point up to twice."""
+    memory = draw(memories())
+    standard, _ = memory.resolved()
+    ns = standard.tck_ps / 1000
+
+    def faster(rcd: int, rp: int) -> dict[str, float]:
+        return {"trcd_ns": max(1, standard.timings["nRCD"] - rcd) * ns, "trp_ns": max(1, standard.timings["nRP"] - rp) * ns}
+
+    points = st.builds(faster, st.integers(0, 9), st.integers(0, 9))
+    banks = standard.organization.banks_per_rank
+    split = sorted(draw(st.sets(st.integers(1, banks - 1), max_size=2)))
+    partitions = [{"banks": f"{first}-{last - 1}", **draw(points)} for first, last in itertools.pairwise([0, *split])]
+    first = draw(st.integers(1, 500))
+    clocks = [first, first + draw(st.integers(61, 400))][: draw(st.integers(0, 2))]
+    changes = [{"at_cycle": clock, "settling_ns": draw(st.integers(0, 60)) * ns, **draw(points)} for clock in clocks]
+    dram = {"standard": memory.standard, "ranks": memory.ranks, "channels": memory.channels, "timings": dict(memory.timings), **draw(points)}
+    config = msgspec.convert({**dram, "partitions": partitions, "changes": changes}, DramConfig)
+    return memory, resolve_operating_plan(config)[1]
+
+
+@settings(common, max_examples=60)
+@given(plans(), shapes, st.integers(1, 4), st.booleans())
+def test_operating_points(case: tuple[Memory, OperatingPlan], shape: Shape, pieces: int, from_core: bool) -> None:
+    """Banks with their own timings, and changes of the module's in mid-run."""
+    memory, plan = case
+    standard, mapping = memory.resolved()
+    source = SourceConfig(kind="core", llc_kB=1, instructions=300) if from_core else SourceConfig(kind="saturating")
+    requests = stream(shape, memory)
+    twin = simulate_reference(standard, memory.controller, source, requests, mapping, channels=memory.channels, plan=plan)
+    cut = np.array_split(requests, pieces)
+    engine = simulate_memory(standard, memory.controller, source, cut, channels=memory.channels, commands=True, plan=plan)
+    assert engine.commands is not None
+    commands = engine.commands[np.lexsort((engine.commands["channel"], engine.commands["clock"]))]
+    assert first_difference(twin.commands, commands) == ""
+    assert engine.cycles == twin.cycles
 
 
 cores = st.builds(

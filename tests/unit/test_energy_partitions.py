@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edensim.config import ChangeConfig, DramConfig, EnergyConfig, PartitionConfig
+from edensim.config import ChangeConfig, DramConfig, EnergyConfig, PartitionConfig, RunConfig
 from edensim.dram.operating_point import OperatingPlan, resolve_operating_plan
 from edensim.dram.standard import Standard, load_standard
 from edensim.energy import (
     VOLTAGE_LAWS,
     command_energy,
     data_factors,
+    energies_of_commands,
     io_energy_pJ_per_bit,
     memory_energy,
     partition_energies,
@@ -24,7 +25,7 @@ from edensim.energy import (
 )
 from edensim.exceptions import ConfigError
 from edensim.results import Counts, EnergyBreakdown
-from edensim.vocabulary import COMMANDS, Command
+from edensim.vocabulary import COMMAND, COMMANDS, Command
 
 COMPONENTS = EnergyBreakdown.__slots__
 
@@ -62,7 +63,7 @@ def test_one_point_for_all_is_the_plain_energy(law: str) -> None:
 
 @pytest.mark.parametrize("law", VOLTAGE_LAWS)
 @given(seed=st.integers(0, 2**31), first=st.integers(0, 15), last=st.integers(0, 15))
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 def test_equal_partitions_change_nothing(law: str, seed: int, first: int, last: int) -> None:
     first, last = sorted((first, last))
     standard, plan = planned(vdd_V=1.0, ranks=2, partitions=(PartitionConfig(name="some", banks=f"{first}-{last}"),))
@@ -137,7 +138,7 @@ def test_counts_must_be_of_the_plan_s_shape() -> None:
 
 @pytest.mark.parametrize("law", VOLTAGE_LAWS)
 @given(seed=st.integers(0, 2**31), volts=st.tuples(st.floats(0.8, 1.26), st.floats(0.8, 1.26)), mode=st.sampled_from(["approximate", "safe"]))
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 def test_a_lower_voltage_never_costs_more(law: str, seed: int, volts: tuple[float, float], mode: str) -> None:
     """The same commands, of the module and of a partition; each component by itself."""
     counts = random_counts(seed)
@@ -154,7 +155,7 @@ def test_a_lower_voltage_never_costs_more(law: str, seed: int, volts: tuple[floa
 
 
 @given(seed=st.integers(0, 2**31), vdd_V=st.floats(0.72, 1.2))
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 def test_laws_are_ordered(seed: int, vdd_V: float) -> None:
     """Below the nominal VDD quadratic saves at least as much as linear and as array."""
     standard, _ = planned()
@@ -220,6 +221,7 @@ def test_ones_make_reads_dearer_and_writes_cheaper() -> None:
 
 @pytest.mark.parametrize("vendor", "ABC")
 @given(ones=st.floats(0, 1), toggles=st.floats(0, 1))
+@settings(deadline=None)
 def test_data_factors_are_positive(vendor: str, ones: float, toggles: float) -> None:
     config = EnergyConfig(data_model=f"vampire-{vendor}", ones_fraction=ones, toggle_fraction=toggles)  # type: ignore[arg-type]
     assert min(data_factors(config, load_standard("DDR3L"))) > 0
@@ -239,3 +241,32 @@ def test_data_factors_reach_reads_and_writes_only() -> None:
 def test_data_models_belong_to_the_standard_they_were_measured_on() -> None:
     with pytest.raises(ConfigError, match=r"^energy.data_model: 'vampire-A' was measured on DDR3L; expected 'none' for DDR4$"):
         data_factors(EnergyConfig(data_model="vampire-A"), load_standard("DDR4"))
+
+
+# ------------------------------------------------------------------------------------------------------------------------ command lists
+
+
+def commands_of(*rows: tuple[int, int, Command, int]) -> np.ndarray[Any, Any]:
+    """COMMAND records from (clock, channel, command, bank in bank group 0)."""
+    commands = np.zeros(len(rows), COMMAND)
+    for record, row in zip(commands, rows, strict=True):
+        record["clock"], record["channel"], record["command"], record["bank"] = row
+    return commands
+
+
+def test_a_command_list_is_split_by_partition_too() -> None:
+    """Channels are as many as the commands name, and a partition may name them."""
+    commands = commands_of((10, 0, Command.ACT, 0), (30, 0, Command.RD, 0), (40, 1, Command.ACT, 2))
+    config = RunConfig(dram=DramConfig(speed_bin="2400R", partitions=(PartitionConfig(name="low", channels="1", vdd_V=0.9),)))
+    standard, counts, energies = energies_of_commands(commands, config, end_clock=100)
+    nominal = memory_energy(counts, standard)
+    assert counts.commands.shape[0] == 2
+    assert energies["low"].activate == pytest.approx(0.75 * nominal.activate / 2)
+    assert energies["module"].read == nominal.read
+    assert energies["module"].io == pytest.approx(512 * io_energy_pJ_per_bit(standard))
+
+
+def test_a_command_list_has_one_operating_point() -> None:
+    config = RunConfig(dram=DramConfig(changes=(ChangeConfig(at_cycle=50, vdd_V=1.0),)))
+    with pytest.raises(ConfigError, match=r"^dram.changes: a list of commands is taken at one operating point"):
+        energies_of_commands(commands_of((10, 0, Command.ACT, 0)), config)

@@ -97,7 +97,7 @@ def test_safe_timings_are_what_the_cells_need() -> None:
 
 
 @given(share=st.floats(0.667, 1.04), trcd_ns=st.none() | st.floats(1.0, 30.0))
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_safe_is_never_outside_specification(share: float, trcd_ns: float | None) -> None:
     needed = required_timings(load_standard("DDR4"), 1.2 * share)
     asked = 0 if trcd_ns is None else cycles_from_ns(trcd_ns, 833)
@@ -166,6 +166,20 @@ def test_a_partition_without_knobs_is_the_module_s_point_under_another_number() 
     assert [p.point for p in plan.partitions] == [1, 1]
     assert plan.points[0] == plan.points[1]
     assert plan.bank_point_at(1)[0, :3].tolist() == [1, 1, 2]
+
+
+def test_points_that_differ_in_voltage_alone_share_a_timing_class() -> None:
+    """A VDD of its own for each of 16 banks is one class for the engine when timings are as asked, and more when they are safe."""
+    banks = tuple(PartitionConfig(banks=(bank,), vdd_V=round(1.2 - 0.02 * bank, 2)) for bank in range(16))
+    plan = plan_of(partitions=(*banks[:15], PartitionConfig(banks=(15,), trcd_ns=9.0)))
+    timings, class_of = plan.timing_classes
+    assert len(plan.points) == 17
+    assert class_of == (0,) * 16 + (1,)
+    assert [timing["nRCD"] for timing in timings] == [16, 11]
+    safe = plan_of(mode="safe", partitions=banks)
+    timings, class_of = safe.timing_classes
+    assert [timings[index] for index in class_of] == [point.timings for point in safe.points]
+    assert 1 < len(timings) < 17
 
 
 def test_safe_partitions_have_timings_of_their_own_voltage() -> None:

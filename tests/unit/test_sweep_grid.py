@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 import edensim
 from edensim.config import load_config
 from edensim.exceptions import ConfigError
-from edensim.sweep.grid import Point, parse_over, plan, points_of, split_list
+from edensim.sweep.grid import OPERATING_POINT, Point, parse_over, plan, points_of, split_list
+from edensim.system import prepare, simulate
 
 
 @pytest.fixture
@@ -153,6 +156,35 @@ def test_shared_or_not_a_point_is_what_simulate_gives(trace: Path) -> None:
     for values, result in zip(swept.values, swept.results, strict=True):
         alone = edensim.simulate(trace, overrides=[f"{key}={value}" for key, value in values.items()])
         assert result.to_dict() == json.loads(json.dumps(alone.to_dict()))
+
+
+@pytest.mark.parametrize("sections", [{}, {"dram": {"partitions": [{"banks": "0-3", "vdd_V": 1.1, "trcd_ns": 7.0}], "channels": 2}}])
+def test_a_simulation_does_not_look_at_what_the_simulation_key_leaves_out(trace: Path, sections: dict[str, Any]) -> None:
+    """With energies, currents and voltages taken away, the commands are the same: what `simulation_key` ignores cannot matter."""
+    run = prepare(load_config(None, [f"trace={trace}"], sections).config)
+    dram = msgspec.structs.replace(run.config.dram, **dict.fromkeys(OPERATING_POINT))
+    blind = dataclasses.replace(
+        run,
+        config=msgspec.structs.replace(run.config, energy=None, dram=dram),
+        standard=dataclasses.replace(run.standard, currents=None, name="", source=""),
+        plan=dataclasses.replace(
+            run.plan, mode=None, specified=None, points=tuple(dataclasses.replace(point, vdd_V=None, needed=None) for point in run.plan.points)
+        ),
+    )
+    commands: list[list[Any]] = [[], []]
+    seen, unseen = (simulate(each, on_commands=kept.append) for each, kept in zip((run, blind), commands, strict=True))
+    assert len(commands[0][0]) > 600
+    assert np.array_equal(np.concatenate(commands[0]), np.concatenate(commands[1]))
+    assert seen.counts == unseen.counts
+
+
+def test_partitions_of_other_voltages_share(trace: Path) -> None:
+    def partition(vdd_V: float, trcd_ns: float) -> list[dict[str, Any]]:
+        return [{"banks": "0-3", "vdd_V": vdd_V, "trcd_ns": trcd_ns}]
+
+    over = {"dram.partitions": [partition(1.1, 7.0), partition(1.15, 7.0), partition(1.1, 10.0)]}
+    first, second, third = (point.simulation for point in planned(trace, over))
+    assert first == second != third
 
 
 def test_the_trace_counts_by_content_not_by_name(trace: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edensim.dram.standard import load_standard
@@ -74,6 +74,7 @@ def test_ddr3l_1600_at_1_1_V() -> None:
 
 
 @given(name=st.sampled_from(STANDARDS), lower=st.floats(0.667, 1.0), higher=st.floats(0.667, 1.0))
+@settings(deadline=None)
 def test_a_lower_voltage_never_needs_less_time(name: str, lower: float, higher: float) -> None:
     standard = load_standard(name)
     lower, higher = sorted((lower, higher))
