@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn, get_type_hints
 
@@ -135,13 +136,14 @@ def is_numeric(key: str) -> bool:
     return bool(_alternatives(_type_of(key)) & {"IntType", "FloatType"})
 
 
-def known_keys() -> list[str]:
+@cache
+def known_keys() -> tuple[str, ...]:
     """Every dotted key, sections' free mappings as one."""
-    keys = []
+    keys: list[str] = []
     for name in RunConfig.__struct_fields__:
         section = _SECTIONS.get(name)
         keys += [f"{name}.{field}" for field in section.__struct_fields__] if section else [name]
-    return keys
+    return tuple(keys)
 
 
 #: {dotted key: (value, origin)}; the value is _PLACE where the origin is that of something in a list.

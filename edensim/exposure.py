@@ -53,7 +53,7 @@ def exposure_summary(memory: MemoryRun, plan: OperatingPlan) -> dict[str, Any]:
 def reads_too_soon(exposures: NDArray[np.int64], bank_point: NDArray[np.integer[Any]], plan: OperatingPlan) -> int:
     """Reads of [channels, banks, bins] that came sooner after ACT than their bank's cells need."""
     total = 0
-    for point in np.unique(bank_point):
+    for point in sorted(set(bank_point.ravel().tolist())):
         reads = exposures[bank_point == point].sum(axis=0)
         needed = plan.points[int(point)].needed
         total += int(reads.sum() if needed is None else reads[: min(needed["nRCD"], len(reads) - 1)].sum())

@@ -75,6 +75,9 @@ class ControllerConfig(Section, frozen=True, kw_only=True):
     write_queue: Annotated[int, msgspec.Meta(ge=1, le=512)] = 32
     write_high_watermark: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.8
     write_low_watermark: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.2
+    power_down: Literal["none", "idle"] = "none"  # idle: a rank without requests powers down
+    power_down_idle_cycles: Positive = 64
+    power_down_exit_ns: PositiveFloat = 7.5  # tXP; JEDEC asks for 6 to 7.5 ns in DDR3, DDR4 and LPDDR3
 
 
 class SourceConfig(Section, frozen=True, kw_only=True):

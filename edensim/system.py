@@ -14,7 +14,7 @@ from edensim.config import RunConfig, resolved
 from edensim.dram.address import address_map
 from edensim.dram.operating_point import OperatingPlan, resolve_operating_plan
 from edensim.dram.standard import Standard
-from edensim.energy import run_energies, sum_of
+from edensim.energy import data_factors, run_energies, sum_of
 from edensim.exposure import changes_made, exposure_summary
 from edensim.exceptions import ConfigError, InputError
 from edensim.memory import MemoryRun, simulate_memory
@@ -53,6 +53,7 @@ class PreparedRun:
 def prepare(config: RunConfig) -> PreparedRun:
     """Find and check what a configuration names. Raises InputError."""
     standard, plan = resolve_operating_plan(config.dram)  # configs/dram/*.yaml at its operating points
+    data_factors(config.energy, standard)  # an energy model that does not fit is refused before the run
     trace = open_run_trace(config, standard)  # any format
     return PreparedRun(with_source_kind(config, trace), standard, plan, trace)  # saturating, timed or core
 

@@ -22,7 +22,7 @@ def tick(s, t, clock, loop, commands, exposures):
         queue_refreshes(s, t, clock)
         s["planned"] = 0
     if clock >= s["halt_at"]:
-        queue_halts(s, t)
+        queue_halts(s, t, clock)
         s["planned"] = 0
     if t["row_policy"] == CAPPED and (s["planned"] == 0 or clock >= s["close_at"]):
         queue_closings(s, t, clock)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edensim.core.jit import jit
+from edensim.core.power import end_work
 from edensim.core.queues import find_hits, find_others, forget_hits, next_hit, release, relist_bank, unlink
 from edensim.core.scheduler import ACT, CAPPED, FCFS, HALT, PREAB, PREPB, RD, RDA, REFAB, WR, WRA, count_departure, forget_plans, offer_to_plan
 from edensim.core.state import ACTIVE, MAX_PRIORITY
@@ -47,6 +48,9 @@ def issue_maintenance(s, t, command, clock):
     forget_plans(s)
     node = s["priority_node"][s["priority_head"]]
     if command == s["priority_command"][s["priority_head"]]:
+        if t["power_down"]:
+            rank = node if command == REFAB or command == HALT else t["rank_of"][node]
+            end_work(s, t, rank, PREPB if command == HALT else command, clock)
         s["priority_head"] = (s["priority_head"] + 1) % MAX_PRIORITY
         s["priorities"] -= 1
     if command == HALT:
@@ -152,6 +156,8 @@ def finish_request(s, t, kind, slot, bank, closes, clock):
         s["banks"][bank]["hit"][queue] = next_hit(s, s["slots"][slot]["next"], s["banks"][bank]["open_row"])
         unlink(s, slot)
         s["kept"][1] = 0
+    if t["power_down"]:
+        end_work(s, t, t["rank_of"][bank], RD if queue == 0 else WR, clock)
     if queue == 0:
         count_departure(s, s["slots"][slot]["arrive"], clock + t["read_latency"], s["slots"][slot]["tag"])
     release(s, slot)

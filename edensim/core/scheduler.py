@@ -7,6 +7,7 @@ the queue's part of it survives commands of active requests, which can only make
 from __future__ import annotations
 
 from edensim.core.jit import jit
+from edensim.core.power import add_work
 from edensim.core.queues import enqueue, find_write, is_open
 from edensim.core.state import ABSENT, ACTIVE, AGE_BITS, FOREVER, IDLE, LATENCY_BINS, MAX_PRIORITY, PRIORITY, QUEUED
 from edensim.core.timing import legal_at, rank_legal_at, rank_quiet_at
@@ -60,7 +61,7 @@ def update_write_mode(s, t):
 
 
 @jit
-def push_priority(s, command, node):
+def push_priority(s, t, command, node, clock):
     """Append a maintenance command."""
     if s["priorities"] == MAX_PRIORITY:
         s["overflow"] = 1
@@ -69,6 +70,8 @@ def push_priority(s, command, node):
     s["priority_command"][at] = command
     s["priority_node"][at] = node
     s["priorities"] += 1
+    if t["power_down"]:
+        add_work(s, t, node if command == REFAB or command == HALT else t["rank_of"][node], clock)
 
 
 @jit
@@ -76,18 +79,18 @@ def queue_refreshes(s, t, clock):
     """Refreshes that fall due at this clock join the maintenance queue."""
     if t["refresh"] == ALL_BANK:
         for rank in range(t["ranks"]):
-            push_priority(s, REFAB, rank)
+            push_priority(s, t, REFAB, rank, clock)
     else:
-        push_priority(s, REFPB, s["next_refresh_bank"])
+        push_priority(s, t, REFPB, s["next_refresh_bank"], clock)
         s["next_refresh_bank"] = (s["next_refresh_bank"] + 1) % t["banks"]
     s["next_refresh"] = clock + t["nREFI"][s["module_class"]]
 
 
 @jit
-def queue_halts(s, t):
+def queue_halts(s, t, clock):
     """A change of operating point falls due: every rank is to be closed."""
     for rank in range(t["ranks"]):
-        push_priority(s, HALT, rank)
+        push_priority(s, t, HALT, rank, clock)
     s["halting"] = t["ranks"]
     s["halt_at"] = FOREVER
 
@@ -100,7 +103,7 @@ def queue_closings(s, t, clock):
         if s["banks"][bank]["served"] >= t["row_cap"] and s["banks"][bank]["close_queued"] == 0:
             at = legal_at(s, t, bank, PREPB)
             if at <= clock:
-                push_priority(s, PREPB, bank)
+                push_priority(s, t, PREPB, bank, clock)
                 s["banks"][bank]["close_queued"] = 1
             else:
                 s["close_at"] = min(s["close_at"], at)
@@ -348,6 +351,8 @@ def accept(s, t, queue, bank, row, column, line, arrive, tag, tensor):
         return 0
     s["accepted"][queue] += 1
     slot = enqueue(s, queue, bank, row, column, line, arrive, tag, tensor)
+    if t["power_down"]:
+        add_work(s, t, t["rank_of"][bank], arrive + 1)
     note_arrival(s, t, slot, arrive + 1)
     return 1
 

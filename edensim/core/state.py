@@ -89,6 +89,11 @@ TIMING = register(
             ("write_high", np.int64),
             ("write_low", np.int64),
             ("column_command", np.uint32, (2,)),
+            # Power-down of idle ranks: 1 if used, clocks of idleness before it, clocks it takes to leave, clocks after a command until its rank is quiet.
+            ("power_down", np.int64),
+            ("idle_cycles", np.int64),
+            ("exit_cycles", np.int64),
+            ("quiet_after", np.int64, (COMMANDS,)),
         ],
         align=True,
     ),
@@ -165,6 +170,10 @@ CHANNEL = register(
             ("rank_closed_at", np.int64, (MAX_RANKS,)),  # may lie ahead: an auto-precharge takes effect later
             ("rank_refreshed_at", np.int64, (MAX_RANKS,)),
             ("rank_actives", np.int64, (MAX_RANKS,)),
+            ("rank_work", np.int64, (MAX_RANKS,)),  # requests and maintenance that wait for the rank
+            ("rank_quiet_at", np.int64, (MAX_RANKS,)),  # since when it is idle, where nothing waits
+            ("rank_slept_open", np.int64, (MAX_RANKS,)),  # clocks in power-down with a bank open, and with all closed
+            ("rank_slept_closed", np.int64, (MAX_RANKS,)),
             ("actives", np.uint32),
             ("active", np.uint32, (MAX_BANKS,)),  # slots of active requests
             ("slots", SLOT, (MAX_SLOTS,)),

@@ -119,7 +119,7 @@ class OperatingPlan:
     @property
     def within_specification(self) -> bool:
         """No bank runs outside of what its cells need, at any time."""
-        return all(self.points[index].within_specification for stage in range(self.stages) for index in np.unique(self.bank_point_at(stage)))
+        return all(self.points[index].within_specification for stage in range(self.stages) for index in set(self.bank_point_at(stage).ravel().tolist()))
 
     def to_dict(self) -> dict[str, Any]:
         """What a result says about it."""

@@ -18,6 +18,7 @@ from edensim.config import ControllerConfig
 from edensim.core import state
 from edensim.dram.standard import Standard
 from edensim.exceptions import ConfigError
+from edensim.units import cycles_from_ns
 from edensim.vocabulary import COMMANDS, RANK_COMMANDS, Command, Level, Refresh, RowPolicy, Scheduler
 
 SCHEDULERS: Mapping[str, Scheduler] = {"frfcfs": Scheduler.FRFCFS, "frfcfs-row-hit": Scheduler.FRFCFS_ROW_HIT, "fcfs": Scheduler.FCFS}
@@ -164,8 +165,24 @@ def fill_controller(t: Any, standard: Standard, controller: ControllerConfig) ->
     if controller.write_low_watermark > controller.write_high_watermark:
         low, high = f"{controller.write_low_watermark:g}", f"{controller.write_high_watermark:g}"
         raise ConfigError(f"controller.write_low_watermark: {low} is above controller.write_high_watermark ({high})")
+    t["power_down"], t["idle_cycles"] = controller.power_down != "none", controller.power_down_idle_cycles
+    t["exit_cycles"] = cycles_from_ns(controller.power_down_exit_ns, standard.tck_ps)
+    for command in Command:
+        t["quiet_after"][command] = quiet_after(standard, command)
     closed = controller.row_policy == "closed"
     t["column_command"] = (Command.RDA, Command.WRA) if closed else (Command.RD, Command.WR)
+
+
+def quiet_after(standard: Standard, command: Command) -> int:
+    """Cycles after a command until its rank has nothing left to do: data, write recovery, precharge or refresh."""
+    timings = standard.timings
+    if command in (Command.RD, Command.RDA):
+        return standard.read_latency
+    if command in (Command.WR, Command.WRA):
+        return standard.write_latency + timings["nWR"]
+    if command == Command.REFab:
+        return timings["nRFC"]
+    return timings.get("nRFCpb", timings["nRFC"]) if command == Command.REFpb else timings["nRP"]
 
 
 def fill_class(t: Any, index: int, timings: Mapping[str, int], standard: Standard, controller: ControllerConfig) -> None:

@@ -105,7 +105,7 @@ def partition_energies(
         if not mask.any():
             continue
         energy = EnergyBreakdown()
-        for point in np.unique(points[mask]):
+        for point in sorted(set(points[mask].tolist())):  # np.unique would load numpy.ma: 0.02 s of each run
             part = mask & (points == point)
             nominal = nominal_energy(counts, event, part, read_factor=read_factor, write_factor=write_factor)
             energy = energy + law(nominal, plan.points[int(point)].vdd_V / standard.currents.vdd_V)

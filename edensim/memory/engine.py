@@ -80,14 +80,15 @@ class Engine:
         """exposure_tensors: count exposures, by bank and for so many tensors; None: do not."""
         self.standard, self.controller, self.listeners, self.plan = standard, controller, listeners, plan
         self.mapping = mapping_record(address_map(controller.address_mapping, standard.organization, channels), standard)
-        classes = None if plan is None else [point.timings for point in plan.points]
+        classes, class_of = (None, (0,)) if plan is None else plan.timing_classes
+        self.class_of = np.array(class_of)
         self.changes = [] if plan is None else list(plan.changes)
         self.stage = 0
         self.timing = timing_record(standard, controller, classes, halts=bool(self.changes))
         self.channels = channel_records(channels, standard, self.timing, keep_returns)
         banks = standard.organization.banks_per_channel
         self.bank_point = np.zeros((channels, banks), np.int64) if plan is None else plan.bank_point_at(0).astype(np.int64)
-        self.channels["bank_class"][:, :banks] = self.bank_point
+        self.channels["bank_class"][:, :banks] = self.class_of[self.bank_point]
         self.loop = np.zeros(1, state.LOOP)
         self.loop["tick"], self.loop["record"], self.loop["channels"] = 1, listeners.commands is not None, channels
         self.commands = np.zeros(COMMAND_CHUNK if listeners.commands else 0, COMMAND)
@@ -161,8 +162,8 @@ class Engine:
         resumed_at = clock + change.settling_cycles
         self._started = (change.at_cycle, clock, resumed_at)
         self.bank_point = self.plan.bank_point_at(self.stage).astype(np.int64)
-        self.channels["bank_class"][:, : self.bank_point.shape[1]] = self.bank_point
-        self.channels["module_class"] = change.point
+        self.channels["bank_class"][:, : self.bank_point.shape[1]] = self.class_of[self.bank_point]
+        self.channels["module_class"] = self.class_of[change.point]
         self.channels["ready"] = np.maximum(self.channels["ready"], resumed_at)
         for name in ("halted", "planned", "kept"):
             self.channels[name] = 0

@@ -73,10 +73,13 @@ def collect_counts(records: Records, standard: Standard, controller: ControllerC
         refreshed_at = records["rank_refreshed_at"][:, :ranks]
         issued = records["commands"][:, : banks : organization.banks_per_rank, Command.REFab]
         refresh = issued * duration - np.where(issued > 0, np.maximum(refreshed_at + duration - cycles, 0), 0)
+    slept_open, slept_closed = sleep_cycles(records, standard, controller, cycles)
     return Counts(
         commands=records["commands"][:, :banks].copy(),
         closings=records["closings"][:, :banks].copy(),
-        rank_active_cycles=records["rank_active_cycles"][:, :ranks] + closed - records["rank_opened_at"][:, :ranks],
+        rank_active_cycles=records["rank_active_cycles"][:, :ranks] + closed - records["rank_opened_at"][:, :ranks] - slept_open,
+        rank_powerdown_active_cycles=slept_open,
+        rank_powerdown_precharged_cycles=slept_closed,
         rank_refresh_cycles=refresh,
         cycles=cycles,
         reads=int(records["accepted"][:, 0].sum()),
@@ -88,3 +91,17 @@ def collect_counts(records: Records, standard: Standard, controller: ControllerC
         read_latency_max=int(records["latency_max"].max()),
         read_latency_histogram=records["latency"].sum(axis=0),
     )
+
+
+def sleep_cycles(records: Records, standard: Standard, controller: ControllerConfig, cycles: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """[channels, ranks] cycles in power-down with a bank open and with all banks closed, that of the end of the run included."""
+    ranks = standard.organization.ranks
+    slept_open, slept_closed = records["rank_slept_open"][:, :ranks].copy(), records["rank_slept_closed"][:, :ranks].copy()
+    if controller.power_down != "none":
+        is_open = records["rank_open"][:, :ranks] > 0
+        quiet_at = records["rank_quiet_at"][:, :ranks]
+        since = np.where(is_open, quiet_at, np.maximum(quiet_at, records["rank_closed_at"][:, :ranks])) + controller.power_down_idle_cycles
+        idle = np.where(records["rank_work"][:, :ranks] == 0, np.maximum(0, cycles - since), 0)
+        slept_open += np.where(is_open, idle, 0)
+        slept_closed += np.where(is_open, 0, idle)
+    return slept_open, slept_closed

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import SubFigure
 
-#: Wider distributions get bins that widen with the interval.
+#: Wider distributions get bins that widen with the interval; so do several lines sooner, which would hide each other.
 MOST_EVEN_BINS: Final = 256
+MOST_SHARED_BINS: Final = 80
 WIDENING_BINS: Final = 60
 LATENCY_KEYS: Final = ("read_latency_histogram", "read_latency_cycles.histogram", "read_latency_cycles.counts")
 
@@ -121,7 +122,7 @@ def bin_edges(histograms: Sequence[Histogram]) -> list[int]:
     width = max(h.bin_cycles for h in histograms)
     low = min(next(i for i, n in enumerate(h.counts) if n) * h.bin_cycles for h in histograms) // width * width
     high = max(max(i for i, n in enumerate(h.counts) if n) * h.bin_cycles for h in histograms) // width * width + width
-    if (high - low) // width <= MOST_EVEN_BINS:
+    if (high - low) // width <= (MOST_EVEN_BINS if len(histograms) == 1 else MOST_SHARED_BINS):
         return list(range(low, high + width, width))
     start = max(low, width)
     ratio = (high / start) ** (1 / WIDENING_BINS)

@@ -103,6 +103,8 @@ def short_value(key: str, value: Any) -> str:
     text, unit = format_value(value), unit_of(key)
     if key == "trace" and value is not None:
         return PurePath(text).name.partition(".")[0]
+    if key.startswith("dram.t") and key.endswith("_ns"):
+        return f"t{key[6:-3].upper()} {text}{' ns' if value is not None else ''}"
     if not isinstance(value, int | float) or isinstance(value, bool):
         return f"{key.rpartition('.')[2]} {text}" if value is None or text.isdigit() or value in (True, False) else text
     if unit and unit != "cycles":

@@ -9,6 +9,7 @@ from edensim.config import ControllerConfig
 from edensim.dram.standard import Standard
 from edensim.exceptions import ConfigError
 from edensim.reference.history import IssueHistory, Target, bank_targets, flat_bank
+from edensim.units import cycles_from_ns
 from edensim.vocabulary import Command, RowState
 
 CLOSING_BANK = frozenset({Command.PREpb, Command.RDA, Command.WRA})
@@ -78,15 +79,20 @@ class Channel:
         self.open_row: list[int | None] = [None] * len(self.banks)
         self.columns_served = [0] * len(self.banks)
         self.precharge_injected = [False] * len(self.banks)
+        self.opened_at = [0] * len(self.banks)
         self.next_refresh_bank = 0
         self.refresh_interval = 0 if config.refresh == "none" else standard.timings["nREFI" if config.refresh == "all-bank" else "nREFIpb"]
         self.next_refresh = self.refresh_interval
         self.halt_at: int | None = None  # a change of operating point is due
         self.ranks_to_halt = 0
         self.halted = False
+        self.closed_at = [0] * standard.organization.ranks
+        self.quiet_at = [0] * standard.organization.ranks
+        self.slept = [0] * standard.organization.ranks
         self.tally = Tally()
         self.issued: list[Issued] = []
         self.last_departure = 0
+        self.bank_timings: Callable[[int], Mapping[str, int]] = lambda _bank: standard.timings
         self.on_return: Callable[[Request], None] = lambda _request: None
         self._check_standard()
 
@@ -114,9 +120,43 @@ class Channel:
             self.tally.forwarded += in_write_queue
         if not in_write_queue:
             queue.append(request)
+            self._wake(request.target.rank, clock + 1)
         elif not request.is_write:
             self._send_data(request, clock + 1)
         return True
+
+    # -- power-down: a rank for which nothing waits sleeps from `power_down_idle_cycles` after it has become quiet ------------------------------
+
+    def _waiting_for(self, rank: int) -> int:
+        requests = [request.target.rank for request in (*self.read_queue, *self.write_queue, *self.active)]
+        return requests.count(rank) + [wanted.target.rank for wanted in self.priority].count(rank)
+
+    def _wake(self, rank: int, clock: int) -> None:
+        """Something has come to wait for the rank from `clock` on. If it is the first, and the rank slept, no command is legal until it is awake."""
+        if self.config.power_down == "none" or self._waiting_for(rank) > 1:
+            return
+        is_open = any(row is not None and target.rank == rank for row, target in zip(self.open_row, self.banks, strict=True))
+        quiet_at = self.quiet_at[rank] if is_open else max(self.quiet_at[rank], self.closed_at[rank])
+        since = quiet_at + self.config.power_down_idle_cycles
+        if clock > since:
+            self.slept[rank] += clock - since
+            self.history.awake_at[rank] = clock + cycles_from_ns(self.config.power_down_exit_ns, self.standard.tck_ps)
+
+    def _done(self, rank: int, command: Command, clock: int) -> None:
+        """Something that waited for the rank is done, with this command."""
+        timings = self.standard.timings
+        busy = {
+            Command.RD: self.standard.read_latency,
+            Command.WR: self.standard.write_latency + timings["nWR"],
+            Command.REFab: timings["nRFC"],
+            Command.REFpb: timings.get("nRFCpb", timings["nRFC"]),
+            Command.PREpb: timings["nRP"],
+        }
+        self.quiet_at[rank] = max(self.quiet_at[rank], clock + busy[command])
+
+    def _want(self, wanted: Maintenance, clock: int) -> None:
+        self.priority.append(wanted)
+        self._wake(wanted.target.rank, clock)
 
     def _send_data(self, request: Request, depart: int) -> None:
         request.depart = depart
@@ -153,15 +193,17 @@ class Channel:
             return
         self.next_refresh = clock + self.refresh_interval
         if self.config.refresh == "all-bank":
-            self.priority += [Maintenance(Command.REFab, Target(rank)) for rank in range(self.standard.organization.ranks)]
+            for rank in range(self.standard.organization.ranks):
+                self._want(Maintenance(Command.REFab, Target(rank)), clock)
         else:
-            self.priority.append(Maintenance(Command.REFpb, self.banks[self.next_refresh_bank]))
+            self._want(Maintenance(Command.REFpb, self.banks[self.next_refresh_bank]), clock)
             self.next_refresh_bank = (self.next_refresh_bank + 1) % len(self.banks)
 
     def _want_halt(self, clock: int) -> None:
         """A change of operating point is due: every rank is to be closed, then the channel stops."""
         if self.halt_at is not None and clock >= self.halt_at:
-            self.priority += [Maintenance(None, Target(rank)) for rank in range(self.standard.organization.ranks)]
+            for rank in range(self.standard.organization.ranks):
+                self._want(Maintenance(None, Target(rank)), clock)
             self.ranks_to_halt = self.standard.organization.ranks
             self.halt_at = None
 
@@ -172,7 +214,7 @@ class Channel:
         for bank, target in enumerate(self.banks):
             if self.columns_served[bank] >= self.config.row_cap and not self.precharge_injected[bank]:
                 if self.history.legal(Command.PREpb, target, clock):
-                    self.priority.append(Maintenance(Command.PREpb, target))
+                    self._want(Maintenance(Command.PREpb, target), clock)
                     self.precharge_injected[bank] = True
 
     def _serve_active(self, clock: int) -> bool:
@@ -192,6 +234,7 @@ class Channel:
         if command is None:
             if all(self.history.legal(Command.ACT, self.banks[bank], clock) for bank in closes):
                 self.priority.pop(0)
+                self._done(wanted.target.rank, Command.PREpb, clock)
                 self.ranks_to_halt -= 1
                 self.halted = self.ranks_to_halt == 0
             return
@@ -203,6 +246,7 @@ class Channel:
             self._issue(command, wanted.target, clock)
             if command == wanted.command:
                 self.priority.pop(0)
+                self._done(wanted.target.rank, command, clock)
 
     def _serve_queue(self, clock: int) -> None:
         self._choose_mode()
@@ -260,6 +304,7 @@ class Channel:
         elif command != Command.PREpb:
             queue.remove(request)
             command = self._close_if_capped(command, request, clock)
+            self._done(request.target.rank, Command.WR if request.is_write else Command.RD, clock)
             if not request.is_write:
                 self._send_data(request, clock + self.standard.read_latency)
         self._issue(command, request.target, clock)
@@ -270,6 +315,17 @@ class Channel:
             return command
         closing = WITH_PRECHARGE[command]
         return closing if closing in self.standard.commands and self.history.legal(closing, request.target, clock) else command
+
+    def _note_closing(self, bank: int, command: Command, clock: int) -> None:
+        """When the bank's row is closed: an auto-precharge waits for tRAS, and for tRTP or write recovery."""
+        if self.open_row[bank] is None:
+            return
+        if command in (Command.RDA, Command.WRA):
+            timings = self.bank_timings(bank)
+            wait = timings.get("nRTP", 0) if command == Command.RDA else self.standard.write_latency + timings.get("nWR", 0)
+            clock = max(clock + wait, self.opened_at[bank] + timings.get("nRAS", 0))
+        rank = self.banks[bank].rank
+        self.closed_at[rank] = max(self.closed_at[rank], clock)
 
     def _count_row_state(self, request: Request) -> None:
         if request.row_state is not None:
@@ -295,9 +351,11 @@ class Channel:
             closed = [flat_bank(self.standard.organization, target)]
         elif command == Command.ACT:
             self.open_row[flat_bank(self.standard.organization, target)] = target.row
+            self.opened_at[flat_bank(self.standard.organization, target)] = clock
         elif command in (Command.RD, Command.WR):
             self.columns_served[flat_bank(self.standard.organization, target)] += 1
         for bank in closed:
+            self._note_closing(bank, command, clock)
             self.open_row[bank] = None
             self.columns_served[bank] = 0
             self.precharge_injected[bank] = False

@@ -53,7 +53,7 @@ class IssueHistory:
 
     module_gaps, bank_gaps: the gap of every constraint (same order as `standard.constraints`), of the module and of banks with their own timings.
     A constraint uses the gap of the bank that its earlier command addressed, the module's where that was a whole rank. Nothing is legal
-    before `settled_at`.
+    before `settled_at`, and on a rank before `awake_at`.
     """
 
     def __init__(self, standard: Standard, bank_gaps: Mapping[int, tuple[int, ...]] | None = None) -> None:
@@ -61,6 +61,7 @@ class IssueHistory:
         self.module_gaps = tuple(constraint.gap_cycles for constraint in standard.constraints)
         self.bank_gaps = dict(bank_gaps or {})
         self.settled_at = 0
+        self.awake_at = [0] * standard.organization.ranks
         self._issues: dict[tuple[Node, Command], list[Issue]] = defaultdict(list)
         self._rules: dict[Command, list[tuple[int, Constraint]]] = defaultdict(list)
         for index, constraint in enumerate(standard.constraints):
@@ -104,7 +105,7 @@ class IssueHistory:
 
     def legal(self, command: Command, target: Target, clock: int) -> bool:
         """Whether every constraint allows the command at this clock."""
-        if clock < self.settled_at:
+        if clock < max(self.settled_at, self.awake_at[target.rank]):
             return False
         nodes = self.nodes(command, target)
         for index, constraint in self._rules[command]:

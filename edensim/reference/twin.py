@@ -81,6 +81,7 @@ class Memory:
             module = plan.module_point(self.stage)
             channel.history.module_gaps = gaps[module]
             channel.history.bank_gaps = {bank: gaps[point] for bank, point in enumerate(points)}
+            channel.bank_timings = lambda bank, points=points: plan.points[points[bank]].timings  # type: ignore[misc]
             if channel.config.refresh != "none":
                 channel.refresh_interval = plan.points[module].timings["nREFI" if channel.config.refresh == "all-bank" else "nREFIpb"]
             if self.stage < len(plan.changes):

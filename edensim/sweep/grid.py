@@ -194,6 +194,7 @@ class _Planner:
         self.trace_digest = trace_digest
         self.standards: dict[bytes, tuple[Standard, str, str]] = {}
         self.sources: dict[tuple[object, ...], SourceConfig] = {}
+        self.traces: dict[str, str] = {}
         self.checked: set[str] = set()
 
     def point(self, config: RunConfig, values: Values) -> Point:
@@ -201,7 +202,7 @@ class _Planner:
         config = msgspec.structs.replace(
             config, source=self._source(config, standard), trace=None if config.trace is None else os.path.abspath(config.trace)
         )
-        trace = self.trace_digest(config.trace or "")
+        trace = self._trace(config.trace or "")
         content = {**resolved(config), "trace": trace}
         key = digest([__version__, content, facts])
         simulation = simulation_key(config, timing_facts, trace)
@@ -211,6 +212,11 @@ class _Planner:
                 core_record(config.source, standard)
             self.checked.add(simulation)
         return Point(values, config, key, simulation, trace)
+
+    def _trace(self, path: str) -> str:
+        if path not in self.traces:
+            self.traces[path] = self.trace_digest(path)
+        return self.traces[path]
 
     def _standard(self, config: RunConfig) -> tuple[Standard, str, str]:
         """The standard at its operating points, and digests of all of it and of its timing."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,8 @@ def sweep(
         store = _opened(folder, stack)
         points = plan(base, values, lambda path: _trace_digest(path, store))  # refuses what cannot run
         groups = _unfinished(points, store)
-        news = _begun(groups, workers, scheduler)  # refuses a cluster that is not there
+        news = _begun(groups, workers, scheduler, stack)  # refuses a cluster that is not there
+        stack.callback(news.close)
         if store is None:
             store = stack.enter_context(Store.create(folder))
             if folder is not None:
@@ -99,11 +100,11 @@ def _unfinished(points: Sequence[Point], store: Store | None) -> list[list[Point
     return [list(group.values()) for group in groups.values()]
 
 
-def _begun(groups: Sequence[Sequence[Point]], workers: int | None, scheduler: str | None) -> Iterator[News]:
+def _begun(groups: Sequence[Sequence[Point]], workers: int | None, scheduler: str | None, stack: ExitStack) -> Generator[News, None, None]:
     """News of the groups' tasks, from worker processes or a cluster."""
     tasks = [make_task(group) for group in groups]
     if tasks and scheduler is not None:
-        return cluster_outcomes(tasks, scheduler)
+        return cluster_outcomes(tasks, scheduler, stack)
     return local_outcomes(tasks, min(workers or len(os.sched_getaffinity(0)), len(tasks)))
 
 

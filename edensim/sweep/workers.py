@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
@@ -33,7 +33,7 @@ PATIENCE_s: Final = 30.0
 News = tuple[int, Outcome] | None
 
 
-def local_outcomes(tasks: Sequence[Task], workers: int) -> Iterator[News]:
+def local_outcomes(tasks: Sequence[Task], workers: int) -> Generator[News, None, None]:
     """Run tasks in worker processes of this machine. A worker that dies is replaced and its task begun again."""
     waiting = deque(range(len(tasks)))
     attempts = [0] * len(tasks)
@@ -127,41 +127,39 @@ class _Worker:
 # ------------------------------------------------------------------------------------------------------------------------- Dask cluster
 
 
-def cluster_outcomes(tasks: Sequence[Task], address: str) -> Iterator[News]:
-    """Run tasks on a Dask cluster, which runs those of lost workers again.
+def cluster_outcomes(tasks: Sequence[Task], address: str, stack: ExitStack) -> Generator[News, None, None]:
+    """Run tasks on a Dask cluster, which runs those of lost workers again. The connection is closed with the stack.
 
     Raises InputError at once for a scheduler that cannot be reached or has no workers, EdensimError when it is lost.
     """
     logged = logging.root.manager.disable
     logging.disable(logging.CRITICAL)  # Dask logs what is told here in one line
-    with ExitStack() as stack:
-        stack.callback(logging.disable, logged)
-        client = _connected(address)
-        stack.callback(client.close, timeout=2)
-        _wait_for_workers(client, address)
-        return _cluster_outcomes(tasks, client, address, stack.pop_all())
+    stack.callback(logging.disable, logged)
+    client = _connected(address)
+    stack.callback(client.close, timeout=2)
+    _wait_for_workers(client, address)
+    return _cluster_outcomes(tasks, client, address)
 
 
-def _cluster_outcomes(tasks: Sequence[Task], client: Any, address: str, stack: ExitStack) -> Iterator[News]:
+def _cluster_outcomes(tasks: Sequence[Task], client: Any, address: str) -> Generator[News, None, None]:
     news: queue.SimpleQueue[int] = queue.SimpleQueue()
-    with stack:
-        futures = [client.submit(_on_cluster, task, pure=False, retries=0) for task in tasks]
-        for index, future in enumerate(futures):
-            future.add_done_callback(lambda _, index=index: news.put(index))
-        left = len(tasks)
-        while left:
-            try:
-                index = news.get(timeout=PULSE_s)
-            except queue.Empty:
-                _check_cluster(client, address)
-                yield None
-                continue
-            left -= 1
-            if futures[index].status == "cancelled":  # what a client does with its tasks when the scheduler is gone
-                raise EdensimError(f"--scheduler {address}: the scheduler was lost")
-            for outcome in _outcomes(futures[index]):
-                yield index, outcome
-            futures[index].release()
+    futures = [client.submit(_on_cluster, task, pure=False, retries=0) for task in tasks]
+    for index, future in enumerate(futures):
+        future.add_done_callback(lambda _, index=index: news.put(index))
+    left = len(tasks)
+    while left:
+        try:
+            index = news.get(timeout=PULSE_s)
+        except queue.Empty:
+            _check_cluster(client, address)
+            yield None
+            continue
+        left -= 1
+        if futures[index].status == "cancelled":  # what a client does with its tasks when the scheduler is gone
+            raise EdensimError(f"--scheduler {address}: the scheduler was lost")
+        for outcome in _outcomes(futures[index]):
+            yield index, outcome
+        futures[index].release()
 
 
 def _on_cluster(task: Task) -> list[Outcome]:

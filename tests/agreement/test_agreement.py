@@ -73,6 +73,9 @@ def memories(draw: st.DrawFn, refresh: str | None = None) -> Memory:
         "write_queue": draw(size),
         "write_high_watermark": high,
         "write_low_watermark": low,
+        "power_down": draw(st.sampled_from(["none", "none", "idle"])),
+        "power_down_idle_cycles": draw(st.sampled_from([1, 5, 40])),
+        "power_down_exit_ns": draw(st.sampled_from([1.0, 7.5, 30.0])),
     }
     return Memory(name, ranks, draw(st.sampled_from([1, 1, 2])), timings, msgspec.convert(controller, ControllerConfig))
 

@@ -78,7 +78,7 @@ def test_points_know_what_was_swept(folder: Path) -> None:
     points = load_points([folder])
     assert len(points) == 6
     assert points.swept() == ["config.dram.vdd_V", "config.dram.trcd_ns"]
-    assert points.labels()[0] == "1.1 V, 12 ns"
+    assert points.labels()[0] == "1.1 V, tRCD 12 ns"
     assert len(points.where(["dram.vdd_V=1.2"])) == 3
     assert len(points.where(["dram.vdd_V=1.2", "dram.trcd_ns=8"])) == 1
 
