@@ -35,7 +35,7 @@ class Request:
 class Maintenance:
     """An entry of the priority queue: a command that is wanted, not a request."""
 
-    command: Command
+    command: Command | None  # None: no command, the rank stops
     target: Target
 
 
@@ -58,7 +58,7 @@ class Issued:
     """One line of the command trace."""
 
     clock: int
-    command: Command | None  # None: no command, the rank stops
+    command: Command
     target: Target
 
 
