@@ -29,8 +29,9 @@ def changes_made(memory: MemoryRun) -> list[ChangeMade]:
 def exposure_summary(memory: MemoryRun, plan: OperatingPlan) -> dict[str, Any]:
     """The `exposure` section of a result.
 
-    counts: reads by ACT-to-RD interval in cycles, the last of `bins` bins for all longer ones. out_of_specification: reads that came sooner than the cells need
-    at their bank's VDD (all of them where no timing is known to be enough). by_bank and by_tensor only where any bank runs outside specification.
+    counts: reads by ACT-to-RD interval in cycles, the last of `bins` bins for all longer ones. out_of_specification: reads that came sooner
+    than the cells need at their bank's VDD (all of them where no timing is known to be enough). by_bank and by_tensor only where any bank
+    runs outside specification.
     """
     if memory.exposure is None:
         return {}

@@ -15,8 +15,8 @@ from edensim.dram.address import address_map
 from edensim.dram.operating_point import OperatingPlan, resolve_operating_plan
 from edensim.dram.standard import Standard
 from edensim.energy import data_factors, run_energies, sum_of
-from edensim.exposure import changes_made, exposure_summary
 from edensim.exceptions import ConfigError, InputError
+from edensim.exposure import changes_made, exposure_summary
 from edensim.memory import MemoryRun, simulate_memory
 from edensim.memory.records import Records
 from edensim.results import RunResult

@@ -89,7 +89,7 @@ TIMING = register(
             ("write_high", np.int64),
             ("write_low", np.int64),
             ("column_command", np.uint32, (2,)),
-            # Power-down of idle ranks: 1 if used, clocks of idleness before it, clocks it takes to leave, clocks after a command until its rank is quiet.
+            # Power-down of idle ranks: 1 if used; clocks of idleness before it; clocks to leave it; clocks after a command until its rank is quiet.
             ("power_down", np.int64),
             ("idle_cycles", np.int64),
             ("exit_cycles", np.int64),

@@ -119,7 +119,8 @@ class OperatingPlan:
     @property
     def within_specification(self) -> bool:
         """No bank runs outside of what its cells need, at any time."""
-        return all(self.points[index].within_specification for stage in range(self.stages) for index in set(self.bank_point_at(stage).ravel().tolist()))
+        used = {index for stage in range(self.stages) for index in self.bank_point_at(stage).ravel().tolist()}
+        return all(self.points[index].within_specification for index in used)
 
     def to_dict(self) -> dict[str, Any]:
         """What a result says about it."""

@@ -123,7 +123,10 @@ class Engine:
                 return status
 
     def counts(self, cycles: int | None = None) -> Counts:
-        """Counts of the whole run; closes the last epoch. cycles: end of the run; by default when the last command has issued and the last read is back."""
+        """Counts of the whole run; closes the last epoch.
+
+        cycles: end of the run; by default when the last command has issued and the last read is back.
+        """
         counts = collect_counts(self.channels, self.standard, self.controller, cycles)
         self._close_epoch(counts)
         return counts

@@ -99,8 +99,8 @@ def run_processor(engine: Engine, source: SourceConfig, requests: Iterable[Recor
         loop["position"], loop["final"] = 0, chunk is None
         if chunk is None:
             chunk = np.empty(0, REQUEST)
-        step = partial(run_core, engine.channels, engine.timing, loop, core, cache, engine.mapping, chunk, len(chunk), engine.commands, engine.exposures)
-        status = engine.drive(step)
+        source_state = (core, cache, engine.mapping, chunk, len(chunk))
+        status = engine.drive(partial(run_core, engine.channels, engine.timing, loop, *source_state, engine.commands, engine.exposures))
         done += len(chunk)
         if engine.listeners.progress is not None:
             engine.listeners.progress(done)

@@ -15,6 +15,7 @@ from edensim.memory.engine import Engine, Listeners
 from edensim.memory.records import Records
 from edensim.vocabulary import REQUEST
 
+
 def run_stream(engine: Engine, requests: Iterable[Records], timed: bool) -> None:
     """Feed the event loop chunk by chunk."""
     engine.loop["timed"] = timed

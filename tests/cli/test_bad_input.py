@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -210,7 +211,7 @@ def long_trace(tmp_path: Path) -> Path:
 )
 def test_interrupt_leaves_no_file_and_says_how_far_it_came(long_trace: Path, tmp_path: Path, arguments: tuple[str, ...]) -> None:
     command = [sys.executable, "-m", "edensim", *arguments]
-    with subprocess.Popen(command, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with interruptible(command, tmp_path, environment()) as process:
         while process.poll() is None and not reads(process.pid, long_trace):
             time.sleep(0.01)
         time.sleep(0.3)
@@ -227,7 +228,7 @@ def test_interrupt_during_the_first_compilation(trace: Path, tmp_path: Path) -> 
     cache = tmp_path / "cache"
     command = [sys.executable, "-m", "edensim", "simulate", trace.name, "--json", "out.json"]
     variables = {**environment(), "EDENSIM_CACHE": str(cache), "NUMBA_DISABLE_JIT": "0", "NUMBA_BOUNDSCHECK": "0"}
-    with subprocess.Popen(command, cwd=tmp_path, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with interruptible(command, tmp_path, variables) as process:
         assert process.stderr is not None
         line = process.stderr.readline()
         process.send_signal(signal.SIGINT)
@@ -236,6 +237,13 @@ def test_interrupt_during_the_first_compilation(trace: Path, tmp_path: Path) -> 
     assert (process.returncode, stdout) == (130, "")
     assert stderr == "edensim: interrupted after 0 requests; no output file was written\n"
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [trace]
+
+
+def interruptible(command: list[str], folder: Path, variables: dict[str, str]) -> subprocess.Popen[str]:
+    """A process that Ctrl-C ends, even where these tests run in the background of a shell, which lets its children ignore it."""
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=folder, env=variables, stdout=pipe, stderr=pipe, text=True, preexec_fn=heed)
 
 
 def reads(process: int, file: Path) -> bool:
