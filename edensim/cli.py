@@ -62,7 +62,7 @@ def run_command_line(arguments: list[str]) -> int:
 
 
 def app_for(arguments: list[str]) -> typer.Typer:
-    """The application with the one command that the first word names, if it names one: typer looks at every signature it has (0.03 s of each start)."""
+    """The application with the one command that the first word names, if it names one: typer looks at every signature it has (0.03 s a start)."""
     named = [command for command in app.registered_commands if arguments and command.callback and command.callback.__name__ == arguments[0]]
     if not named:
         return app
@@ -141,9 +141,7 @@ def sweep(
     grid = parse_over(over)
     kept = f"finished points are kept in {out}, the same command goes on from there"
     with Progress(quiet, "points") as progress, interruptible(progress, kept):
-        result = run_sweep(
-            target, grid, out=out, overrides=overrides or [], paired=paired, workers=workers, scheduler=scheduler, progress=progress
-        )
+        result = run_sweep(target, grid, out=out, overrides=overrides or [], paired=paired, workers=workers, scheduler=scheduler, progress=progress)
     if not quiet:
         ran = f"{result.simulated:,} run now, in {result.simulations:,} simulations" if result.simulated else "all finished before"
         typer.echo(f"{out}: {len(result):,} points, {ran}; results.csv, results.parquet")

@@ -53,9 +53,7 @@ def sweep(
         news = _begun(groups, workers, scheduler, stack)  # refuses a cluster that is not there
         stack.callback(news.close)
         if store is None:
-            store = stack.enter_context(Store.create(folder))
-            if folder is not None:
-                stack.enter_context(locked(folder))
+            store = stack.enter_context(_created(folder, stack))
         store.set_plan(points)
         simulated = _run(store, points, groups, news, progress)
         if folder is not None:
@@ -88,6 +86,18 @@ def _opened(folder: Path | None, stack: ExitStack) -> Store | None:
         return None
     stack.enter_context(locked(folder))
     return stack.enter_context(Store.open(folder))
+
+
+def _created(folder: Path | None, stack: ExitStack) -> Store:
+    """A new store, to itself; in memory without a folder."""
+    if folder is None:
+        return Store.create(None)
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as exception:
+        raise InputError(f"{folder}: cannot be made: {exception.strerror}") from None
+    stack.enter_context(locked(folder))
+    return Store.open(folder) if (folder / NAME).exists() else Store.create(folder)  # another sweep may have come first
 
 
 def _unfinished(points: Sequence[Point], store: Store | None) -> list[list[Point]]:

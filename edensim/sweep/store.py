@@ -61,12 +61,7 @@ class Store:
 
     @classmethod
     def create(cls, folder: Path | None) -> Store:
-        """A new store in a folder, which is made if there is none; in memory for None."""
-        if folder is not None:
-            try:
-                folder.mkdir(exist_ok=True)
-            except OSError as exception:
-                raise InputError(f"{folder}: cannot be made: {exception.strerror}") from None
+        """A new store in a folder; in memory for None."""
         store = cls(None if folder is None else folder / NAME)
         try:
             store._begin()

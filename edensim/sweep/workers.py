@@ -25,7 +25,7 @@ from edensim.sweep.task import Outcome, Task, run_task
 ATTEMPTS: Final = 3
 #: Seconds between two looks at what workers do.
 PULSE_s: Final = 0.2
-#: Seconds to reach a scheduler and to wait for its first worker; and to wait for results that are done.
+#: Seconds to reach a scheduler and to wait for its first worker; and to wait for lost workers, and for results that are done.
 REACH_s: Final = 5.0
 PATIENCE_s: Final = 30.0
 
@@ -146,12 +146,12 @@ def _cluster_outcomes(tasks: Sequence[Task], client: Any, address: str) -> Gener
     futures = [client.submit(_on_cluster, task, pure=False, retries=0) for task in tasks]
     for index, future in enumerate(futures):
         future.add_done_callback(lambda _, index=index: news.put(index))
-    left = len(tasks)
+    left, seen = len(tasks), time.monotonic()
     while left:
         try:
             index = news.get(timeout=PULSE_s)
         except queue.Empty:
-            _check_cluster(client, address)
+            seen = _workers_seen(client, address, seen)
             yield None
             continue
         left -= 1
@@ -194,12 +194,21 @@ def _connected(address: str) -> Any:
 
 def _wait_for_workers(client: Any, address: str) -> None:
     begin = time.monotonic()
-    while not client.scheduler_info(n_workers=-1)["workers"]:
+    while not client.scheduler_info()["workers"]:
         if time.monotonic() - begin > REACH_s:
             raise InputError(f"--scheduler {address}: the cluster has no workers")
         time.sleep(PULSE_s)
 
 
-def _check_cluster(client: Any, address: str) -> None:
+def _workers_seen(client: Any, address: str, seen: float) -> float:
+    """When the cluster last had workers. Raises EdensimError where they do not come back, or the scheduler is gone."""
     if client.status not in ("running", "connecting"):
         raise EdensimError(f"--scheduler {address}: the scheduler was lost")
+    now = time.monotonic()
+    if now - seen < REACH_s:
+        return seen
+    if client.scheduler_info()["workers"]:
+        return now
+    if now - seen > PATIENCE_s:
+        raise EdensimError(f"--scheduler {address}: the cluster has lost all its workers")
+    return seen
