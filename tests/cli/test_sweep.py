@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import edensim as edensim_package
 from edensim.sweep import load_sweep
 from tests.cli.conftest import Edensim, environment
 
@@ -32,6 +33,14 @@ PATIENCE_s = 60
 #: Twelve simulations, each a fifth of a second or more.
 POINTS = 12
 OVER = ("--over", "controller.read_queue=32:42:2", "--over", "dram.timings.nRCD=14,16", "--out", "out")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The first run on a machine compiles, and says so on standard error."""
+    path = tmp_path_factory.mktemp("traces") / "tiny.trace"
+    path.write_text("LD 0x40\n" * 10)
+    edensim_package.simulate(path)
 
 
 @pytest.fixture(scope="module")
