@@ -8,6 +8,7 @@ from __future__ import annotations
 from edensim.core.issue import issue_maintenance, issue_request
 from edensim.core.jit import entry, jit
 from edensim.core.processor import RUNNING, last_cycle_before, next_tick, receive, run_core_until
+from edensim.core.queues import find_write
 from edensim.core.scheduler import CAPPED, HALT, PREAB, RD, RDA, REFAB, accept, plan, queue_closings, queue_halts, queue_refreshes
 from edensim.core.state import COMMANDS_FULL, DEADLOCK, DONE, EXPOSURE_BINS, FOREVER, HALTED, NEED_INPUT, PRIORITY, PRIORITY_OVERFLOW
 
@@ -33,7 +34,13 @@ def tick(s, t, clock, loop, commands, exposures):
         s["due"] = min(s["plan_at"], min(s["next_refresh"], s["halt_at"]))
         if t["row_policy"] == CAPPED:
             s["due"] = min(s["due"], s["close_at"])
-        return 0
+        if loop["alone"] == 0 or loop["blocked"] == 0 or s["due"] < s["plan_at"] or s["plan_at"] == FOREVER or s["plan_at"] == s["next_refresh"]:
+            return 0
+        # Nothing else can happen before this channel's next command: go there at once.
+        clock = s["plan_at"]
+        if clock == s["halt_at"] or (t["row_policy"] == CAPPED and clock == s["close_at"]):
+            return 0
+        loop["tick"] = clock
     waiting = s["length"][0] + s["length"][1]
     slot = 0
     node = 0
@@ -91,6 +98,24 @@ def record(s, t, command, node, slot, clock, loop, commands):
         c["column"] = s["slots"][slot]["column"]
 
 
+@jit
+def is_refused(channels, t, request):
+    """Whether a request's queue has no room for it. (One that the write queue answers takes no room.)"""
+    s = channels[request["channel"]]
+    queue = request["is_write"]
+    return s["length"][queue] >= t["queue_size"][queue] and not find_write(s, request["bank"], request["line"])
+
+
+@jit
+def is_drained(channels):
+    """Whether nothing is left to do."""
+    for c in range(channels.shape[0]):
+        s = channels[c]
+        if s["length"][0] + s["length"][1] + s["actives"] + s["priorities"] > 0:
+            return False
+    return True
+
+
 @entry("CHANNEL[:]", "TIMING[:]", "LOOP[:]", "PLACED[:]", "i8", "COMMAND[:]", "i8[:]")
 def run_requests(channels, timing, loops, requests, count, commands, exposures):
     """Saturating and timed sources: one request a clock, in order, each offered until its queue takes it."""
@@ -115,6 +140,9 @@ def run_requests(channels, timing, loops, requests, count, commands, exposures):
                         s["due"] = min(s["due"], clock)
                     position += 1
                     offer_at = clock + 1
+                    if loop["timed"] == 0 and position < count and is_refused(channels, t, requests[position]):
+                        loop["blocked"] = 1
+                        offer_at = FOREVER
                 else:
                     loop["blocked"] = 1
             elif loop["final"] == 0:
@@ -123,17 +151,17 @@ def run_requests(channels, timing, loops, requests, count, commands, exposures):
                 return NEED_INPUT
         wake = offer_at
         freed = 0
-        pending = 0
         halted = 0
+        loop["tick"] = clock
         for c in range(channels.shape[0]):
             s = channels[c]
             if s["due"] <= clock:
                 freed += tick(s, t, clock, loop, commands, exposures)
+                if s["overflow"]:
+                    return PRIORITY_OVERFLOW
             wake = min(wake, s["due"])
             halted += s["halted"]
-            pending += s["length"][0] + s["length"][1] + s["actives"] + s["priorities"]
-            if s["overflow"]:
-                return PRIORITY_OVERFLOW
+        clock = loop["tick"]  # a channel alone may have gone ahead
         if loop["blocked"] and freed > 0:
             loop["blocked"] = 0
             wake = clock + 1
@@ -141,8 +169,7 @@ def run_requests(channels, timing, loops, requests, count, commands, exposures):
             loop["tick"] = clock + 1
             loop["position"] = position
             return HALTED
-        if pending == 0 and position >= count and loop["final"]:
-            loop["tick"] = clock
+        if position >= count and loop["final"] and is_drained(channels):
             loop["position"] = position
             return DONE
         if wake >= FOREVER:

@@ -257,7 +257,8 @@ LOOP = register(
         [
             ("tick", np.int64),
             ("position", np.int64),  # next request of the chunk
-            ("blocked", np.int64),
+            ("blocked", np.int64),  # the next request waits for room
+            ("alone", np.int64),  # one channel, open loop: when the source is blocked, only the channel can act
             ("timed", np.int64),
             ("final", np.int64),  # no chunk follows
             ("record", np.int64),  # 1 to record commands

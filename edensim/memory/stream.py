@@ -19,6 +19,7 @@ from edensim.vocabulary import REQUEST
 def run_stream(engine: Engine, requests: Iterable[Records], timed: bool) -> None:
     """Feed the event loop chunk by chunk."""
     engine.loop["timed"] = timed
+    engine.loop["alone"] = len(engine.channels) == 1
     done = 0
     for placed, final in with_last(placed_chunks(requests, engine.mapping, engine.listeners)):
         engine.loop["position"], engine.loop["final"] = 0, final
