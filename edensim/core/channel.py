@@ -5,11 +5,12 @@ It jumps over the clocks at which nothing can happen, and issues exactly the com
 
 from __future__ import annotations
 
+from edensim.core.codes import CAPPED, HALT, PREAB, RD, RDA, REFAB
 from edensim.core.issue import issue_maintenance, issue_request
 from edensim.core.jit import entry, jit
 from edensim.core.processor import RUNNING, last_cycle_before, next_tick, receive, run_core_until
 from edensim.core.queues import find_write
-from edensim.core.scheduler import CAPPED, HALT, PREAB, RD, RDA, REFAB, accept, plan, queue_closings, queue_halts, queue_refreshes
+from edensim.core.scheduler import accept, plan, queue_closings, queue_halts, queue_refreshes
 from edensim.core.state import COMMANDS_FULL, DEADLOCK, DONE, EXPOSURE_BINS, FOREVER, HALTED, NEED_INPUT, PRIORITY, PRIORITY_OVERFLOW
 
 

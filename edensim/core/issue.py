@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from edensim.core.codes import ACT, CAPPED, FCFS, HALT, PREAB, PREPB, RD, RDA, REFAB, WR, WRA
 from edensim.core.jit import jit
+from edensim.core.planning import forget_plans, offer_to_plan
 from edensim.core.power import end_work
 from edensim.core.queues import find_hits, find_others, forget_hits, next_hit, release, relist_bank, unlink
-from edensim.core.scheduler import ACT, CAPPED, FCFS, HALT, PREAB, PREPB, RD, RDA, REFAB, WR, WRA, count_departure, forget_plans, offer_to_plan
+from edensim.core.scheduler import count_departure
 from edensim.core.state import ACTIVE, MAX_PRIORITY
 from edensim.core.timing import constrain_bank, constrain_rank, legal_at
 

@@ -6,35 +6,13 @@ the queue's part of it survives commands of active requests, which can only make
 
 from __future__ import annotations
 
+from edensim.core.codes import ACT, ALL_BANK, FCFS, HALT, PREAB, PREPB, REFAB, REFPB, ROW_HIT
 from edensim.core.jit import jit
+from edensim.core.planning import forget_plans, is_stale, offer_to_plan, plan_closed, plan_open, plan_strictly, wait_for
 from edensim.core.power import add_work
 from edensim.core.queues import enqueue, find_write, is_open
 from edensim.core.state import ABSENT, ACTIVE, AGE_BITS, FOREVER, IDLE, LATENCY_BINS, MAX_PRIORITY, PRIORITY, QUEUED
 from edensim.core.timing import legal_at, rank_legal_at, rank_quiet_at
-from edensim.vocabulary import Command, Refresh, RowPolicy, Scheduler
-
-ACT = int(Command.ACT)
-PREPB = int(Command.PREpb)
-PREAB = int(Command.PREab)
-RD = int(Command.RD)
-WR = int(Command.WR)
-RDA = int(Command.RDA)
-WRA = int(Command.WRA)
-REFAB = int(Command.REFab)
-REFPB = int(Command.REFpb)
-HALT = len(Command)  # no command: the rank stops, closed, until the operating point has changed
-CLOSED = int(RowPolicy.CLOSED)
-CAPPED = int(RowPolicy.CAPPED)
-ROW_HIT = int(Scheduler.FRFCFS_ROW_HIT)
-FCFS = int(Scheduler.FCFS)
-ALL_BANK = int(Refresh.ALL_BANK)
-
-
-@jit
-def candidate_key(s, t, bank, command, age, clock):
-    """Order of a candidate: clocks until it is legal, then age. Branch-free, because which bank is ready cannot be predicted."""
-    wait = legal_at(s, t, bank, command) - clock
-    return ((wait & ~(wait >> 63)) << AGE_BITS) + age
 
 
 @jit
@@ -43,13 +21,6 @@ def wanted_mode(s, t):
     if s["write_mode"] == 0:
         return 1 if s["length"][1] > t["write_high"] or s["length"][0] == 0 else 0
     return 0 if s["length"][1] < t["write_low"] and s["length"][0] != 0 else 1
-
-
-@jit
-def forget_plans(s):
-    """Anything may have changed for the queues."""
-    s["kept"][0] = 0
-    s["kept"][1] = 0
 
 
 @jit
@@ -130,125 +101,14 @@ def plan_maintenance(s, t, clock):
 
 
 @jit
-def next_command(s, t, slot):
-    """Command that brings a queued request forward; -1 if it is held back."""
-    bank = s["slots"][slot]["bank"]
-    opened = s["banks"][bank]["open_row"]
-    if opened < 0:
-        return ACT
-    held = s["banks"][bank]["active_slot"] > 0
-    if opened == s["slots"][slot]["row"]:
-        if held and t["row_policy"] == CLOSED:
-            return -1
-        return int(t["column_command"][s["slots"][slot]["queue"]])
-    return -1 if held else PREPB
-
-
-@jit
-def plan_strictly(s, t, queue, clock):
-    """FCFS: only the oldest request of the queue."""
-    oldest = 0
-    for opened in range(2):
-        for i in range(s["occupieds"][queue, opened]):
-            slot = s["banks"][s["occupied"][queue, opened, i]]["head"][queue]
-            if oldest == 0 or s["slots"][slot]["age"] < s["slots"][oldest]["age"]:
-                oldest = slot
-    keep(s, 0, FOREVER, 0, 0)
-    keep(s, 1, FOREVER, 0, 0)
-    if oldest > 0:
-        bank = s["slots"][oldest]["bank"]
-        command = next_command(s, t, oldest)
-        if command >= 0:
-            keep(s, is_open(s, bank), max(clock, legal_at(s, t, bank, command)), oldest, command)
-
-
-@jit
-def keep(s, opened, at, slot, command):
-    """Keep a plan for closed or open banks; clock FOREVER: nothing to do there."""
-    s["kept"][opened] = 1
-    s["kept_at"][opened] = at
-    s["kept_slot"][opened] = slot
-    s["kept_command"][opened] = command
-
-
-@jit
-def plan_closed(s, t, queue, clock):
-    """First-ready among closed banks: the earliest activation, the oldest request of those at the same clock."""
-    best = ABSENT
-    best_slot = 0
-    for i in range(s["occupieds"][queue, 0]):
-        bank = s["occupied"][queue, 0, i]
-        slot = s["banks"][bank]["head"][queue]
-        key = candidate_key(s, t, bank, ACT, s["slots"][slot]["age"], clock)
-        if key < best:
-            best = key
-            best_slot = slot
-    keep(s, 0, clock + (best >> AGE_BITS) if best < ABSENT else FOREVER, best_slot, ACT)
-
-
-@jit
-def plan_open(s, t, queue, clock):
-    """First-ready among open banks: the earliest column command or precharge, the oldest request of those at the same clock."""
-    best = ABSENT
-    best_slot = 0
-    best_command = 0
-    column = t["column_command"][queue]
-    plain = t["row_policy"] != CLOSED and t["scheduler"] != ROW_HIT
-    for i in range(s["occupieds"][queue, 1]):
-        bank = s["occupied"][queue, 1, i]
-        hit = s["banks"][bank]["hit"][queue]
-        other = s["banks"][bank]["other"][queue]
-        if not plain:
-            if t["row_policy"] == CLOSED and s["banks"][bank]["active_slot"] > 0:
-                hit = 0
-            if t["scheduler"] == ROW_HIT and s["slots"][hit]["arrive"] <= s["slots"][other]["arrive"]:
-                other = 0
-        if hit > 0:
-            key = candidate_key(s, t, bank, column, s["slots"][hit]["age"], clock)
-            if key < best:
-                best = key
-                best_slot = hit
-                best_command = column
-        if other > 0:
-            key = candidate_key(s, t, bank, PREPB, s["slots"][other]["age"], clock)
-            if key < best:
-                best = key
-                best_slot = other
-                best_command = PREPB
-    keep(s, 1, clock + (best >> AGE_BITS) if best < ABSENT else FOREVER, best_slot, best_command)
-
-
-@jit
-def is_stale(s, t, opened, clock):
-    """Whether a kept plan has to be made again: it lies behind (others may be legal and older by now), or its command has been put off."""
-    at = s["kept_at"][opened]
-    if s["kept"][opened] == 0 or at < clock:
-        return True
-    return at < FOREVER and legal_at(s, t, s["slots"][s["kept_slot"][opened]]["bank"], s["kept_command"][opened]) > at
-
-
-@jit
-def offer_to_plan(s, t, slot, clock):
-    """A request that may be its bank's next one: let it better the kept plan."""
-    bank = s["slots"][slot]["bank"]
-    opened = is_open(s, bank)
-    command = next_command(s, t, slot)
-    if command < 0 or s["kept"][opened] == 0:
-        return
-    at = max(clock, legal_at(s, t, bank, command))
-    kept_at = s["kept_at"][opened]
-    if at < kept_at or (at == kept_at and s["slots"][slot]["age"] < s["slots"][s["kept_slot"][opened]]["age"]):
-        keep(s, opened, at, slot, command)
-
-
-@jit
 def plan_active(s, t, clock):
     """The active requests' earliest column command, as a key and its slot: the first to arrive, of those the first activated."""
     best = ABSENT
     best_slot = 0
     for i in range(s["actives"]):
         slot = s["active"][i]
-        key = candidate_key(s, t, s["slots"][slot]["bank"], t["column_command"][s["slots"][slot]["queue"]], s["slots"][slot]["arrive"], clock)
+        wait = wait_for(s, t, s["slots"][slot]["bank"], t["column_command"][s["slots"][slot]["queue"]], clock)
+        key = (wait << AGE_BITS) + s["slots"][slot]["arrive"]
         if key < best:
             best = key
             best_slot = slot

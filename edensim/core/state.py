@@ -31,9 +31,12 @@ RANK, GROUP, BANK = 0, 1, 2
 RANK_BASE, GROUP_BASE, BANK_BASE = 0, MAX_RANKS * COMMANDS, (MAX_RANKS + MAX_GROUPS) * COMMANDS
 NODES = MAX_RANKS + MAX_GROUPS + MAX_BANKS
 
-# A candidate's key orders by clock, then age: (clocks from now << AGE_BITS) + age. No request has age ABSENT.
+# An active candidate's key orders by clock, then arrival: (clocks from now << AGE_BITS) + arrival. No candidate has key ABSENT.
 AGE_BITS = 40
 ABSENT = 1 << 62
+# A queued candidate's key: clocks from now (FAR: that or more), order of acceptance, slot, and 1 for a row hit: 12 + 38 + 12 bits.
+WHO_BITS, QUEUE_AGE_BITS, FAR = 12, 38, (1 << 12) - 1
+SLOT_MASK = (1 << (WHO_BITS - 1)) - 1
 
 # Kinds of a plan.
 IDLE, ACTIVE, PRIORITY, QUEUED = 0, 1, 2, 3

@@ -19,7 +19,7 @@ from edensim.core import state
 from edensim.dram.standard import Standard
 from edensim.exceptions import ConfigError
 from edensim.units import cycles_from_ns
-from edensim.vocabulary import COMMANDS, RANK_COMMANDS, Command, Level, Refresh, RowPolicy, Scheduler
+from edensim.vocabulary import COLUMN_COMMANDS, COMMANDS, RANK_COMMANDS, Command, Level, Refresh, RowPolicy, Scheduler
 
 SCHEDULERS: Mapping[str, Scheduler] = {"frfcfs": Scheduler.FRFCFS, "frfcfs-row-hit": Scheduler.FRFCFS_ROW_HIT, "fcfs": Scheduler.FCFS}
 ROW_POLICIES: Mapping[str, RowPolicy] = {"open": RowPolicy.OPEN, "closed": RowPolicy.CLOSED, "capped": RowPolicy.CAPPED}
@@ -127,6 +127,12 @@ def merged_rules(standard: Standard, commands: frozenset[Command], class_gaps: S
     return {key: gaps for key, gaps in rules.items() if max(gaps) > 1}
 
 
+def longest_of_columns(rules: Rules) -> int:
+    """Most rules that follow any one column command on its own nodes."""
+    lengths = [sum(key[0] == command and key[3] == 1 and not key[4] for key in rules) for command in COLUMN_COMMANDS]
+    return max(lengths)
+
+
 def fill_rules(t: Any, rules: Rules) -> None:
     """Write rules into the record, grouped by command; then the same for rules between siblings."""
     at = 0
@@ -140,6 +146,10 @@ def fill_rules(t: Any, rules: Rules) -> None:
                     t["rule_level"][at], t["rule_next"][at] = level, before
                     t["rule_gap"][: len(gaps), at] = gaps
                     at += 1
+            # As many rules for reads as for writes: a loop whose length changes from command to command is mispredicted. A gap of 0 asks for nothing.
+            while command in COLUMN_COMMANDS and not sibling and at - start[command] < longest_of_columns(rules):
+                t["rule_level"][at], t["rule_next"][at] = state.RANK, command
+                at += 1
             stop[command] = at
     windows = [(key, gaps) for key, gaps in rules.items() if key[3] > 1]
     if len(windows) > state.MAX_WINDOWS or any(key[3] > state.MAX_HISTORY for key, _ in windows):

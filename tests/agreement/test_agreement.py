@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -262,6 +263,25 @@ def test_operating_points(case: tuple[Memory, OperatingPlan], shape: Shape, piec
     commands = engine.commands[np.lexsort((engine.commands["channel"], engine.commands["clock"]))]
     assert first_difference(twin.commands, commands) == ""
     assert engine.cycles == twin.cycles
+
+
+@pytest.mark.parametrize("scheduler", ["frfcfs", "frfcfs-row-hit", "fcfs"])
+@pytest.mark.parametrize("row_policy", ["open", "closed"])
+def test_a_change_that_settles_for_long(scheduler: str, row_policy: str) -> None:
+    """Waits of thousands of clocks, with full queues: the engine's compact keys do not hold them."""
+    controller = msgspec.convert({"scheduler": scheduler, "row_policy": row_policy, "refresh": "none"}, ControllerConfig)
+    memory = Memory("DDR4", 1, 1, (), controller)
+    standard, mapping = memory.resolved()
+    changes = [{"at_cycle": 120, "settling_ns": 5000.0, "trcd_ns": 8.0}]
+    plan = resolve_operating_plan(msgspec.convert({"partitions": [{"banks": "0-3", "trcd_ns": 10.0}], "changes": changes}, DramConfig))[1]
+    requests = stream(Shape(requests=90, banks=12, rows=3, columns=4, writes=0.4, stay=0.5, gap=0, seed=5), memory)
+    source = SourceConfig(kind="saturating")
+    twin = simulate_reference(standard, controller, source, requests, mapping, plan=plan)
+    engine = simulate_memory(standard, controller, source, [requests], commands=True, plan=plan)
+    assert engine.commands is not None
+    assert first_difference(twin.commands, engine.commands) == ""
+    assert len(engine.epochs) == 2
+    assert engine.epochs[1].resumed_at > 6000
 
 
 cores = st.builds(
