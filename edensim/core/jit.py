@@ -2,9 +2,9 @@
 
 `jit` marks a helper (compiled as part of whoever calls it). `entry(...)` marks a function that Python calls: its arguments are declared as text,
 `"CHANNEL[:]"` for a one-dimensional array of a registered record or numpy scalar type, `"i8"` for an integer; it returns an int64.
-The first call on a machine compiles the entry to an object file in the cache folder, keyed by a hash of every file of `core/`, of the vocabulary, of
-numba's version and of the processor. Later processes load that object themselves: no import of numba (0.4 s) or of LLVM (0.07 s), no stale code
-(numba's own cache does not see an edit in another file).
+The first call on a machine compiles the entry to an object file in the cache folder, keyed by a hash of the sources it is made from (its
+module and what that imports), of numba's version and of the processor. Later processes load that object themselves: no import of numba (0.4 s) or of
+LLVM (0.07 s), no stale code (numba's own cache does not see an edit in another file).
 
 Environment: NUMBA_DISABLE_JIT=1 runs the same text as Python (slow, debuggable); NUMBA_BOUNDSCHECK=1 compiles with bounds checks, uncached, through
 numba's dispatcher so that an IndexError reaches Python; EDENSIM_CACHE names the cache folder.
@@ -16,6 +16,7 @@ import ctypes
 import functools
 import importlib.util
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -193,7 +194,8 @@ class Entry:
         return numba.njit(_with_compiled_globals(self.function), **OPTIONS)
 
     def _link(self) -> Any:
-        path = cache_folder() / f"{self.function.__module__.rpartition('.')[2]}.{self.function.__name__}.o"
+        module = self.function.__module__.rpartition(".")[2]
+        path = cache_folder() / f"{module}.{self.function.__name__}.{source_digest(SOURCES, module)}.o"
         data = path.read_bytes() if path.exists() else self._compile(path)
         header, _, code = data.partition(b"\n")
         symbol, *imports = header.decode().split()
@@ -206,8 +208,6 @@ class Entry:
     def _compile(self, path: Path) -> bytes:
         """Compile to an object file; it is kept only if the sources on disk are still those this process imported."""
         announce(f"edensim: compiling {self.function.__name__} (once per version and machine)")
-        import re
-
         import numba
         from numba import types
 
@@ -233,7 +233,8 @@ class Entry:
         imports = {*re.findall(r"^declare .*?@([\w.]+)\(", text, re.M), *re.findall(r"^@([\w.]+) = external", text, re.M), *LIBC}
         names = sorted(name for name in imports if not name.startswith("llvm."))
         data = " ".join((unit._wrapper_name, *names)).encode() + b"\n" + unit._library._get_compiled_object()
-        if source_digest() == IMPORTED_DIGEST:
+        module = self.function.__module__.rpartition(".")[2]
+        if source_digest(read_sources(), module) == source_digest(SOURCES, module):
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
             temporary.write_bytes(data)
@@ -273,19 +274,31 @@ def announce(line: str) -> None:
     print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
-def source_digest() -> str:
-    """Hash of every source that compiled code is made from, as on disk now."""
+def read_sources() -> dict[str, bytes]:
+    """Every source that compiled code may be made from, as on disk now, by module name."""
     package = Path(__file__).parent
-    sources = (*sorted(package.glob("*.py")), package.parent / "vocabulary.py")
-    return importlib.util.source_hash(b"".join(source.read_bytes() for source in sources)).hex()
+    return {source.stem: source.read_bytes() for source in (*package.glob("*.py"), package.parent / "vocabulary.py")}
 
 
-IMPORTED_DIGEST = source_digest()
+#: As this process imported them, or all but: read first of all.
+SOURCES = read_sources()
+
+
+def source_digest(sources: dict[str, bytes], module: str) -> str:
+    """Hash of a module of the core and of all that it imports from edensim, directly or not: an edit elsewhere leaves its code as it is."""
+    closure: set[str] = set()
+    waiting = {module, "jit", "machine_code"}
+    while waiting:
+        name = waiting.pop()
+        closure.add(name)
+        imported = re.findall(rb"^from edensim\.(?:core\.)?(\w+) import", sources[name], re.M)
+        waiting |= {found.decode() for found in imported} & sources.keys() - closure
+    return importlib.util.source_hash(b"\0".join(sources[name] for name in sorted(closure))).hex()
 
 
 def cache_folder() -> Path:
-    """Folder of this version's compiled core on this processor."""
-    identity = f"{IMPORTED_DIGEST} {np.__version__} {INNER_OPTIONS}".encode() + _version_of("numba") + _version_of("llvmlite") + _processor()
+    """Folder of the core as compiled with these versions of numpy and numba for this processor."""
+    identity = f"{np.__version__} {INNER_OPTIONS}".encode() + _version_of("numba") + _version_of("llvmlite") + _processor()
     root = os.environ.get("EDENSIM_CACHE") or os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "edensim")
     return Path(root) / importlib.util.source_hash(identity).hex()
 
