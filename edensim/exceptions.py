@@ -28,6 +28,10 @@ class TraceError(InputError):
     """A trace or command file that cannot be read; the message names file and line."""
 
 
+class NetworkError(InputError):
+    """A network that cannot be read, laid out or run on the machine asked for."""
+
+
 class ProtocolError(EdensimError):
     """A command list that violates the standard, or an engine state that must not happen."""
 

@@ -104,13 +104,77 @@ class EnergyConfig(Section, frozen=True, kw_only=True):
     toggle_fraction: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5  # of the bits moved that differ from the burst before
 
 
+class LayoutConfig(Section, frozen=True, kw_only=True):
+    """Where a network's tensors lie in memory."""
+
+    alignment_bytes: Annotated[int, msgspec.Meta(ge=1, le=1 << 30)] = 64
+    base_address: Annotated[int, msgspec.Meta(ge=0, le=1 << 50)] = 0
+    reuse: bool = True  # features share memory where their lifetimes do not overlap
+
+
+class TpuConfig(Section, frozen=True, kw_only=True):
+    """A systolic array (TPU-like by default; any size and dataflow)."""
+
+    mode: Literal["overlap", "scalesim"] = "overlap"
+    dataflow: Literal["ws", "os", "is"] = "ws"
+    array_height: Positive = 256
+    array_width: Positive = 256
+    clock_MHz: Annotated[float, msgspec.Meta(gt=0, le=100_000)] = 700.0
+    ifmap_sram_kB: Positive = 8192
+    filter_sram_kB: Positive = 8192
+    ofmap_sram_kB: Positive = 8192
+
+
+class EyerissConfig(Section, frozen=True, kw_only=True):
+    """A row-stationary array."""
+
+    array_height: Positive = 12
+    array_width: Positive = 14
+    clock_MHz: Annotated[float, msgspec.Meta(gt=0, le=100_000)] = 200.0
+    buffer_kB: Positive = 108
+
+
+class GpuConfig(Section, frozen=True, kw_only=True):
+    """Streaming multiprocessors behind a sectored L2 cache."""
+
+    sms: Positive = 28
+    clock_MHz: Annotated[float, msgspec.Meta(gt=0, le=100_000)] = 1417.0
+    l2_kB: Positive = 3072
+
+
+class CpuConfig(Section, frozen=True, kw_only=True):
+    """Cores with three levels of cache. `library`: whose loops the network runs as."""
+
+    library: Literal["darknet", "blocked", "direct"] = "blocked"
+    cores: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
+    clock_MHz: Annotated[float, msgspec.Meta(gt=0, le=100_000)] = 4000.0
+    issue_width: Annotated[int, msgspec.Meta(ge=1, le=64)] = 4
+    window: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 128
+    mshr: Annotated[int, msgspec.Meta(ge=1, le=512)] = 16
+    l1_kB: Positive = 32
+    l2_kB: Positive = 512
+    l3_kB: Positive = 8192
+    prefetch: Literal["none", "stream"] = "stream"
+
+
 class RunConfig(Section, frozen=True, kw_only=True):
     """One run."""
 
     trace: str | None = None
     trace_format: str | None = None
+    frontend: Literal["cpu", "gpu", "eyeriss", "tpu"] | None = None  # None: a trace
+    network: str | None = None  # a name of the zoo, or a file (.cfg, .onnx, .csv)
+    precision: Literal["int4", "int8", "int16", "fp32"] = "int8"
+    batch: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 1
+    input_height: Positive | None = None  # None: the network's
+    input_width: Positive | None = None
     dram: DramConfig = DramConfig()
     controller: ControllerConfig = ControllerConfig()
     source: SourceConfig = SourceConfig()
     energy: EnergyConfig = EnergyConfig()
+    layout: LayoutConfig = LayoutConfig()
+    cpu: CpuConfig = CpuConfig()
+    gpu: GpuConfig = GpuConfig()
+    eyeriss: EyerissConfig = EyerissConfig()
+    tpu: TpuConfig = TpuConfig()
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 0

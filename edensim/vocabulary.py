@@ -120,3 +120,32 @@ COMMAND: Final = np.dtype(
     ],
     align=True,
 )
+
+#: One step of an accelerator or of a GPU's wave of thread blocks: fetch, compute, write back (`edensim.core.tiles`).
+#: reads, writes: so many TRANSFER records from first_transfer on, reads first; compute_cycles: clock cycles of the machine once its data are there;
+#: layer: index of the layer it belongs to; barrier: 1 if its reads (except those marked ahead) wait until all tiles before it are computed and written.
+TILE: Final = np.dtype(
+    [
+        ("first_transfer", np.int64),
+        ("compute_cycles", np.int64),
+        ("reads", np.int32),
+        ("writes", np.int32),
+        ("layer", np.int32),
+        ("barrier", np.int32),
+    ],
+    align=True,
+)
+
+#: Bytes moved between DRAM and a machine: `count` runs of `run_bytes` each, `stride_bytes` apart, from byte address `address` on.
+#: tensor: identifier of the tensor they belong to; ahead: 1 if a barrier does not hold it back (weights do not depend on the layer before).
+TRANSFER: Final = np.dtype(
+    [
+        ("address", np.int64),
+        ("run_bytes", np.int64),
+        ("stride_bytes", np.int64),
+        ("count", np.int32),
+        ("tensor", np.int32),
+        ("ahead", np.int32),
+    ],
+    align=True,
+)

@@ -1,0 +1,1 @@
+"""The machines: a network and a machine's configuration to what the machine asks of memory."""
