@@ -32,6 +32,18 @@ class NetworkError(InputError):
     """A network that cannot be read, laid out or run on the machine asked for."""
 
 
+class FitError(EdensimError):
+    """A fit that does not converge, or data that cannot decide a parameter. No module is written."""
+
+
+class DataError(InputError):
+    """Characterization data that cannot be read; the message names file, line and column."""
+
+
+class ModuleError(InputError):
+    """A module file that breaks a rule, or an operating point that it cannot answer for."""
+
+
 class ProtocolError(EdensimError):
     """A command list that violates the standard, or an engine state that must not happen."""
 

@@ -23,7 +23,7 @@ class PartitionConfig(Section, frozen=True, kw_only=True):
     channels: Indices | None = None
     ranks: Indices | None = None
     banks: Indices | None = None  # in their rank, bank group after bank group
-    rows: Indices | None = None  # known, so that it can be refused in words: a timing class belongs to a bank
+    rows: Indices | None = None  # of each of the banks, such as "0-8191"; None: whole banks
     vdd_V: PositiveFloat | None = None
     trcd_ns: PositiveFloat | None = None
     trp_ns: PositiveFloat | None = None
@@ -41,6 +41,7 @@ class ChangeConfig(Section, frozen=True, kw_only=True):
     trp_ns: PositiveFloat | None = None
     tras_ns: PositiveFloat | None = None
     twr_ns: PositiveFloat | None = None
+    trefi_ns: PositiveFloat | None = None
 
 
 class DramConfig(Section, frozen=True, kw_only=True):
@@ -78,6 +79,7 @@ class ControllerConfig(Section, frozen=True, kw_only=True):
     power_down: Literal["none", "idle"] = "none"  # idle: a rank without requests powers down
     power_down_idle_cycles: Positive = 64
     power_down_exit_ns: PositiveFloat = 7.5  # tXP; JEDEC asks for 6 to 7.5 ns in DDR3, DDR4 and LPDDR3
+    self_refresh_idle_cycles: Positive | None = None  # a rank idle for so long, its banks closed, refreshes itself; None: never
 
 
 class SourceConfig(Section, frozen=True, kw_only=True):
@@ -104,6 +106,18 @@ class EnergyConfig(Section, frozen=True, kw_only=True):
     toggle_fraction: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5  # of the bits moved that differ from the burst before
 
 
+class ErrorsConfig(Section, frozen=True, kw_only=True):
+    """Bit errors: of a fitted module at the operating point, or of an error model at a bit error rate. Neither: none."""
+
+    module: str | None = None  # a name in configs/modules/ or a file
+    model: Literal["uniform", "bitline", "wordline", "data-dependent"] | None = None
+    ber: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None  # of `model`
+    exposure: Literal["every_access", "elapsed"] = "every_access"  # each read is at risk, or only those sooner after ACT than their cells need
+    temp_C: Annotated[float, msgspec.Meta(gt=-273.15, lt=200)] | None = None  # None: that of the module's data
+    beyond_data: bool = False  # extrapolate beyond the module's data
+    seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | None = None  # of the places of weak cells; None: the module's
+
+
 class LayoutConfig(Section, frozen=True, kw_only=True):
     """Where a network's tensors lie in memory."""
 
@@ -123,27 +137,59 @@ class TpuConfig(Section, frozen=True, kw_only=True):
     ifmap_sram_kB: Positive = 8192
     filter_sram_kB: Positive = 8192
     ofmap_sram_kB: Positive = 8192
+    accumulators_kB: Positive = 4096  # sums of 32 bits, beside the ofm's buffer
+    weight_fifo: Annotated[int, msgspec.Meta(ge=1, le=63)] = 4  # tiles of weights fetched ahead, as many as filter_sram_kB holds
+    keep_features: bool = False  # features that fit half of the feature buffers stay there until they are read; else all go through DRAM
 
 
 class EyerissConfig(Section, frozen=True, kw_only=True):
-    """A row-stationary array."""
+    """A row-stationary array behind a global buffer; the chip of JSSC 2017 by default. Words: what PEs and their networks handle."""
 
     array_height: Positive = 12
     array_width: Positive = 14
     clock_MHz: Annotated[float, msgspec.Meta(gt=0, le=100_000)] = 200.0
     buffer_kB: Positive = 108
+    filter_buffer_kB: Positive = 8  # of it, for filters on their way to the array
+    word_bits: Annotated[int, msgspec.Meta(ge=4, le=64)] = 16  # of an element in the buffer, if its precision has no more
+    filter_spad_words: Positive = 224  # of each PE
+    ifmap_spad_words: Positive = 12
+    psum_spad_words: Positive = 24
+    filter_words_per_cycle: Positive = 4  # from the buffer to the array
+    ifmap_words_per_cycle: Positive = 1
+    psum_words_per_cycle: Positive = 4  # in, and as many out
+    objective: Literal["balanced", "traffic"] = "balanced"  # of the mapping: least DRAM traffic x cycles, or traffic first
+    weight_order: Literal["passes", "rows"] = "passes"  # in DRAM: as the array takes them, each pass's in one run; or filter after filter
+    compression: Literal["none", "rlc"] = "none"  # of features in DRAM
+    zero_fraction: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0  # of features, for compression
+    zero_fractions: tuple[Annotated[float, msgspec.Meta(ge=0, le=1)], ...] = ()  # of the ifm of the first convolution and linear layers, in order
+    outstanding: Annotated[int, msgspec.Meta(ge=0, le=10**6)] = 0  # reads on their way at once; 0: what the queues hold
 
 
 class GpuConfig(Section, frozen=True, kw_only=True):
-    """Streaming multiprocessors behind a sectored L2 cache."""
+    """Streaming multiprocessors (SMs) behind a sectored L2 cache; by default a GP102 (Titan X, Pascal): 24 slices of L2, each 64 sets of 16 lines."""
 
     sms: Positive = 28
     clock_MHz: Annotated[float, msgspec.Meta(gt=0, le=100_000)] = 1417.0
+    flops_per_cycle: Positive = 256  # of an SM at FP32; int16 twice, int8 and int4 four times as many
     l2_kB: Positive = 3072
+    l2_ways: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 16
+    l2_bytes_per_cycle: Positive = 768  # a sector of 32 bytes from each slice
+    l2_latency_cycles: Annotated[int, msgspec.Meta(ge=0, le=10**6)] = 216  # of a hit
+    shared_kB: Positive = 96  # of an SM; its registers, warps and thread blocks likewise
+    registers_kB: Positive = 256
+    warps: Positive = 64
+    blocks: Positive = 32
+    tile_m: Positive | None = None  # filters of a thread block; None: chosen for each layer (edensim.frontends.gpu_tiling)
+    tile_n: Positive | None = None  # output positions of a thread block
+    tile_k: Positive = 8  # 32-bit words of depth at each step
+    stages: Annotated[int, msgspec.Meta(ge=2, le=16)] = 2  # tiles in shared memory: 2 is double buffering
+    split_k: Positive | None = None  # thread blocks that share the depth of an output; None: chosen
+    weights: Literal["packed", "rows"] = "packed"  # as the steps of a product take them: step after step; or filter after filter
+    launch_cycles: Annotated[int, msgspec.Meta(ge=0, le=10**9)] = 0  # before each kernel
 
 
 class CpuConfig(Section, frozen=True, kw_only=True):
-    """Cores with three levels of cache. `library`: whose loops the network runs as."""
+    """Cores with three levels of cache. `library`: whose loops the network runs as (darknet computes in float whatever the precision)."""
 
     library: Literal["darknet", "blocked", "direct"] = "blocked"
     cores: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
@@ -151,10 +197,20 @@ class CpuConfig(Section, frozen=True, kw_only=True):
     issue_width: Annotated[int, msgspec.Meta(ge=1, le=64)] = 4
     window: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 128
     mshr: Annotated[int, msgspec.Meta(ge=1, le=512)] = 16
+    vector_bits: Literal[32, 64, 128, 256, 512] = 256
     l1_kB: Positive = 32
+    l1_ways: Annotated[int, msgspec.Meta(ge=1, le=64)] = 8
+    l1_latency_cycles: Annotated[int, msgspec.Meta(ge=0, le=4096)] = 2
     l2_kB: Positive = 512
-    l3_kB: Positive = 8192
+    l2_ways: Annotated[int, msgspec.Meta(ge=1, le=64)] = 8
+    l2_latency_cycles: Annotated[int, msgspec.Meta(ge=0, le=4096)] = 4  # beyond the first level's
+    l3_kB: Positive = 8192  # of each core; all cores share the sum
+    l3_ways: Annotated[int, msgspec.Meta(ge=1, le=64)] = 16
+    l3_latency_cycles: Annotated[int, msgspec.Meta(ge=0, le=4096)] = 6  # beyond the second level's
     prefetch: Literal["none", "stream"] = "stream"
+    prefetch_streams: Annotated[int, msgspec.Meta(ge=1, le=64)] = 16
+    prefetch_depth: Annotated[int, msgspec.Meta(ge=1, le=63)] = 8
+    sampling: Literal["periodic", "exact"] = "periodic"  # walk some turns of long loops and extrapolate, or walk all
 
 
 class RunConfig(Section, frozen=True, kw_only=True):
@@ -168,10 +224,12 @@ class RunConfig(Section, frozen=True, kw_only=True):
     batch: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 1
     input_height: Positive | None = None  # None: the network's
     input_width: Positive | None = None
+    baselines: tuple[Literal["nominal", "ideal"], ...] = ("nominal", "ideal")  # what a machine's run is set beside; ideal: nominal with tRCD = 0
     dram: DramConfig = DramConfig()
     controller: ControllerConfig = ControllerConfig()
     source: SourceConfig = SourceConfig()
     energy: EnergyConfig = EnergyConfig()
+    errors: ErrorsConfig = ErrorsConfig()
     layout: LayoutConfig = LayoutConfig()
     cpu: CpuConfig = CpuConfig()
     gpu: GpuConfig = GpuConfig()

@@ -123,7 +123,8 @@ COMMAND: Final = np.dtype(
 
 #: One step of an accelerator or of a GPU's wave of thread blocks: fetch, compute, write back (`edensim.core.tiles`).
 #: reads, writes: so many TRANSFER records from first_transfer on, reads first; compute_cycles: clock cycles of the machine once its data are there;
-#: layer: index of the layer it belongs to; barrier: 1 if its reads (except those marked ahead) wait until all tiles before it are computed and written.
+#: layer: index of the layer it belongs to; barrier: 1 if its reads (except those marked ahead) wait until all tiles before it are computed and
+#: written.
 TILE: Final = np.dtype(
     [
         ("first_transfer", np.int64),

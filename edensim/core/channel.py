@@ -5,13 +5,27 @@ It jumps over the clocks at which nothing can happen, and issues exactly the com
 
 from __future__ import annotations
 
-from edensim.core.codes import CAPPED, HALT, PREAB, RD, RDA, REFAB
+from edensim.core.codes import ACT, CAPPED, HALT, PREAB, RD, RDA, REFAB, WR, WRA
 from edensim.core.issue import issue_maintenance, issue_request
 from edensim.core.jit import entry, jit
 from edensim.core.processor import RUNNING, last_cycle_before, next_tick, receive, run_core_until
 from edensim.core.queues import find_write
 from edensim.core.scheduler import accept, plan, queue_closings, queue_halts, queue_refreshes
-from edensim.core.state import COMMANDS_FULL, DEADLOCK, DONE, EXPOSURE_BINS, FOREVER, HALTED, NEED_INPUT, PRIORITY, PRIORITY_OVERFLOW
+from edensim.core.state import (
+    COMMANDS_FULL,
+    DEADLOCK,
+    DONE,
+    EXPOSURE_BINS,
+    FOREVER,
+    HALTED,
+    NEED_INPUT,
+    PRIORITY,
+    PRIORITY_OVERFLOW,
+    TENSOR_ACTIVATIONS,
+    TENSOR_COUNTERS,
+    TENSOR_READS,
+    TENSOR_WRITES,
+)
 
 
 @jit(forceinline=True)
@@ -35,7 +49,9 @@ def tick(s, t, clock, loop, commands, exposures):
         s["due"] = min(s["plan_at"], min(s["next_refresh"], s["halt_at"]))
         if t["row_policy"] == CAPPED:
             s["due"] = min(s["due"], s["close_at"])
-        if loop["alone"] == 0 or loop["blocked"] == 0 or s["due"] < s["plan_at"] or s["plan_at"] == FOREVER or s["plan_at"] == s["next_refresh"]:
+        if loop["alone"] == 0 or loop["blocked"] == 0 or s["plan_at"] >= loop["limit"]:
+            return 0
+        if s["due"] < s["plan_at"] or s["plan_at"] == FOREVER or s["plan_at"] == s["next_refresh"]:
             return 0
         # Nothing else can happen before this channel's next command: go there at once.
         clock = s["plan_at"]
@@ -59,19 +75,39 @@ def tick(s, t, clock, loop, commands, exposures):
     s["last_command"] = clock
     if loop["record"]:
         record(s, t, command, node, slot, clock, loop, commands)
-    if loop["expose"] and (command == RD or command == RDA):
-        expose(s, t, node, slot, clock, loop, exposures)
+    if loop["expose"]:
+        if command == RD or command == RDA:
+            expose(s, node, slot, clock, loop, exposures)
+        if loop["tensors"] > 0 and slot > 0:
+            count_for_tensor(s, command, node, slot, loop, exposures)
     return waiting - (s["length"][0] + s["length"][1])
 
 
 @jit
-def expose(s, t, bank, slot, clock, loop, exposures):
+def expose(s, bank, slot, clock, loop, exposures):
     """Count how long after its row's activation a read came. (A released slot still holds its request.)"""
     bin = min(clock - s["banks"][bank]["opened_at"], EXPOSURE_BINS - 1)
-    exposures[(s["index"] * t["banks"] + bank) * EXPOSURE_BINS + bin] += 1
+    exposures[(s["index"] * loop["cells"] + s["cell"][bank]) * EXPOSURE_BINS + bin] += 1
     tensor = s["slots"][slot]["tensor"]
     if 0 <= tensor < loop["tensors"]:
-        exposures[(loop["channels"] * t["banks"] + tensor) * EXPOSURE_BINS + bin] += 1
+        exposures[(loop["channels"] * loop["cells"] + tensor) * EXPOSURE_BINS + bin] += 1
+
+
+@jit
+def count_for_tensor(s, command, bank, slot, loop, exposures):
+    """Count a request's command for its tensor, at the operating point of its rows. The row it opened is its tensor's until that is closed."""
+    tensor = loop["tensors"]
+    if 0 <= s["slots"][slot]["tensor"] < tensor:
+        tensor = s["slots"][slot]["tensor"]
+    at = (loop["channels"] * loop["cells"] + loop["tensors"]) * EXPOSURE_BINS
+    at += (tensor * loop["points"] + s["cell_point"][s["cell"][bank]]) * TENSOR_COUNTERS
+    if command == RD or command == RDA:
+        exposures[at + TENSOR_READS] += 1
+    elif command == WR or command == WRA:
+        exposures[at + TENSOR_WRITES] += 1
+    elif command == ACT:
+        exposures[at + TENSOR_ACTIVATIONS] += 1
+        s["owner"][bank] = tensor
 
 
 @jit

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edensim.core.codes import ACT, CAPPED, FCFS, HALT, PREAB, PREPB, RD, RDA, REFAB, WR, WRA
+from edensim.core.codes import ACT, CAPPED, FCFS, HALT, PREAB, PREPB, RD, RDA, REFAB, REFPB, WR, WRA
 from edensim.core.jit import jit
 from edensim.core.planning import forget_plans, offer_to_plan
 from edensim.core.power import end_work
@@ -10,6 +10,17 @@ from edensim.core.queues import find_hits, find_others, forget_hits, next_hit, r
 from edensim.core.scheduler import count_departure
 from edensim.core.state import ACTIVE, MAX_PRIORITY
 from edensim.core.timing import constrain_bank, constrain_rank, legal_at
+
+
+@jit
+def enter_row(s, t, bank, row):
+    """From now on a divided bank has the timings of this row, and its commands count for the row's range; row -1: of the bank as a whole."""
+    s["bank_class"][bank] = s["whole_class"][bank]
+    s["cell"][bank] = bank
+    for r in range(s["range_start"][bank], s["range_stop"][bank]):
+        if s["range_first"][r] <= row and row <= s["range_last"][r]:
+            s["bank_class"][bank] = s["range_class"][r]
+            s["cell"][bank] = t["banks"] + r
 
 
 @jit
@@ -37,7 +48,7 @@ def close_bank(s, t, bank, clock):
     rank = t["rank_of"][bank]
     s["banks"][bank]["open_row"] = -1
     s["banks"][bank]["row_command"] = ACT
-    s["closings"][bank] += 1
+    s["closings"][s["cell"][bank]] += 1
     s["rank_open"][rank] -= 1
     s["rank_closed_at"][rank] = max(clock, s["rank_closed_at"][rank])
     forget_hits(s, bank)
@@ -69,7 +80,9 @@ def issue_maintenance(s, t, command, clock):
             for bank in range(first, first + t["banks_per_rank"]):
                 close_bank(s, t, bank, clock)
     else:
-        s["commands"][node, command] += 1
+        if command == REFPB and s["ranges"] > 0:
+            enter_row(s, t, node, -1)
+        s["commands"][s["cell"][node], command] += 1
         constrain_bank(s, t, node, command, clock)
         if command == PREPB:
             close_bank(s, t, node, clock)
@@ -105,7 +118,9 @@ def issue_request(s, t, kind, slot, command, clock):
         count_row_state(s, slot)
     if t["row_policy"] == CAPPED and (command == RD or command == WR):
         command = with_auto_precharge(s, t, slot, bank, command, clock)
-    s["commands"][bank, command] += 1
+    if command == ACT and s["ranges"] > 0:
+        enter_row(s, t, bank, s["slots"][slot]["row"])
+    s["commands"][s["cell"][bank], command] += 1
     constrain_bank(s, t, bank, command, clock)
     queue = s["slots"][slot]["queue"]
     if command == ACT:

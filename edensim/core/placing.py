@@ -29,9 +29,12 @@ MAPPING = register(
             ("field_bit", np.int64, (MAX_SLICES,)),
             ("xor_bit", np.int64, (6,)),
             ("xor_mask", np.int64, (6,)),
+            ("ways", np.int64),  # blocks of 2 ** way_bits bytes go to so many groups of channels in turn
+            ("way_bits", np.int64),
             # Scratch of one batch: addresses, then the value of each field.
             ("address", np.int64, (BATCH,)),
             ("value", np.int64, (6, BATCH)),
+            ("way", np.int64, (BATCH,)),
         ],
         align=True,
     ),
@@ -41,6 +44,14 @@ MAPPING = register(
 @jit
 def gather(m, count):
     """Fields of the `count` addresses in the scratch."""
+    ways = m["ways"]
+    bits = m["way_bits"]
+    if ways > 1:
+        for i in range(count):
+            address = m["address"][i]
+            block = address >> bits
+            m["way"][i] = block % ways
+            m["address"][i] = ((block // ways) << bits) | (address & ((1 << bits) - 1))
     for which in range(6):
         for i in range(count):
             m["value"][which, i] = 0
@@ -56,6 +67,11 @@ def gather(m, count):
             mask = m["xor_mask"][which]
             for i in range(count):
                 m["value"][which, i] ^= (m["value"][COLUMN, i] >> bit) & mask
+    if ways > 1:
+        for i in range(count):
+            m["value"][CHANNEL, i] = m["value"][CHANNEL, i] * ways + m["way"][i]
+            address = m["address"][i]
+            m["address"][i] = (((address >> bits) * ways + m["way"][i]) << bits) | (address & ((1 << bits) - 1))
 
 
 @jit
@@ -80,7 +96,7 @@ def place(requests, mappings, placed):
         for i in range(count):
             r = requests[first + i]
             p = placed[first + i]
-            p["line"] = m["address"][i] >> m["offset_bits"]
+            p["line"] = r["address"] >> m["offset_bits"]
             p["clock"] = r["clock"]
             p["row"] = m["value"][ROW, i]
             p["column"] = m["value"][COLUMN, i]

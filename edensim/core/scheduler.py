@@ -9,7 +9,7 @@ from __future__ import annotations
 from edensim.core.codes import ACT, ALL_BANK, FCFS, HALT, PREAB, PREPB, REFAB, REFPB, ROW_HIT
 from edensim.core.jit import jit
 from edensim.core.planning import forget_plans, is_stale, offer_to_plan, plan_closed, plan_open, plan_strictly, wait_for
-from edensim.core.power import add_work
+from edensim.core.power import add_work, is_self_refreshed
 from edensim.core.queues import enqueue, find_write, is_open
 from edensim.core.state import ABSENT, ACTIVE, AGE_BITS, FOREVER, IDLE, LATENCY_BINS, MAX_PRIORITY, PRIORITY, QUEUED
 from edensim.core.timing import legal_at, rank_legal_at, rank_quiet_at
@@ -47,12 +47,14 @@ def push_priority(s, t, command, node, clock):
 
 @jit
 def queue_refreshes(s, t, clock):
-    """Refreshes that fall due at this clock join the maintenance queue."""
+    """Refreshes that fall due at this clock join the maintenance queue; a rank in self-refresh needs none."""
     if t["refresh"] == ALL_BANK:
         for rank in range(t["ranks"]):
-            push_priority(s, t, REFAB, rank, clock)
+            if not is_self_refreshed(s, t, rank, clock):
+                push_priority(s, t, REFAB, rank, clock)
     else:
-        push_priority(s, t, REFPB, s["next_refresh_bank"], clock)
+        if not is_self_refreshed(s, t, t["rank_of"][s["next_refresh_bank"]], clock):
+            push_priority(s, t, REFPB, s["next_refresh_bank"], clock)
         s["next_refresh_bank"] = (s["next_refresh_bank"] + 1) % t["banks"]
     s["next_refresh"] = clock + t["nREFI"][s["module_class"]]
 

@@ -19,11 +19,15 @@ MAX_RULES = 256
 MAX_WINDOWS = 8
 MAX_HISTORY = 64  # longest window
 MAX_CLASSES = 16  # timing classes: partitions with their own tRCD
+MAX_RANGES = 1024  # rows of a bank that are a partition of their own, per channel
+MAX_CELLS = MAX_BANKS + MAX_RANGES  # what commands are counted for: banks, then their ranges of rows
 MAX_PRIORITY = 1568
 LATENCY_BINS = 8192
 EXPOSURE_BINS = 256  # ACT-to-read intervals in cycles; the last bin holds all longer ones
+TENSOR_READS, TENSOR_WRITES, TENSOR_ACTIVATIONS, TENSOR_COUNTERS = 0, 1, 2, 3
 FILTER = 1024  # counters of the write-queue address filter
 FOREVER = 1 << 62
+NEVER = 1 << 60  # a span of clocks that no run reaches, and that can be added to a clock
 
 # Levels below the channel; channel rules become rank rules with siblings at the wall.
 RANK, GROUP, BANK = 0, 1, 2
@@ -92,10 +96,13 @@ TIMING = register(
             ("write_high", np.int64),
             ("write_low", np.int64),
             ("column_command", np.uint32, (2,)),
-            # Power-down of idle ranks: 1 if used; clocks of idleness before it; clocks to leave it; clocks after a command until its rank is quiet.
+            # Low-power states of idle ranks: 1 if there are any; clocks of idleness before power-down and self-refresh (NEVER where there is none);
+            # clocks to leave them; clocks after a command until its rank is quiet.
             ("power_down", np.int64),
             ("idle_cycles", np.int64),
             ("exit_cycles", np.int64),
+            ("self_idle_cycles", np.int64),
+            ("self_exit_cycles", np.int64),
             ("quiet_after", np.int64, (COMMANDS,)),
         ],
         align=True,
@@ -158,7 +165,19 @@ CHANNEL = register(
             ("index", np.int64),
             # Timing classes: of the module (rank-wide commands, refresh), and of each bank. They change at a halt.
             ("module_class", np.uint32),
-            ("bank_class", np.uint32, (MAX_BANKS,)),
+            ("bank_class", np.uint32, (MAX_BANKS,)),  # in force: of a divided bank that of the row opened last
+            ("cell", np.uint32, (MAX_BANKS,)),  # what the bank's commands count for: the bank, or a range of its rows
+            # Divided banks: class of the rows in no range, and the bank's ranges (range r is cell banks + r).
+            ("ranges", np.int64),
+            ("whole_class", np.uint32, (MAX_BANKS,)),
+            ("range_start", np.int64, (MAX_BANKS,)),
+            ("range_stop", np.int64, (MAX_BANKS,)),
+            ("range_first", np.int64, (MAX_RANGES,)),
+            ("range_last", np.int64, (MAX_RANGES,)),
+            ("range_class", np.uint32, (MAX_RANGES,)),
+            # Where tensors are counted: operating point of each cell, and the tensor that opened the bank's row.
+            ("cell_point", np.int64, (MAX_CELLS,)),
+            ("owner", np.int64, (MAX_BANKS,)),
             ("halt_at", np.int64),  # clock from which the channel closes its banks and stops
             ("halting", np.int64),  # ranks still to be closed
             ("halted", np.int64),
@@ -177,6 +196,7 @@ CHANNEL = register(
             ("rank_quiet_at", np.int64, (MAX_RANKS,)),  # since when it is idle, where nothing waits
             ("rank_slept_open", np.int64, (MAX_RANKS,)),  # clocks in power-down with a bank open, and with all closed
             ("rank_slept_closed", np.int64, (MAX_RANKS,)),
+            ("rank_self_refreshed", np.int64, (MAX_RANKS,)),  # clocks in self-refresh
             ("actives", np.uint32),
             ("active", np.uint32, (MAX_BANKS,)),  # slots of active requests
             ("slots", SLOT, (MAX_SLOTS,)),
@@ -221,8 +241,8 @@ CHANNEL = register(
             # Counts.
             ("last_command", np.int64),
             ("last_departure", np.int64),
-            ("commands", np.int64, (MAX_BANKS, COMMANDS)),
-            ("closings", np.int64, (MAX_BANKS,)),
+            ("commands", np.int64, (MAX_CELLS, COMMANDS)),
+            ("closings", np.int64, (MAX_CELLS,)),
             ("rank_active_cycles", np.int64, (MAX_RANKS,)),
             ("row_states", np.int64, (2, 3)),
             ("accepted", np.int64, (2,)),
@@ -261,13 +281,18 @@ LOOP = register(
             ("tick", np.int64),
             ("position", np.int64),  # next request of the chunk
             ("blocked", np.int64),  # the next request waits for room
-            ("alone", np.int64),  # one channel, open loop: when the source is blocked, only the channel can act
+            ("alone", np.int64),  # one channel: when the source is blocked, only the channel can act before clock `limit`
+            ("limit", np.int64),
             ("timed", np.int64),
             ("final", np.int64),  # no chunk follows
             ("record", np.int64),  # 1 to record commands
             ("recorded", np.int64),  # commands in the output array
-            ("expose", np.int64),  # 1 to count exposures: per channel and bank, then per tensor, EXPOSURE_BINS each
+            # 1 to count exposures: per channel and cell, then per tensor, EXPOSURE_BINS each; then per tensor (the last row: of none) and operating
+            # point, TENSOR_COUNTERS each.
+            ("expose", np.int64),
             ("tensors", np.int64),  # tensors that are counted
+            ("cells", np.int64),  # of a channel
+            ("points", np.int64),
             ("channels", np.int64),
         ],
         align=True,

@@ -1,6 +1,8 @@
 """Which channel, rank, bank group, bank, row and column a byte address lies in, and back.
 
 A mapping is a list of slices: so many bits of the address are so many bits of a field. MOP4CLXOR also XORs fields with bits of the column.
+Where the number of channels is no power of two, its odd factor comes first: successive blocks of 256 bytes go to that many ways in turn, as on GPUs
+with 6 or 12 channels, and the bits address what each way holds.
 Columns count accesses (64 bytes on a 64-bit bus with bursts of 8), so the lowest bits of an address, inside one access, address nothing.
 """
 
@@ -28,6 +30,7 @@ LETTERS: Mapping[str, str] = {"R": "row", "B": "bank", "G": "bankgroup", "K": "r
 #: Named mappings: (field, bits) from the least significant bit above the access upwards; None: all bits that are left of the field.
 NAMED: Mapping[str, tuple[tuple[str, int | None], ...]] = {
     "RoBaRaCoCh": (("channel", None), ("column", None), ("rank", None), ("bankgroup", None), ("bank", None), ("row", None)),
+    "RoBaRaCoBgCh": (("channel", None), ("bankgroup", None), ("column", None), ("rank", None), ("bank", None), ("row", None)),
     "ChRaBaRoCo": (("column", None), ("row", None), ("bank", None), ("bankgroup", None), ("rank", None), ("channel", None)),
     "MOP4CLXOR": (
         ("channel", None), ("column", 2), ("rank", None), ("bankgroup", None), ("bank", None), ("column", None), ("row", None),
@@ -36,6 +39,10 @@ NAMED: Mapping[str, tuple[tuple[str, int | None], ...]] = {
 
 #: Fields that are XORed, in this order, with successive bits of the column from its lowest.
 XORED: Mapping[str, tuple[str, ...]] = {"MOP4CLXOR": ("rank", "bankgroup", "bank", "row")}
+
+
+#: Address bits within a block that stays in one way.
+WAY_BITS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +66,17 @@ class Xor:
 
 @dataclass(frozen=True, slots=True)
 class AddressMap:
-    """An address mapping for one organization and number of channels."""
+    """An address mapping for one organization and number of channels.
+
+    ways: odd factor of the channels; slices and xors are of one way's addresses.
+    """
 
     mapping: str
     access_bytes: int
     capacity_bytes: int  # of all channels
     slices: tuple[Slice, ...]
     xors: tuple[Xor, ...]
+    ways: int = 1
 
     @property
     def offset_bits(self) -> int:
@@ -82,9 +93,13 @@ class AddressMap:
             worst = int(addresses[outside].flat[0])
             raise InputError(f"address {worst:#x} is outside the memory of {self.capacity_bytes} bytes (last byte at {self.capacity_bytes - 1:#x})")
         fields = {field: np.zeros(addresses.shape, dtype=np.int64) for field in FIELDS}
+        blocks, way = np.divmod(addresses >> WAY_BITS, self.ways)
+        addresses = (blocks << WAY_BITS) | (addresses & ((1 << WAY_BITS) - 1))
         for part in self.slices:
             fields[part.field] |= ((addresses >> part.address_bit) & ((1 << part.width) - 1)) << part.field_bit
-        return self._exclusive_or(fields)
+        fields = self._exclusive_or(fields)
+        fields["channel"] = fields["channel"] * self.ways + way
+        return fields
 
     def encode(
         self,
@@ -102,13 +117,15 @@ class AddressMap:
         fields = {field: np.array(value, dtype=np.int64) for field, value in values.items()}
         for field, value in fields.items():
             size = 1 << sum(part.width for part in self.slices if part.field == field)
+            size *= self.ways if field == "channel" else 1
             if ((value < 0) | (value >= size)).any():
                 raise InputError(f"{field} {int(value[(value < 0) | (value >= size)].flat[0])} is out of range; expected 0 to {size - 1}")
+        fields["channel"], way = np.divmod(fields["channel"], self.ways)
         fields = self._exclusive_or(fields)
         addresses = np.zeros(fields["row"].shape, dtype=np.int64)
         for part in self.slices:
             addresses |= ((fields[part.field] >> part.field_bit) & ((1 << part.width) - 1)) << part.address_bit
-        return addresses
+        return (((addresses >> WAY_BITS) * self.ways + way) << WAY_BITS) | (addresses & ((1 << WAY_BITS) - 1))
 
     def _exclusive_or(self, fields: dict[str, npt.NDArray[np.int64]]) -> dict[str, npt.NDArray[np.int64]]:
         """Its own inverse, because the column itself is never changed."""
@@ -124,9 +141,12 @@ def address_map(mapping: str, organization: Organization, channels: int) -> Addr
     (`R16B2G2C7`); spaces and underscores are ignored.
 
     Raises ConfigError for an unknown mapping, for a bit string that does not give every field exactly its bits, and for sizes that are no
-    powers of two.
+    powers of two (channels may be, but where they come highest).
     """
-    bits = _field_bits(organization, channels)
+    ways = channels // (channels & -channels) if channels > 0 else 1
+    if ways > 1 and mapping == "ChRaBaRoCo":
+        raise ConfigError(f"controller.address_mapping: with {mapping}, channels must be a power of two to be addressed by bits, found {channels}")
+    bits = _field_bits(organization, channels // ways)
     known = NAMED.get(mapping)
     order = _bit_string(mapping, bits) if known is None else list(known)
     access_bytes = organization.access_bytes
@@ -144,9 +164,10 @@ def address_map(mapping: str, organization: Organization, channels: int) -> Addr
     return AddressMap(
         mapping=mapping,
         access_bytes=access_bytes,
-        capacity_bytes=1 << address_bit,
+        capacity_bytes=ways << address_bit,
         slices=tuple(slices),
         xors=_xors(XORED.get(mapping, ()), bits),
+        ways=ways,
     )
 
 

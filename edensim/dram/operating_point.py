@@ -1,8 +1,8 @@
 """Operating points: supply voltage and timings below (or above) what the standard specifies, for the module, its partitions, and over time.
 
 What the device is specified for is the standard with `dram.timings`. What it is run at are `dram.vdd_V` and the durations `dram.trcd_ns`,
-`trp_ns`, `tras_ns`, `twr_ns` (rounded up to cycles) and `trefi_ns` (rounded down, so that no cell waits longer than asked). Timings that
-follow others move along (`voltage.with_timings`): nRC with nRAS and nRP, nRCDWR with nRCD, nRPab with nRP, nREFIpb with nREFI.
+`trp_ns`, `tras_ns`, `twr_ns` (rounded up to cycles) and `trefi_ns` (of the module; rounded down, so that no cell waits longer than asked).
+Timings that follow others move along (`voltage.with_timings`): nRC with nRAS and nRP, nRCDWR with nRCD, nRPab with nRP, nREFIpb with nREFI.
 
 `approximate`: timings are as asked, whatever VDD is. `safe`: they are what the cells need at that VDD, or longer where longer is asked;
 asking for shorter ones is refused.
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edensim.config import ChangeConfig, DramConfig, PartitionConfig
-from edensim.dram.partitions import Partition, resolve_partition
+from edensim.dram.partitions import Partition, RowRange, resolve_partition
 from edensim.dram.standard import Standard, load_standard
 from edensim.dram.voltage import lowest_supported_V, required_timings, with_timings
 from edensim.exceptions import ConfigError
@@ -79,6 +79,9 @@ class OperatingPlan:
 
     points: index 0 is the module at the start. specified: timings of the device at its nominal VDD (energies of events are those of its
     data sheet, whatever the timings are). partition_of: [channels, banks_per_channel] index into `partitions`, -1 for the module.
+    ranges: rows of banks that are (parts of) partitions, in order; such a bank's other rows are the module's.
+
+    A cell is what commands are counted for: a channel's banks, then its ranges of rows.
     """
 
     mode: str
@@ -87,6 +90,7 @@ class OperatingPlan:
     partitions: tuple[Partition, ...]
     changes: tuple[Change, ...]
     partition_of: NDArray[np.int16]
+    ranges: tuple[RowRange, ...] = ()
 
     @property
     def timing_classes(self) -> tuple[tuple[Mapping[str, int], ...], tuple[int, ...]]:
@@ -116,10 +120,33 @@ class OperatingPlan:
         of_partition = np.array([*(partition.point for partition in self.partitions), self.module_point(stage)], np.int16)
         return of_partition[self.partition_of]  # -1 takes the last one, the module's
 
+    def ranges_of(self, channel: int) -> tuple[RowRange, ...]:
+        """The ranges of rows of one channel, those of a bank one after the other."""
+        return tuple(rows for rows in self.ranges if rows.channel == channel)
+
+    @property
+    def cell_partition(self) -> NDArray[np.int16]:
+        """[channels, cells] index into `partitions` of each bank, then of each range of rows; -1: the module, -2: the channel has fewer ranges."""
+        return self._with_ranges(self.partition_of, [rows.partition for rows in self.ranges], -2)
+
+    def cell_point_at(self, stage: int) -> NDArray[np.int16]:
+        """[channels, cells] point of each bank, then of each range of rows (0 where a channel has fewer), after `stage` changes."""
+        return self._with_ranges(self.bank_point_at(stage), [self.partitions[rows.partition].point for rows in self.ranges], 0)
+
+    def _with_ranges(self, of_banks: NDArray[np.int16], of_ranges: Sequence[int], missing: int) -> NDArray[np.int16]:
+        if not self.ranges:
+            return of_banks
+        channels = len(of_banks)
+        columns = [[value for rows, value in zip(self.ranges, of_ranges, strict=True) if rows.channel == channel] for channel in range(channels)]
+        most = max(map(len, columns))
+        padded = np.array([[*column, *[missing] * (most - len(column))] for column in columns], np.int16)
+        return np.concatenate([of_banks, padded], axis=1)
+
     @property
     def within_specification(self) -> bool:
         """No bank runs outside of what its cells need, at any time."""
         used = {index for stage in range(self.stages) for index in self.bank_point_at(stage).ravel().tolist()}
+        used |= {self.partitions[rows.partition].point for rows in self.ranges}
         return all(self.points[index].within_specification for index in used)
 
     def to_dict(self) -> dict[str, Any]:
@@ -128,9 +155,14 @@ class OperatingPlan:
             "mode": self.mode,
             "within_specification": self.within_specification,
             "points": [point.to_dict() for point in self.points],
-            "partitions": {p.name: {"channels": list(p.channels), "banks": list(p.banks), "point": p.point} for p in self.partitions},
+            "partitions": {p.name: _partition_dict(p) for p in self.partitions},
             "changes": [{"at_cycle": c.at_cycle, "settling_cycles": c.settling_cycles, "point": c.point} for c in self.changes],
         }
+
+
+def _partition_dict(partition: Partition) -> dict[str, Any]:
+    told: dict[str, Any] = {"channels": list(partition.channels), "banks": list(partition.banks), "point": partition.point}
+    return told | {"rows": [list(span) for span in partition.rows]} if partition.rows else told
 
 
 def resolve_standard(dram: DramConfig) -> Standard:
@@ -148,10 +180,11 @@ def resolve_operating_plan(dram: DramConfig) -> tuple[Standard, OperatingPlan]:
     resolver.point("dram", {"trefi_ns": dram.trefi_ns, **_asked(dram)})
     partition_of = np.full((dram.channels, specified.organization.banks_per_channel), -1, np.int16)
     partitions: list[Partition] = []
+    ranges: list[RowRange] = []
     for index, config in enumerate(dram.partitions):
         prefix = f"dram.partitions.{index}"
         point = resolver.point(prefix, _asked(config), resolver.module)
-        partitions.append(resolve_partition(prefix, config, specified.organization, point, partition_of, partitions))
+        partitions.append(resolve_partition(prefix, config, specified.organization, point, partition_of, partitions, ranges))
     changes = _changes(dram.changes, resolver, specified.tck_ps)
     points = tuple(resolver.points)
     standard = specified
@@ -159,7 +192,8 @@ def resolve_operating_plan(dram: DramConfig) -> tuple[Standard, OperatingPlan]:
         standard = load_standard(
             dram.standard, organization=dram.organization, speed_bin=dram.speed_bin, ranks=dram.ranks, timings=dict(points[0].timings)
         )
-    return standard, OperatingPlan(dram.mode, dict(specified.timings), points, tuple(partitions), changes, partition_of)
+    plan = OperatingPlan(dram.mode, dict(specified.timings), points, tuple(partitions), changes, partition_of, tuple(sorted(ranges)))
+    return standard, plan
 
 
 def _asked(config: DramConfig | PartitionConfig | ChangeConfig) -> dict[str, float | None]:
@@ -224,7 +258,7 @@ class _Resolver:
             if duration_ns is None:
                 continue
             place = prefix if own.get(key) is not None else "dram"
-            if name in self.dram.timings:
+            if name in self.dram.timings and prefix == "dram":  # what partitions and changes ask for stands beside what is specified
                 raise ConfigError(
                     f"{place}.{key}: {duration_ns:g} and dram.timings.{name} {self.dram.timings[name]} are both set; expected one of the two"
                 )
@@ -273,7 +307,7 @@ def _changes(configs: Sequence[ChangeConfig], resolver: _Resolver, tck_ps: int) 
     state = resolver.module
     for index, config in enumerate(configs):
         prefix = f"dram.changes.{index}"
-        asked = _asked(config)
+        asked = {**_asked(config), "trefi_ns": config.trefi_ns}
         if all(value is None for value in asked.values()):
             raise ConfigError(f"{prefix}: changes nothing; expected at least one of {', '.join(asked)}")
         if changes:

@@ -56,6 +56,7 @@ def timing_record(
     classes = classes or (standard.timings,)
     organization = standard.organization
     check_capacity(standard, controller, len(classes))
+    check_self_refresh(standard, controller, classes)
     record = np.zeros(1, state.TIMING)
     t = record[0]
     t["banks"], t["ranks"] = organization.banks_per_channel, organization.ranks
@@ -175,12 +176,36 @@ def fill_controller(t: Any, standard: Standard, controller: ControllerConfig) ->
     if controller.write_low_watermark > controller.write_high_watermark:
         low, high = f"{controller.write_low_watermark:g}", f"{controller.write_high_watermark:g}"
         raise ConfigError(f"controller.write_low_watermark: {low} is above controller.write_high_watermark ({high})")
-    t["power_down"], t["idle_cycles"] = controller.power_down != "none", controller.power_down_idle_cycles
+    powers_down, self_idle_cycles = controller.power_down != "none", controller.self_refresh_idle_cycles
+    t["power_down"] = powers_down or self_idle_cycles is not None
+    t["idle_cycles"] = controller.power_down_idle_cycles if powers_down else state.NEVER
     t["exit_cycles"] = cycles_from_ns(controller.power_down_exit_ns, standard.tck_ps)
+    t["self_idle_cycles"] = state.NEVER if self_idle_cycles is None else self_idle_cycles
+    t["self_exit_cycles"] = self_refresh_exit_cycles(standard)
     for command in Command:
         t["quiet_after"][command] = quiet_after(standard, command)
     closed = controller.row_policy == "closed"
     t["column_command"] = (Command.RDA, Command.WRA) if closed else (Command.RD, Command.WR)
+
+
+def self_refresh_exit_cycles(standard: Standard) -> int:
+    """tXS: a refresh may be under way when a rank is told to leave self-refresh, so nRFC, and 10 ns (JEDEC DDR3, DDR4)."""
+    return standard.timings["nRFC"] + cycles_from_ns(10.0, standard.tck_ps)
+
+
+def check_self_refresh(standard: Standard, controller: ControllerConfig, classes: Sequence[Mapping[str, int]]) -> None:
+    """Refuse an idle time that is never reached, because a refresh comes before. Raises ConfigError."""
+    idle_cycles = controller.self_refresh_idle_cycles
+    if idle_cycles is None or controller.refresh == "none":
+        return
+    organization = standard.organization
+    longest = max(timings["nREFI" if controller.refresh == "all-bank" else "nREFIpb"] for timings in classes)
+    if controller.refresh == "per-bank":  # a rank's turn lasts for its banks; then it is that of the other ranks
+        longest *= organization.banks_per_channel - organization.banks_per_rank + 1
+    if idle_cycles >= longest:
+        raise ConfigError(
+            f"controller.self_refresh_idle_cycles: expected less than {longest}, the cycles between two refreshes of a rank, found {idle_cycles}"
+        )
 
 
 def quiet_after(standard: Standard, command: Command) -> int:

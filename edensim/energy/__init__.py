@@ -30,14 +30,21 @@ from edensim.energy.partitions import (
     run_energies,
     sum_of,
 )
+from edensim.energy.parts import Cells, cells_of
+from edensim.energy.stages import stage_clocks
+from edensim.energy.tensors import COMMAND_PARTS, NO_TENSOR, tensor_energies
 
 __all__ = [
+    "COMMAND_PARTS",
     "MODULE",
+    "NO_TENSOR",
     "VOLTAGE_LAWS",
+    "Cells",
     "EdenBar",
     "EventEnergies",
     "VoltageLaw",
     "auto_precharge_delays",
+    "cells_of",
     "command_energy",
     "counts_from_commands",
     "data_factors",
@@ -49,5 +56,7 @@ __all__ = [
     "nominal_energy",
     "partition_energies",
     "run_energies",
+    "stage_clocks",
     "sum_of",
+    "tensor_energies",
 ]

@@ -1,7 +1,7 @@
 """From counts to energy: pure functions of what was counted, the standard's currents and each bank's supply voltage.
 
 A rank's background belongs to its banks in equal shares, and so does an all-bank refresh: a bank of a partition pays its share at the
-partition's VDD, whatever the other banks of the rank run at.
+partition's VDD, whatever the other banks of the rank run at. Rows that are a partition pay their share of their bank's.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from edensim.config import EnergyConfig, RunConfig
 from edensim.dram.operating_point import OperatingPlan, resolve_operating_plan
 from edensim.dram.standard import Standard
-from edensim.energy.commands import counts_from_commands
 from edensim.energy.data import data_factors
 from edensim.energy.events import EventEnergies, event_energies
 from edensim.energy.io import io_energy_pJ_per_bit
 from edensim.energy.laws import find_law
+from edensim.energy.parts import Cells, Mask, cells_of
+from edensim.energy.stages import staged_counts
 from edensim.exceptions import ConfigError
 from edensim.results import Counts, EnergyBreakdown
 from edensim.units import energy_pJ
@@ -28,10 +29,8 @@ from edensim.vocabulary import Command
 #: The banks that are in no partition, in breakdowns.
 MODULE = "module"
 
-#: Counts of one stretch of a run, and the point of each bank in it, [channels, banks_per_channel].
+#: Counts of one stretch of a run, and the point of each cell in it, [channels, cells]: of each bank, then of each range of rows.
 Stage = tuple[Counts, NDArray[np.integer]]
-
-Mask = NDArray[np.bool_]
 
 
 def run_energies(stages: Sequence[Stage], standard: Standard, plan: OperatingPlan, config: EnergyConfig) -> dict[str, EnergyBreakdown]:
@@ -40,14 +39,14 @@ def run_energies(stages: Sequence[Stage], standard: Standard, plan: OperatingPla
     standard: at any operating point: events cost what `plan.specified` says. Raises ConfigError for settings that do not fit the standard.
     """
     read_factor, write_factor = data_factors(config, standard)
-    io_pJ_per_bit = io_energy_pJ_per_bit(standard, config.ones_fraction) if config.io_pJ_per_bit is None else config.io_pJ_per_bit
+    io_pJ_per_bit = io_energy_of(config, standard)
     total: dict[str, EnergyBreakdown] = {}
-    for counts, bank_point in stages:
+    for counts, cell_point in stages:
         for name, energy in partition_energies(
             counts,
             standard,
             plan,
-            bank_point=bank_point,
+            cell_point=cell_point,
             voltage_law=config.voltage_law,
             io_pJ_per_bit=io_pJ_per_bit,
             read_factor=read_factor,
@@ -62,15 +61,13 @@ def energies_of_commands(
 ) -> tuple[Standard, Counts, dict[str, EnergyBreakdown]]:
     """The standard of a configuration, counts of a command list (COMMAND records) and its energy by partition.
 
-    channels: None is as many as the commands name. Raises ConfigError, TraceError or InputError; also for changes of operating point during the
-    list, whose counts would have to be taken apart.
+    Changes of operating point take effect as `edensim.energy.stages` says. channels: None is as many as the commands name.
+    Raises ConfigError, TraceError or InputError.
     """
-    if config.dram.changes:
-        raise ConfigError("dram.changes: a list of commands is taken at one operating point; expected no changes")
     channels = channels or int(commands["channel"].max(initial=0)) + 1
     standard, plan = resolve_operating_plan(msgspec.structs.replace(config.dram, channels=channels))
-    counts = counts_from_commands(commands, standard, end_clock=end_clock, channels=channels)
-    return standard, counts, run_energies([(counts, plan.bank_point)], standard, plan, config.energy)
+    counts, stages = staged_counts(commands, standard, plan, end_clock=end_clock, channels=channels)
+    return standard, counts, run_energies(stages, standard, plan, config.energy)
 
 
 def sum_of(energies: Mapping[str, EnergyBreakdown]) -> EnergyBreakdown:
@@ -86,7 +83,7 @@ def partition_energies(
     standard: Standard,
     plan: OperatingPlan,
     *,
-    bank_point: NDArray[np.integer] | None = None,
+    cell_point: NDArray[np.integer] | None = None,
     voltage_law: str = "linear",
     vpp_rail: bool = False,
     io_pJ_per_bit: float = 0.0,
@@ -94,23 +91,25 @@ def partition_energies(
     write_factor: float = 1.0,
 ) -> dict[str, EnergyBreakdown]:
     """Energy of `counts` by partition, `module` first (absent where partitions have every bank). Arguments as memory_energy has them."""
-    points = plan.bank_point if bank_point is None else bank_point
-    if points.shape != counts.closings.shape:
-        raise ValueError(f"points of banks have shape {points.shape}, counts {counts.closings.shape}: expected the same")
+    cells = cells_of(counts, plan, standard.organization.rows)
+    points = plan.cell_point_at(0) if cell_point is None else cell_point
+    if points.shape != cells.closings.shape:
+        raise ValueError(f"points of banks and ranges have shape {points.shape}, counts {cells.closings.shape}: expected the same")
     event = event_energies(standard, plan.specified)
     law = find_law(voltage_law)
+    cell_partition = plan.cell_partition
     energies = {}
     for number in range(-1, len(plan.partitions)):
-        mask = plan.partition_of == number
+        mask = cell_partition == number
         if not mask.any():
             continue
         energy = EnergyBreakdown()
         for point in sorted(set(points[mask].tolist())):  # np.unique would load numpy.ma: 0.02 s of each run
             part = mask & (points == point)
-            nominal = nominal_energy(counts, event, part, read_factor=read_factor, write_factor=write_factor)
+            nominal = nominal_energy(counts, event, part, cells, read_factor=read_factor, write_factor=write_factor)
             energy = energy + law(nominal, plan.points[int(point)].vdd_V / standard.currents.vdd_V)
-        energy = energy + _io_energy(counts, standard, mask, io_pJ_per_bit)
-        energies[MODULE if number < 0 else plan.partitions[number].name] = energy + _vpp_energy(counts, standard, mask) if vpp_rail else energy
+        energy = energy + _io_energy(cells, standard, mask, io_pJ_per_bit)
+        energies[MODULE if number < 0 else plan.partitions[number].name] = energy + _vpp_energy(cells, standard, mask) if vpp_rail else energy
     return energies
 
 
@@ -120,7 +119,7 @@ def memory_energy(
     *,
     vdd_V: float | None = None,
     plan: OperatingPlan | None = None,
-    bank_point: NDArray[np.integer] | None = None,
+    cell_point: NDArray[np.integer] | None = None,
     voltage_law: str = "linear",
     vpp_rail: bool = False,
     io_pJ_per_bit: float = 0.0,
@@ -130,7 +129,7 @@ def memory_energy(
     """Energy of the DRAM devices for `counts`, all channels, ranks and partitions together.
 
     vdd_V: supply voltage of all banks; None is the nominal one, where all laws agree. plan: instead, operating points bank by bank, those of
-    `bank_point` (by default the plan's at its start); events then cost what the plan says the device is specified for.
+    `cell_point` (by default the plan's at its start); events then cost what the plan says the device is specified for.
     voltage_law: a key of VOLTAGE_LAWS. io_pJ_per_bit: energy on the data wires; reported as `io`, the same under every law.
     read_factor, write_factor: how much more a column command costs than the currents say (edensim.energy.data).
     vpp_rail: add what activations draw from the word-line rail (IPP0 over tRAS + tRP). It is left out by default: its standby
@@ -147,7 +146,7 @@ def memory_energy(
                 counts,
                 standard,
                 plan,
-                bank_point=bank_point,
+                cell_point=cell_point,
                 voltage_law=voltage_law,
                 vpp_rail=vpp_rail,
                 io_pJ_per_bit=io_pJ_per_bit,
@@ -161,29 +160,31 @@ def memory_energy(
         raise ConfigError(f"dram.vdd_V: found {supply_V}, expected a positive voltage (nominal: {nominal_V} V)")
     everything = np.ones(counts.closings.shape, np.bool_)
     nominal = nominal_energy(counts, event_energies(standard), everything, read_factor=read_factor, write_factor=write_factor)
-    energy = law(nominal, supply_V / nominal_V) + _io_energy(counts, standard, everything, io_pJ_per_bit)
-    return energy + _vpp_energy(counts, standard, everything) if vpp_rail else energy
+    cells = cells_of(counts)
+    energy = law(nominal, supply_V / nominal_V) + _io_energy(cells, standard, everything, io_pJ_per_bit)
+    return energy + _vpp_energy(cells, standard, everything) if vpp_rail else energy
 
 
 def nominal_energy(
-    counts: Counts, event: EventEnergies, banks: Mask | None = None, *, read_factor: float = 1.0, write_factor: float = 1.0
+    counts: Counts, event: EventEnergies, part: Mask | None = None, cells: Cells | None = None, *, read_factor: float = 1.0, write_factor: float = 1.0
 ) -> EnergyBreakdown:
-    """Counts times energies per event, of the banks that `banks` ([channels, banks_per_channel]) selects; None: of all."""
-    mask = np.ones(counts.closings.shape, np.bool_) if banks is None else banks
+    """Counts times energies per event, of the cells that `part` ([channels, cells]) selects, None: of all; cells: by default banks, whole."""
+    cells = cells or cells_of(counts)
+    mask = np.ones(cells.closings.shape, np.bool_) if part is None else part
     channels, ranks = counts.rank_active_cycles.shape
-    shares = mask.reshape(channels, ranks, -1).mean(axis=2)  # of each rank
+    shares = cells.rank_shares(mask, ranks)
     active = counts.rank_active_cycles + counts.rank_refresh_cycles
     low_power = counts.rank_powerdown_active_cycles + counts.rank_powerdown_precharged_cycles + counts.rank_selfrefresh_cycles
     precharged = counts.cycles - active - low_power
     if precharged.sum() < 0:
         busy = int((active + low_power).sum())
         raise ValueError(f"ranks were active, in refresh or in power-down for {busy} cycles, the run took {counts.cycles} per rank")
-    number = counts.commands[mask].sum(axis=0)
+    number = cells.commands[mask].sum(axis=0)
     whole_rank = counts.commands.reshape(channels, ranks, -1, counts.commands.shape[2]).sum(axis=2)  # counted at one bank of the rank
     refresh = float((whole_rank[:, :, Command.REFab] * shares).sum()) * event.refresh_all_bank
     return EnergyBreakdown(
         activate=int(number[Command.ACT]) * event.activate,
-        precharge=int(counts.closings[mask].sum()) * event.precharge,
+        precharge=int(cells.closings[mask].sum()) * event.precharge,
         read=int(number[Command.RD] + number[Command.RDA]) * event.read * read_factor,
         write=int(number[Command.WR] + number[Command.WRA]) * event.write * write_factor,
         refresh=refresh + int(number[Command.REFpb]) * event.refresh_per_bank,
@@ -205,14 +206,19 @@ def command_energy(
     return memory_energy(counts, standard, vdd_V=vdd_V, voltage_law=voltage_law)
 
 
-def _io_energy(counts: Counts, standard: Standard, mask: Mask, io_pJ_per_bit: float) -> EnergyBreakdown:
-    """What drivers and termination take for the bursts of these banks."""
+def io_energy_of(config: EnergyConfig, standard: Standard) -> float:
+    """Energy in pJ of a bit on its wire, as configured or as the standard's interface takes it."""
+    return io_energy_pJ_per_bit(standard, config.ones_fraction) if config.io_pJ_per_bit is None else config.io_pJ_per_bit
+
+
+def _io_energy(counts: Cells, standard: Standard, mask: Mask, io_pJ_per_bit: float) -> EnergyBreakdown:
+    """What drivers and termination take for the bursts of these cells."""
     number = counts.commands[mask].sum(axis=0)
     bursts = int(sum(number[command] for command in (Command.RD, Command.RDA, Command.WR, Command.WRA)))
     return EnergyBreakdown(io=bursts * standard.organization.access_bytes * 8 * io_pJ_per_bit)
 
 
-def _vpp_energy(counts: Counts, standard: Standard, mask: Mask) -> EnergyBreakdown:
+def _vpp_energy(counts: Cells, standard: Standard, mask: Mask) -> EnergyBreakdown:
     """Activate and precharge energy from the VPP rail, in DRAMPower's form with IPP2N = IPP3N = 0."""
     currents = standard.currents
     cycle = standard.organization.devices_per_rank * energy_pJ(currents.ipp0_mA, currents.vpp_V, standard.tck_ps)

@@ -3,63 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
 from edensim.config import ControllerConfig
 from edensim.dram.standard import Standard
 from edensim.exceptions import ConfigError
 from edensim.reference.history import IssueHistory, Target, bank_targets, flat_bank
+from edensim.reference.records import Issued, Maintenance, Request, Speed, Tally
 from edensim.units import cycles_from_ns
 from edensim.vocabulary import Command, RowState
 
 CLOSING_BANK = frozenset({Command.PREpb, Command.RDA, Command.WRA})
 WITH_PRECHARGE = {Command.RD: Command.RDA, Command.WR: Command.WRA}
-
-
-@dataclass(slots=True, eq=False)
-class Request:
-    """One access on its way; `age` is its place in the order of acceptance, `arrive` the clock of that, `depart` the clock of its data's return."""
-
-    address: int
-    line: int
-    is_write: bool
-    target: Target
-    bank: int  # flat
-    age: int = -1
-    arrive: int = -1
-    depart: int = -1
-    row_state: RowState | None = None
-
-
-@dataclass(slots=True, eq=False)
-class Maintenance:
-    """An entry of the priority queue: a command that is wanted, not a request."""
-
-    command: Command | None  # None: no command, the rank stops
-    target: Target
-
-
-@dataclass(slots=True)
-class Tally:
-    """What one channel counted. reads and writes are all that were accepted, forwarded and coalesced ones included."""
-
-    reads: int = 0
-    writes: int = 0
-    forwarded: int = 0
-    coalesced: int = 0
-    row_hits: int = 0
-    row_misses: int = 0
-    row_conflicts: int = 0
-    read_latencies: list[int] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Issued:
-    """One line of the command trace."""
-
-    clock: int
-    command: Command
-    target: Target
 
 
 class Channel:
@@ -89,10 +43,12 @@ class Channel:
         self.closed_at = [0] * standard.organization.ranks
         self.quiet_at = [0] * standard.organization.ranks
         self.slept = [0] * standard.organization.ranks
+        self.self_refreshed = [0] * standard.organization.ranks
         self.tally = Tally()
         self.issued: list[Issued] = []
         self.last_departure = 0
-        self.bank_timings: Callable[[int], Mapping[str, int]] = lambda _bank: standard.timings
+        self.speed_of: Callable[[int, int | None], Speed] | None = None  # of a bank's row, or of the bank as a whole
+        self.timings = [standard.timings] * len(self.banks)
         self.on_return: Callable[[Request], None] = lambda _request: None
         self._check_standard()
 
@@ -125,7 +81,15 @@ class Channel:
             self._send_data(request, clock + 1)
         return True
 
-    # -- power-down: a rank for which nothing waits sleeps from `power_down_idle_cycles` after it has become quiet ------------------------------
+    def take_speed(self, bank: int, row: int | None) -> None:
+        """A bank has the timings of this row from now on: of the one it opens, or, without a row, those of the bank as a whole."""
+        if self.speed_of is not None:
+            speed = self.speed_of(bank, row)
+            self.history.bank_gaps[bank] = speed.gaps
+            self.timings[bank] = speed.timings
+
+    # -- sleep: a rank for which nothing waits powers down `power_down_idle_cycles` after it has become quiet, and with all banks closed refreshes
+    # -- itself from `self_refresh_idle_cycles` after it on ---------------------------------------------------------------------------------
 
     def _waiting_for(self, rank: int) -> int:
         requests = [request.target.rank for request in (*self.read_queue, *self.write_queue, *self.active)]
@@ -133,14 +97,31 @@ class Channel:
 
     def _wake(self, rank: int, clock: int) -> None:
         """Something has come to wait for the rank from `clock` on. If it is the first, and the rank slept, no command is legal until it is awake."""
-        if self.config.power_down == "none" or self._waiting_for(rank) > 1:
+        if self._waiting_for(rank) > 1:
             return
-        is_open = any(row is not None and target.rank == rank for row, target in zip(self.open_row, self.banks, strict=True))
-        quiet_at = self.quiet_at[rank] if is_open else max(self.quiet_at[rank], self.closed_at[rank])
+        quiet_at, deeper = self._quiet_since(rank)
+        until = clock if deeper is None else min(clock, deeper)
         since = quiet_at + self.config.power_down_idle_cycles
-        if clock > since:
-            self.slept[rank] += clock - since
-            self.history.awake_at[rank] = clock + cycles_from_ns(self.config.power_down_exit_ns, self.standard.tck_ps)
+        exit_cycles = 0
+        if self.config.power_down != "none" and until > since:
+            self.slept[rank] += until - since
+            exit_cycles = cycles_from_ns(self.config.power_down_exit_ns, self.standard.tck_ps)
+        if deeper is not None and clock > deeper:
+            self.self_refreshed[rank] += clock - deeper
+            exit_cycles = self.standard.timings["nRFC"] + cycles_from_ns(10.0, self.standard.tck_ps)  # tXS
+        if exit_cycles:
+            self.history.awake_at[rank] = clock + exit_cycles
+
+    def _quiet_since(self, rank: int) -> tuple[int, int | None]:
+        """Since when a rank for which nothing waits is quiet, and from when on it refreshes itself, if it does."""
+        if any(row is not None and target.rank == rank for row, target in zip(self.open_row, self.banks, strict=True)):
+            return self.quiet_at[rank], None
+        quiet_at, idle_cycles = max(self.quiet_at[rank], self.closed_at[rank]), self.config.self_refresh_idle_cycles
+        return quiet_at, None if idle_cycles is None else quiet_at + idle_cycles
+
+    def _refreshes_itself(self, rank: int, clock: int) -> bool:
+        since = self._quiet_since(rank)[1]
+        return since is not None and clock > since and self._waiting_for(rank) == 0
 
     def _done(self, rank: int, command: Command, clock: int) -> None:
         """Something that waited for the rank is done, with this command."""
@@ -194,9 +175,11 @@ class Channel:
         self.next_refresh = clock + self.refresh_interval
         if self.config.refresh == "all-bank":
             for rank in range(self.standard.organization.ranks):
-                self._want(Maintenance(Command.REFab, Target(rank)), clock)
+                if not self._refreshes_itself(rank, clock):
+                    self._want(Maintenance(Command.REFab, Target(rank)), clock)
         else:
-            self._want(Maintenance(Command.REFpb, self.banks[self.next_refresh_bank]), clock)
+            if not self._refreshes_itself(self.banks[self.next_refresh_bank].rank, clock):
+                self._want(Maintenance(Command.REFpb, self.banks[self.next_refresh_bank]), clock)
             self.next_refresh_bank = (self.next_refresh_bank + 1) % len(self.banks)
 
     def _want_halt(self, clock: int) -> None:
@@ -321,7 +304,7 @@ class Channel:
         if self.open_row[bank] is None:
             return
         if command in (Command.RDA, Command.WRA):
-            timings = self.bank_timings(bank)
+            timings = self.timings[bank]
             wait = timings.get("nRTP", 0) if command == Command.RDA else self.standard.write_latency + timings.get("nWR", 0)
             clock = max(clock + wait, self.opened_at[bank] + timings.get("nRAS", 0))
         rank = self.banks[bank].rank
@@ -342,6 +325,8 @@ class Channel:
 
     def _issue(self, command: Command, target: Target, clock: int) -> None:
         """Put a command on the bus: history, trace and row state. The trace keeps the whole address of the request that a command is for."""
+        if command in (Command.ACT, Command.REFpb):
+            self.take_speed(flat_bank(self.standard.organization, target), target.row if command == Command.ACT else None)
         self.history.issue(command, target, clock)
         self.issued.append(Issued(clock, command, target))
         closed: list[int] = []

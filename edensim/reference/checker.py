@@ -6,7 +6,7 @@ Independent of engine and twin: it knows commands, clocks and the standard, but 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,10 @@ from numpy.typing import NDArray
 from edensim.dram.standard import Constraint, Standard
 from edensim.exceptions import ProtocolError
 from edensim.vocabulary import COLUMN_COMMANDS, COMMAND, COMMANDS, RANK_COMMANDS, Command, Level
+
+#: Gaps in cycles of all constraints (in the standard's order) at the operating point of a row: of (clock, channel, flat bank, row). Row -1 is the
+#: bank as a whole, bank -1 the module. A bank has those of the row it opened last.
+GapsOf = Callable[[int, int, int, int], Sequence[int]]
 
 NEVER = -(1 << 60)
 #: Commands replayed between two conversions of array to Python numbers.
@@ -103,14 +107,15 @@ class _ChannelState:
         ]
         self.siblings = self._siblings(nodes, first_group, first_bank, groups, banks)
         self.last = [NEVER] * (nodes * COMMANDS)
-        self.last_bank = [-1] * (nodes * COMMANDS)
+        self.last_gaps: list[Sequence[int] | None] = [None] * (nodes * COMMANDS)  # None: the standard's
+        self.in_force: list[Sequence[int] | None] = [None] * len(self.open_row)  # of each bank
         windows: dict[tuple[int, int], int] = {}
         for rule in (rule for command_rules in rules for rule in command_rules if rule.window > 1):
             key = (rule.level, rule.after)
             windows[key] = max(rule.window, windows.get(key, 0))
         starts = (0, 1, first_group, first_bank, nodes)
         self.recent = {
-            node * COMMANDS + after: deque[tuple[int, int]](maxlen=window)
+            node * COMMANDS + after: deque[tuple[int, Sequence[int] | None]](maxlen=window)
             for (level, after), window in windows.items()
             for node in range(starts[level], starts[level + 1])
         }
@@ -128,10 +133,18 @@ class _ChannelState:
 class CommandChecker:
     """Checks a command list in pieces: feed() says what is wrong first, or None."""
 
-    def __init__(self, standard: Standard, *, channels: int | None = None, bank_gaps: Mapping[int, tuple[int, ...]] | None = None) -> None:
+    def __init__(
+        self,
+        standard: Standard,
+        *,
+        channels: int | None = None,
+        bank_gaps: Mapping[int, Sequence[int]] | None = None,
+        gaps_of: GapsOf | None = None,
+    ) -> None:
         self.standard = standard
         self.channels = channels
-        self.bank_gaps = dict(bank_gaps or {})
+        own = tuple(constraint.gap_cycles for constraint in standard.constraints)
+        self.gaps_of = gaps_of or (None if bank_gaps is None else lambda _clock, _channel, bank, _row: bank_gaps.get(bank, own))
         self.commands = 0
         self.violation: Violation | None = None
         self._known = frozenset(int(command) for command in standard.commands)
@@ -172,13 +185,18 @@ class CommandChecker:
         state.clock = clock
         whole_rank = command in RANK_COMMANDS
         flat = -1 if whole_rank else (rank * organization.bankgroups + bankgroup) * organization.banks + bank
+        if self.gaps_of is not None and flat >= 0 and (command in (Command.ACT, Command.REFpb) or state.in_force[flat] is None):
+            state.in_force[flat] = self.gaps_of(clock, channel, flat, row if command == Command.ACT else -1)
         early = self._timing(state, clock, command, rank, flat)
         if early is not None:
             return early
         broken = self._bank_state(state, command, rank, flat, row)
         if broken is not None:
             return broken, -1, -1
-        self._note(state, clock, command, rank, flat)
+        gaps = None
+        if self.gaps_of is not None:
+            gaps = state.in_force[flat] if flat >= 0 else self.gaps_of(clock, channel, -1, -1)
+        self._note(state, clock, command, rank, flat, gaps)
         return None
 
     def _unfit(self, command: int, channel: int, rank: int, bankgroup: int, bank: int, row: int, column: int) -> str | None:
@@ -198,10 +216,6 @@ class CommandChecker:
                 return f"{name} {value} is outside 0..{end - 1}"
         return None
 
-    def _gap(self, rule: _Rule, earlier_bank: int) -> int:
-        gaps = self.bank_gaps.get(earlier_bank) if self.bank_gaps else None
-        return rule.gap if gaps is None else gaps[rule.index]
-
     def _timing(self, state: _ChannelState, clock: int, command: int, rank: int, flat: int) -> tuple[str, int, int] | None:
         """The constraint that this command misses by most."""
         worst: tuple[int, str, int] | None = None
@@ -214,13 +228,13 @@ class CommandChecker:
             for node in nodes:
                 slot = node * COMMANDS + rule.after
                 if rule.window == 1:
-                    earlier, earlier_bank = last[slot], state.last_bank[slot]
+                    earlier, gaps = last[slot], state.last_gaps[slot]
                 else:
                     recent = state.recent[slot]
                     if len(recent) < rule.window:
                         continue
-                    earlier, earlier_bank = recent[-rule.window]
-                legal = earlier + (rule.gap if not self.bank_gaps else self._gap(rule, earlier_bank))
+                    earlier, gaps = recent[-rule.window]
+                legal = earlier + (rule.gap if gaps is None else gaps[rule.index])
                 if clock < legal and (worst is None or legal > worst[0]):
                     worst = (legal, rule.text, earlier)
         return None if worst is None else (worst[1], worst[2], worst[0])
@@ -251,14 +265,14 @@ class CommandChecker:
         return None
 
     @staticmethod
-    def _note(state: _ChannelState, clock: int, command: int, rank: int, flat: int) -> None:
+    def _note(state: _ChannelState, clock: int, command: int, rank: int, flat: int, gaps: Sequence[int] | None) -> None:
         nodes = state.path[flat] if flat >= 0 else [node for level in state.below[rank] for node in level]
         for node in nodes:
             slot = node * COMMANDS + command
             state.last[slot] = clock
-            state.last_bank[slot] = flat
+            state.last_gaps[slot] = gaps
             if slot in state.recent:
-                state.recent[slot].append((clock, flat))
+                state.recent[slot].append((clock, gaps))
 
 
 def check_commands(
@@ -266,14 +280,16 @@ def check_commands(
     standard: Standard,
     *,
     channels: int | None = None,
-    bank_gaps: Mapping[int, tuple[int, ...]] | None = None,
+    bank_gaps: Mapping[int, Sequence[int]] | None = None,
+    gaps_of: GapsOf | None = None,
 ) -> Violation | None:
     """The first violation in a command list (a COMMAND array, or pieces of one in order), None if there is none.
 
     channels: how many there are (None: any number). Levels that a command does not address are not looked at; a column command may leave its row and
-    column out (-1). bank_gaps: flat bank in its channel -> gap in cycles of each constraint, for banks with their own timings.
+    column out (-1). bank_gaps: flat bank in its channel -> gap in cycles of each constraint, for banks with their own timings; gaps_of instead:
+    for rows, and for operating points that change.
     """
-    checker = CommandChecker(standard, channels=channels, bank_gaps=bank_gaps)
+    checker = CommandChecker(standard, channels=channels, bank_gaps=bank_gaps, gaps_of=gaps_of)
     pieces = (commands,) if isinstance(commands, np.ndarray) else commands
     for piece in pieces:
         if piece.dtype != COMMAND:

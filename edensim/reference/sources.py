@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from edensim.reference.channel import Request
+from edensim.reference.records import Request
 
 #: Offer a request after a tick and before the next; False: refused, the queue is full.
 Offer = Callable[[Request, int], bool]

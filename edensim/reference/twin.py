@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -12,11 +13,13 @@ from numpy.typing import NDArray
 
 from edensim.config import ControllerConfig, SourceConfig
 from edensim.dram.operating_point import OperatingPlan
+from edensim.dram.partitions import RowRange
 from edensim.dram.standard import Standard
 from edensim.exceptions import ProtocolError
-from edensim.reference.channel import Channel, Request
+from edensim.reference.channel import Channel
 from edensim.reference.history import Target, flat_bank
 from edensim.reference.processor import Core, Transfer
+from edensim.reference.records import Request, Speed
 from edensim.reference.sources import OpenLoopSource
 from edensim.units import nominal_clock_MHz
 from edensim.vocabulary import COMMAND
@@ -42,6 +45,7 @@ class ReferenceRun:
 
     cycles: clock of the last command or read departure, whichever is later; for a core source the memory cycles until the core finished.
     last_accepted_clock: when the last request of an open-loop source was accepted (-1: none, or a core source).
+    slept, self_refreshed: by channel and rank, cycles in power-down and in self-refresh from which the rank has woken.
     """
 
     commands: NDArray[Any]
@@ -51,6 +55,8 @@ class ReferenceRun:
     core_cycles: int = 0
     instructions: int = 0
     last_accepted_clock: int = -1
+    slept: tuple[tuple[int, ...], ...] = ()
+    self_refreshed: tuple[tuple[int, ...], ...] = ()
 
 
 class Memory:
@@ -76,12 +82,13 @@ class Memory:
 
     def _apply_stage(self, plan: OperatingPlan) -> None:
         """Give every bank the timings of its operating point, and announce the next change."""
-        for channel, points in zip(self.channels, plan.bank_point_at(self.stage).tolist(), strict=True):
-            gaps = [self.standard.gaps_with(point.timings) for point in plan.points]
+        speeds = [Speed(self.standard.gaps_with(point.timings), point.timings) for point in plan.points]
+        for number, (channel, points) in enumerate(zip(self.channels, plan.bank_point_at(self.stage).tolist(), strict=True)):
             module = plan.module_point(self.stage)
-            channel.history.module_gaps = gaps[module]
-            channel.history.bank_gaps = {bank: gaps[point] for bank, point in enumerate(points)}
-            channel.bank_timings = lambda bank, points=points: plan.points[points[bank]].timings  # type: ignore[misc]
+            channel.history.module_gaps = speeds[module].gaps
+            channel.speed_of = partial(_speed, plan, plan.ranges_of(number), points, speeds)
+            for bank in range(len(points)):
+                channel.take_speed(bank, None)
             if channel.config.refresh != "none":
                 channel.refresh_interval = plan.points[module].timings["nREFI" if channel.config.refresh == "all-bank" else "nREFIpb"]
             if self.stage < len(plan.changes):
@@ -97,6 +104,8 @@ class Memory:
         for channel in self.channels:
             channel.halted = False
             channel.history.settled_at = settled_at
+            if channel.config.refresh != "none":  # a shorter refresh interval begins now, a longer one after the refresh that is due
+                channel.next_refresh = min(channel.next_refresh, clock + 1 + channel.refresh_interval)
 
     def learn(self, addresses: NDArray[np.int64]) -> None:
         """Decode addresses before the run."""
@@ -116,10 +125,22 @@ class Memory:
         """Offer a request to its channel."""
         return self.channels[self._places[request.line][0]].offer(request, clock)
 
+    def channel_of(self, request: Request) -> int:
+        """Number of a request's channel."""
+        return self._places[request.line][0]
+
     @property
     def idle(self) -> bool:
         """Every channel is idle."""
         return all(channel.idle for channel in self.channels)
+
+
+def _speed(plan: OperatingPlan, ranges: Sequence[RowRange], points: Sequence[int], speeds: Sequence[Speed], bank: int, row: int | None) -> Speed:
+    """Of a bank's row: its partition's; of rows in none, and of the bank as a whole (no row): the bank's own."""
+    for part in ranges:
+        if row is not None and part.bank == bank and part.first <= row <= part.last:
+            return speeds[plan.partitions[part.partition].point]
+    return speeds[points[bank]]
 
 
 class Simulation:
@@ -225,7 +246,7 @@ def simulate_reference(
     simulation.run_open_loop(open_loop)
     last_command = max((channel.issued[-1].clock for channel in memory.channels if channel.issued), default=0)
     last_departure = max((channel.last_departure for channel in memory.channels), default=0)
-    return _result(memory, cycles=max(last_command, last_departure), last_accepted_clock=open_loop.last_accepted_clock)
+    return run_of(memory, cycles=max(last_command, last_departure), last_accepted_clock=open_loop.last_accepted_clock)
 
 
 def _run_core(memory: Memory, simulation: Simulation, source: SourceConfig, requests: NDArray[Any]) -> ReferenceRun:
@@ -239,10 +260,11 @@ def _run_core(memory: Memory, simulation: Simulation, source: SourceConfig, requ
     for channel in memory.channels:
         channel.on_return = lambda request: core.cache.receive(request.line)
     simulation.run_core(core, core_clock_ratio(memory.standard, source.clock_MHz))
-    return _result(memory, cycles=memory.ticks, core_cycles=core.cycles, instructions=core.retired)
+    return run_of(memory, cycles=memory.ticks, core_cycles=core.cycles, instructions=core.retired)
 
 
-def _result(memory: Memory, cycles: int, core_cycles: int = 0, instructions: int = 0, last_accepted_clock: int = -1) -> ReferenceRun:
+def run_of(memory: Memory, cycles: int, core_cycles: int = 0, instructions: int = 0, last_accepted_clock: int = -1) -> ReferenceRun:
+    """What the memory did, as a result."""
     tallies = [channel.tally for channel in memory.channels]
     names = ("reads", "writes", "forwarded", "coalesced", "row_hits", "row_misses", "row_conflicts")
     return ReferenceRun(
@@ -253,4 +275,6 @@ def _result(memory: Memory, cycles: int, core_cycles: int = 0, instructions: int
         core_cycles=core_cycles,
         instructions=instructions,
         last_accepted_clock=last_accepted_clock,
+        slept=tuple(tuple(channel.slept) for channel in memory.channels),
+        self_refreshed=tuple(tuple(channel.self_refreshed) for channel in memory.channels),
     )

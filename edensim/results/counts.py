@@ -24,6 +24,8 @@ class Counts:
     commands: [channels, banks_per_channel, COMMANDS] commands issued; whole-rank commands (PREab, REFab) count at the rank's first bank.
     closings: [channels, banks_per_channel] times an open bank was closed, by whichever command (PREpb, PREab, RDA, WRA). A precharge that
         finds its bank closed does not count: it takes no charge off the bit lines.
+    range_commands, range_closings: [channels, ranges, COMMANDS] and [channels, ranges] the same of those ranges of rows that are partitions
+        (`OperatingPlan.ranges_of`); they are part of their banks' counts. A bank's commands count for the row opened last.
     rank_active_cycles: [channels, ranks] cycles with at least one bank of the rank open, within [0, cycles]. A bank is open from its ACT
         to the precharge; an auto-precharge starts inside the device, at max(ACT + nRAS, RD + nRTP) for RDA and at
         max(ACT + nRAS, WR + nCWL + nBL + nWR) for WRA. Time in all-bank refresh is not included.
@@ -55,6 +57,8 @@ class Counts:
     rank_powerdown_active_cycles: Int64Array = field(default_factory=lambda: _zeros(0, 0))  # no entry: 0 for all ranks
     rank_powerdown_precharged_cycles: Int64Array = field(default_factory=lambda: _zeros(0, 0))
     rank_selfrefresh_cycles: Int64Array = field(default_factory=lambda: _zeros(0, 0))
+    range_commands: Int64Array = field(default_factory=lambda: _zeros(0, 0, COMMANDS))  # no entry: no ranges
+    range_closings: Int64Array = field(default_factory=lambda: _zeros(0, 0))
 
     def __post_init__(self) -> None:
         for name in ("rank_powerdown_active_cycles", "rank_powerdown_precharged_cycles", "rank_selfrefresh_cycles"):
@@ -63,6 +67,9 @@ class Counts:
             elif getattr(self, name).shape != self.rank_active_cycles.shape:
                 raise ValueError(f"{name} has shape {getattr(self, name).shape}: expected {self.rank_active_cycles.shape}")
         channels, banks = self.closings.shape
+        if self.range_closings.size == 0:
+            object.__setattr__(self, "range_commands", _zeros(channels, 0, COMMANDS))
+            object.__setattr__(self, "range_closings", _zeros(channels, 0))
         if self.commands.shape != (channels, banks, COMMANDS):
             raise ValueError(f"commands has shape {self.commands.shape}, closings {self.closings.shape}: expected {(channels, banks, COMMANDS)}")
         if self.rank_active_cycles.shape != self.rank_refresh_cycles.shape or self.rank_active_cycles.shape[0] != channels:
@@ -133,6 +140,11 @@ class Counts:
         rank = max(1, math.ceil(percent * count / 100))
         latency = int(np.searchsorted(np.cumsum(self.read_latency_histogram), rank))
         return self.read_latency_max if latency >= len(self.read_latency_histogram) - 1 else latency
+
+    def read_latency_bins(self) -> dict[str, list[int]]:
+        """Latencies in cycles that reads had, and how many had them; the histogram's last bin stands for the longer ones too."""
+        used = np.flatnonzero(self.read_latency_histogram)
+        return {"bins": used.tolist(), "counts": self.read_latency_histogram[used].tolist()}
 
     def read_latency_summary(self) -> dict[str, float | None]:
         """Mean, median, 99th percentile and maximum in cycles; None each without reads."""

@@ -20,6 +20,7 @@ from edensim.config import ControllerConfig, DramConfig, SourceConfig
 from edensim.dram.address import AddressMap, address_map
 from edensim.dram.operating_point import OperatingPlan, resolve_operating_plan
 from edensim.dram.standard import Standard, load_standard, standard_names
+from edensim.legality import plan_gaps
 from edensim.memory import MemoryRun, simulate_memory
 from edensim.reference import ReferenceRun, check_commands, simulate_reference
 from edensim.vocabulary import COMMAND, REQUEST, Command, RowState
@@ -77,6 +78,7 @@ def memories(draw: st.DrawFn, refresh: str | None = None) -> Memory:
         "power_down": draw(st.sampled_from(["none", "none", "idle"])),
         "power_down_idle_cycles": draw(st.sampled_from([1, 5, 40])),
         "power_down_exit_ns": draw(st.sampled_from([1.0, 7.5, 30.0])),
+        "self_refresh_idle_cycles": draw(st.sampled_from([None, None, 1, 9, 33])),
     }
     return Memory(name, ranks, draw(st.sampled_from([1, 1, 2])), timings, msgspec.convert(controller, ControllerConfig))
 
@@ -228,7 +230,7 @@ def test_write_mode_stays_while_a_refresh_is_served() -> None:
 
 @st.composite
 def plans(draw: st.DrawFn) -> tuple[Memory, OperatingPlan]:
-    """A memory with partitions of their own timings, whose module changes its operating point up to twice."""
+    """A memory with partitions of their own timings, banks or rows of banks, whose module changes its operating point up to twice."""
     memory = draw(memories())
     standard, _ = memory.resolved()
     ns = standard.tck_ps / 1000
@@ -240,18 +242,27 @@ def plans(draw: st.DrawFn) -> tuple[Memory, OperatingPlan]:
     banks = standard.organization.banks_per_rank
     split = sorted(draw(st.sets(st.integers(1, banks - 1), max_size=2)))
     partitions = [{"banks": f"{first}-{last - 1}", **draw(points)} for first, last in itertools.pairwise([0, *split])]
+    if draw(st.booleans()):  # streams meet rows 0 to 4
+        whole = split[-1] if split else 0
+        rows = draw(st.sampled_from(["0", "1-2", "0-1,3", "2-4"]))
+        partitions.append({"banks": f"{whole}-{banks - 1}", "rows": rows, **draw(points)})
+        if rows == "1-2":
+            partitions.append({"banks": f"{whole}-{banks - 1}", "rows": "3-100", **draw(points)})
     first = draw(st.integers(1, 500))
     clocks = [first, first + draw(st.integers(61, 400))][: draw(st.integers(0, 2))]
     changes = [{"at_cycle": clock, "settling_ns": draw(st.integers(0, 60)) * ns, **draw(points)} for clock in clocks]
+    if memory.controller.refresh == "all-bank":
+        for change in changes:
+            change["trefi_ns"] = draw(st.sampled_from([160, 250, 700, 1500])) * ns
     dram = {"standard": memory.standard, "ranks": memory.ranks, "channels": memory.channels, "timings": dict(memory.timings), **draw(points)}
     config = msgspec.convert({**dram, "partitions": partitions, "changes": changes}, DramConfig)
     return memory, resolve_operating_plan(config)[1]
 
 
-@settings(common, max_examples=60)
+@settings(common, max_examples=100)
 @given(plans(), shapes, st.integers(1, 4), st.booleans())
 def test_operating_points(case: tuple[Memory, OperatingPlan], shape: Shape, pieces: int, from_core: bool) -> None:
-    """Banks with their own timings, and changes of the module's in mid-run."""
+    """Banks and rows with their own timings, and changes of the module's in mid-run."""
     memory, plan = case
     standard, mapping = memory.resolved()
     source = SourceConfig(kind="core", llc_kB=1, instructions=300) if from_core else SourceConfig(kind="saturating")
@@ -263,6 +274,31 @@ def test_operating_points(case: tuple[Memory, OperatingPlan], shape: Shape, piec
     commands = engine.commands[np.lexsort((engine.commands["channel"], engine.commands["clock"]))]
     assert first_difference(twin.commands, commands) == ""
     assert engine.cycles == twin.cycles
+    gaps_of = plan_gaps(standard, plan, [epoch.halted_at for epoch in engine.epochs[1:]])
+    violation = check_commands(commands, standard, channels=memory.channels, gaps_of=gaps_of)
+    assert violation is None, str(violation)
+
+
+def quiet_gaps(memory: Memory, seed: int) -> np.ndarray:
+    """Bursts of requests with long silences between them."""
+    requests = stream(Shape(requests=24, banks=4, rows=2, columns=2, writes=0.3, stay=0.5, gap=3, seed=seed), memory)
+    requests["clock"] += np.repeat(np.random.default_rng(seed).integers(0, 900, 6).cumsum(), 4)
+    return requests
+
+
+@settings(common, max_examples=60)
+@given(memories(), st.integers(0, 1 << 20))
+def test_sleep_between_bursts(memory: Memory, seed: int) -> None:
+    """Silences of several refresh intervals: ranks power down, refresh themselves, and wake for a request; the clocks they slept are the same too."""
+    standard, mapping = memory.resolved()
+    twin = simulate_reference(standard, memory.controller, SourceConfig(kind="timed"), quiet_gaps(memory, seed), mapping, channels=memory.channels)
+    engine = simulate_memory(
+        standard, memory.controller, SourceConfig(kind="timed"), [quiet_gaps(memory, seed)], channels=memory.channels, commands=True
+    )
+    assert_same(memory, twin, engine)
+    booked = engine.counts
+    assert booked.rank_powerdown_active_cycles.sum() + booked.rank_powerdown_precharged_cycles.sum() >= sum(map(sum, twin.slept))
+    assert booked.rank_selfrefresh_cycles.sum() >= sum(map(sum, twin.self_refreshed))
 
 
 @pytest.mark.parametrize("scheduler", ["frfcfs", "frfcfs-row-hit", "fcfs"])

@@ -11,8 +11,12 @@ import functools
 
 import pytest
 
+from edensim.config import ControllerConfig
 from edensim.dram.standard import Constraint, Standard, load_standard, standard_names
+from edensim.reference.channel import Channel
 from edensim.reference.history import IssueHistory, Target
+from edensim.reference.records import Request
+from edensim.units import cycles_from_ns
 from edensim.vocabulary import RANK_COMMANDS, Command, Level
 
 STANDARDS = standard_names()
@@ -185,6 +189,19 @@ def test_refresh_keeps_the_rank_only(name: str) -> None:
     for bank in (HOME, Target(0, whole.organization.bankgroups - 1, whole.organization.banks - 1)):
         device.assert_earliest(Command.ACT, bank, 100 + gap)
     assert device.probe(Command.ACT, Target(1, 0, 0), 101)
+
+
+def test_a_rank_leaves_self_refresh_after_txs() -> None:
+    """nRFC and 10 ns after the first request (clock 2000, waiting from 2001 on), not a clock earlier; the other rank goes on."""
+    whole = standard("DDR4")
+    channel = Channel(whole, ControllerConfig(refresh="none", self_refresh_idle_cycles=100))
+    channel.offer(Request(0, 0, is_write=False, target=Target(0, 0, 0, 5, 0), bank=0), 2000)
+    earliest = 2001 + whole.timings["nRFC"] + cycles_from_ns(10.0, whole.tck_ps)
+    for command in (Command.ACT, Command.REFab):
+        assert not channel.history.legal(command, HOME, earliest - 1)
+        assert channel.history.legal(command, HOME, earliest)
+        assert channel.history.legal(command, Target(1, 0, 0), 2001)
+    assert channel.self_refreshed == [2001 - 100, 0]
 
 
 def test_partition_with_its_own_trcd() -> None:

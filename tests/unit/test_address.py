@@ -13,9 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edensim.core.placing import place
+from edensim.core.state import PLACED
 from edensim.dram.address import FIELDS, NAMED, AddressMap, Slice, Xor, address_map
 from edensim.dram.standard import Organization, load_standard
 from edensim.exceptions import ConfigError, InputError
+from edensim.memory.records import mapping_record
+from edensim.vocabulary import REQUEST
 
 GOLDEN = Path(__file__).resolve().parents[3] / "shared" / "golden" / "ramulator-2.1"
 ORGANIZATIONS = {
@@ -135,9 +139,33 @@ def test_other_mappings_are_refused(mapping: str, expected: str) -> None:
 
 def test_sizes_must_be_powers_of_two() -> None:
     with pytest.raises(ConfigError, match="channels must be a power of two.*found 3"):
-        address_map("RoBaRaCoCh", ORGANIZATIONS["DDR4, 1 rank"], 3)
+        address_map("ChRaBaRoCo", ORGANIZATIONS["DDR4, 1 rank"], 3)
     with pytest.raises(ConfigError, match="ranks must be a power of two"):
         address_map("RoBaRaCoCh", load_standard("DDR4", ranks=3).organization, 1)
+
+
+@pytest.mark.parametrize("channels", [3, 6, 12])
+@pytest.mark.parametrize("mapping", ["RoBaRaCoCh", "MOP4CLXOR"])
+def test_blocks_go_round_where_channels_are_no_power_of_two(mapping: str, channels: int) -> None:
+    mapped = address_map(mapping, ORGANIZATIONS["DDR4, 1 rank"], channels)
+    assert mapped.capacity_bytes == channels * address_map(mapping, ORGANIZATIONS["DDR4, 1 rank"], 1).capacity_bytes
+    rng = np.random.default_rng(7)
+    addresses = rng.integers(0, mapped.capacity_bytes // 64, 20_000) * 64
+    fields = mapped.decode(addresses)
+    assert np.array_equal(mapped.encode(**fields), addresses)
+    assert np.array_equal(np.unique(fields["channel"]), np.arange(channels))
+    assert np.array_equal(fields["channel"] % mapped.ways, addresses // 256 % mapped.ways)
+    # The engine places them in the same way.
+    standard = load_standard("DDR4")
+    requests = np.zeros(len(addresses), REQUEST)
+    requests["address"] = addresses
+    placed = np.empty(len(addresses), PLACED)
+    mapped = address_map(mapping, standard.organization, channels)
+    assert place(requests, mapping_record(mapped, standard), placed) == -1
+    fields = mapped.decode(addresses)
+    assert all(np.array_equal(placed[name], fields[name]) for name in ("channel", "row", "column"))
+    assert np.array_equal(placed["bank"], fields["bankgroup"] * standard.organization.banks + fields["bank"])
+    assert np.array_equal(placed["line"], addresses // 64)
 
 
 def test_addresses_and_fields_out_of_range_are_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -98,12 +99,35 @@ def test_a_refresh_is_shared_by_the_banks_of_its_rank_only() -> None:
     assert parts["second"].refresh == memory_energy(counts, standard).refresh > 0
 
 
+def test_rows_pay_at_their_own_voltage() -> None:
+    """A quarter of bank 3's rows at 0.9 V of 1.2 V, linear law: 6 of its 10 activates, and a quarter of the bank's sixteenth of the background."""
+    standard, plan = planned(partitions=(PartitionConfig(name="quarter", banks="3", rows="0-16383", vdd_V=0.9),))
+    assert standard.organization.rows == 65536
+    counts = Counts.empty(1, 1, 16, cycles=1000)
+    counts.commands[0, 3, Command.ACT] = 10
+    counts.commands[0, 3, Command.RD] = 30
+    counts.closings[0, 3] = 10
+    counts.commands[0, 0, Command.REFab] = 1
+    ranged = np.zeros((1, 1, COMMANDS), np.int64)
+    ranged[0, 0, Command.ACT], ranged[0, 0, Command.RD] = 6, 20
+    counts = dataclasses.replace(counts, range_commands=ranged, range_closings=np.array([[6]]))
+    parts, nominal = partition_energies(counts, standard, plan, io_pJ_per_bit=1.0), memory_energy(counts, standard, io_pJ_per_bit=1.0)
+    assert parts["quarter"].activate == pytest.approx(0.75 * 0.6 * nominal.activate)
+    assert parts["quarter"].precharge == pytest.approx(0.75 * 0.6 * nominal.precharge)
+    assert parts["quarter"].read == pytest.approx(0.75 * nominal.read * 2 / 3)
+    assert parts["quarter"].io == pytest.approx(nominal.io * 2 / 3)
+    for name in ("refresh", "background_precharged"):
+        assert getattr(parts["quarter"], name) == pytest.approx(0.75 * getattr(nominal, name) / 64)
+        assert getattr(parts["module"], name) == pytest.approx(getattr(nominal, name) * 63 / 64)
+    assert parts["module"].activate == pytest.approx(0.4 * nominal.activate)
+
+
 def test_stages_of_a_run_add_up_at_their_own_points() -> None:
     standard, plan = planned(partitions=(PartitionConfig(name="kept", banks="0-7"),), changes=(ChangeConfig(at_cycle=500, vdd_V=0.9),))
     before, after = random_counts(2), random_counts(3)
     stages = [(before, plan.bank_point_at(0)), (after, plan.bank_point_at(1))]
     energies = run_energies(stages, standard, plan, EnergyConfig(io_pJ_per_bit=0.0))
-    first, second = (partition_energies(counts, standard, plan, bank_point=points) for counts, points in stages)
+    first, second = (partition_energies(counts, standard, plan, cell_point=points) for counts, points in stages)
     at_nominal = partition_energies(after, standard, plan)
     assert energies["kept"].total == pytest.approx(first["kept"].total + at_nominal["kept"].total)
     assert energies["module"].total == pytest.approx(first["module"].total + 0.75 * at_nominal["module"].total)
@@ -266,7 +290,13 @@ def test_a_command_list_is_split_by_partition_too() -> None:
     assert energies["module"].io == pytest.approx(512 * io_energy_pJ_per_bit(standard))
 
 
-def test_a_command_list_has_one_operating_point() -> None:
-    config = RunConfig(dram=DramConfig(changes=(ChangeConfig(at_cycle=50, vdd_V=1.0),)))
-    with pytest.raises(ConfigError, match=r"^dram.changes: a list of commands is taken at one operating point"):
-        energies_of_commands(commands_of((10, 0, Command.ACT, 0)), config)
+def test_a_command_list_that_never_closes_its_banks_changes_at_the_stated_clock() -> None:
+    """A row open from clock 0 to 200: 100 clocks at 1.2 V and 100 at 0.9 V."""
+    config = RunConfig(dram=DramConfig(speed_bin="2400R", changes=(ChangeConfig(at_cycle=100, vdd_V=0.9),)))
+    commands = np.zeros(2, COMMAND)
+    commands["clock"], commands["command"] = (0, 150), (Command.ACT, Command.RD)
+    _, counts, energies = energies_of_commands(commands, config, end_clock=200)
+    nominal = memory_energy(counts, load_standard("DDR4", speed_bin="2400R"))
+    assert energies["module"].background_active == pytest.approx(nominal.background_active * 1.75 / 2)
+    assert energies["module"].activate == pytest.approx(nominal.activate)
+    assert energies["module"].read == pytest.approx(0.75 * nominal.read)

@@ -160,6 +160,30 @@ def test_partitions_have_their_banks_and_inherit_from_the_module() -> None:
     assert (plan.bank_point == expected).all()
 
 
+def test_rows_of_banks_are_partitions_and_the_rest_is_the_module_s() -> None:
+    plan = plan_of(
+        channels=2,
+        partitions=(
+            PartitionConfig(name="fast", channels="1", banks="0-1", rows="0-99,100-199,4096", trcd_ns=8.0),
+            PartitionConfig(name="bank", channels="0", banks="5", trcd_ns=9.0),
+        ),
+        changes=(ChangeConfig(at_cycle=5, vdd_V=1.0),),
+    )
+    assert plan.partitions[0].rows == ((0, 199), (4096, 4096))
+    assert [(r.channel, r.bank, r.first, r.last) for r in plan.ranges] == [(1, 0, 0, 199), (1, 0, 4096, 4096), (1, 1, 0, 199), (1, 1, 4096, 4096)]
+    assert plan.bank_point[1].tolist() == [0] * 16
+    fast = plan.partitions[0].point
+    assert plan.cell_point_at(1)[1].tolist() == [plan.module_point(1)] * 16 + [fast] * 4
+    assert plan.cell_partition[:, 16:].tolist() == [[-2] * 4, [0] * 4]
+    assert plan.to_dict()["partitions"]["fast"]["rows"] == [[0, 199], [4096, 4096]]
+
+
+def test_a_change_of_the_refresh_interval() -> None:
+    plan = plan_of(changes=(ChangeConfig(at_cycle=1000, trefi_ns=15600.0), ChangeConfig(at_cycle=2000, trefi_ns=3900.0)))
+    assert [plan.points[plan.module_point(stage)].timings["nREFI"] for stage in range(3)] == [9364, 18727, 4681]
+    assert not plan.within_specification
+
+
 def test_a_partition_without_knobs_is_the_module_s_point_under_another_number() -> None:
     """So that a change of the module's point can find the module's banks by their point; equal partitions share one."""
     plan = plan_of(partitions=(PartitionConfig(banks="0"), PartitionConfig(banks="1")), changes=(ChangeConfig(at_cycle=5, vdd_V=1.0),))
@@ -205,7 +229,22 @@ def test_safe_partitions_have_timings_of_their_own_voltage() -> None:
         ((PartitionConfig(banks="7-3"),), r"^dram.partitions.0.banks: expected a range from low to high, found '7-3'"),
         ((PartitionConfig(banks="0-"),), r"^dram.partitions.0.banks: expected whole numbers and ranges such as '0-3,8', found '0-'"),
         ((PartitionConfig(banks=""),), r"^dram.partitions.0.banks: expected whole numbers and ranges"),
-        ((PartitionConfig(banks="0", rows="0-511"),), r"^dram.partitions.0.rows: parts of a bank"),
+        (
+            (PartitionConfig(name="a", banks="0-3", rows="0-511"), PartitionConfig(name="b", banks="2", rows="600,100-700")),
+            r"^dram.partitions.1.rows: names 600 twice",
+        ),
+        (
+            (PartitionConfig(name="a", banks="0-3", rows="0-511"), PartitionConfig(name="b", banks="2", rows="511-700")),
+            r"^dram.partitions.1.rows: 'b' overlaps dram.partitions.0 \('a'\): both have channel 0 rank 0 bank 2 row 511$",
+        ),
+        (
+            (PartitionConfig(name="a", banks="0-3", rows="7"), PartitionConfig(name="b", banks="3")),
+            r"^dram.partitions.1.banks: 'b' overlaps dram.partitions.0 \('a'\): both have channel 0 rank 0 bank 3 row 7$",
+        ),
+        ((PartitionConfig(banks="3"), PartitionConfig(banks="3", rows="7")), r"^dram.partitions.1.banks: 'partition 1' overlaps dram.partitions.0"),
+        ((PartitionConfig(rows="65530-65536"),), r"^dram.partitions.0.rows: there is no 65536; expected 0 to 65535 \(65536 rows in a bank\)$"),
+        ((PartitionConfig(rows=()),), r"^dram.partitions.0.rows: names none"),
+        ((PartitionConfig(rows="0,2,4,6,8,10,12,14,16"),), r"^dram.partitions.0.rows: expected at most 8 ranges of rows in a bank, found 9"),
         ((PartitionConfig(name="a", banks="0"), PartitionConfig(name="a", banks="1")), r"^dram.partitions.1.name: .* which dram.partitions.0 has"),
         ((PartitionConfig(name="module"),), r"^dram.partitions.0.name: 'module' stands for"),
         ((PartitionConfig(vdd_V=2.0),), r"^dram.partitions.0.vdd_V: expected 0.72 to 1.26 V"),
