@@ -1,0 +1,90 @@
+"""Do twin and engine issue the same commands for the same tiled machine, and finish each tile at the same clock?"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import numpy as np
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from edensim.config import ControllerConfig
+from edensim.dram.address import address_map
+from edensim.dram.standard import load_standard
+from edensim.frontends.schedule import Schedule, ScheduleBuilder
+from edensim.memory import simulate_machine
+from edensim.reference import simulate_reference_tiles
+
+spec = importlib.util.spec_from_file_location("tiles", Path(__file__).parent.parent / "tiles.py")
+assert spec is not None
+assert spec.loader is not None
+tiles = importlib.util.module_from_spec(spec)
+sys.modules["tiles"] = tiles  # dataclasses look their module up
+spec.loader.exec_module(tiles)
+
+TRANSFERS = st.tuples(
+    st.booleans(),  # a write
+    st.integers(0, 1 << 18),
+    st.integers(1, 900),
+    st.integers(0, 20_000),
+    st.integers(1, 4),
+    st.booleans(),  # ahead
+)
+TILES = st.lists(st.tuples(st.integers(0, 300), st.booleans(), st.lists(TRANSFERS, max_size=3)), min_size=1, max_size=8)
+CONTROLLERS = st.builds(
+    ControllerConfig,
+    refresh=st.sampled_from(["none", "all-bank"]),
+    row_policy=st.sampled_from(["open", "closed", "capped"]),
+    read_queue=st.sampled_from([2, 8, 32]),
+    write_queue=st.sampled_from([2, 8, 32]),
+)
+
+
+def schedule_of(work: list) -> Schedule:
+    builder = ScheduleBuilder()
+    for compute_cycles, barrier, transfers in work:
+        tile = builder.tile(0, compute_cycles, barrier=barrier)
+        for is_write, address, run_bytes, stride, count, ahead in sorted(transfers):
+            if is_write:
+                tile.write(0, address, run_bytes, stride_bytes=stride, count=count)
+            else:
+                tile.read(0, address, run_bytes, stride_bytes=stride, count=count, ahead=ahead)
+    return builder.build()
+
+
+@settings(max_examples=40, deadline=None, derandomize=True, phases=[Phase.generate])
+@given(
+    TILES,
+    CONTROLLERS,
+    st.sampled_from([1, 2, 3]),
+    st.integers(1, 4),
+    st.sampled_from([0, 1, 5]),
+    st.sampled_from([700.0, 1200.0, 4000.0]),
+    st.sampled_from(["DDR4", "DDR3"]),
+)
+def test_same_commands_and_same_tiles(work: list, controller: ControllerConfig, channels: int, depth: int, outstanding: int, clock: float, name: str):
+    standard = load_standard(name)
+    schedule = schedule_of(work)
+    kept: list[np.ndarray] = []
+    machine = tiles.Machine((schedule,), depth=depth, outstanding=outstanding, clock_MHz=clock)
+    simulate_machine(standard, controller, machine, channels=channels, on_commands=kept.append)
+    mapping = address_map(controller.address_mapping, standard.organization, channels)
+    twin, _ = simulate_reference_tiles(
+        standard,
+        controller,
+        schedule.tiles,
+        schedule.transfers,
+        mapping,
+        clock_MHz=clock,
+        depth=depth,
+        outstanding=outstanding,
+        channels=channels,
+        max_cycles=2_000_000,
+    )
+    commands = np.concatenate(kept) if kept else np.zeros(0, twin.commands.dtype)
+    commands = commands[np.lexsort((commands["channel"], commands["clock"]))]
+    assert len(commands) == len(twin.commands)
+    for field in commands.dtype.names or ():
+        assert np.array_equal(commands[field], twin.commands[field]), field

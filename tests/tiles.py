@@ -1,0 +1,46 @@
+"""A tiled machine made of whatever schedules a test hands it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edensim.config import ControllerConfig
+from edensim.dram.standard import Standard, load_standard
+from edensim.frontends.schedule import Schedule
+from edensim.memory import MemoryRun, simulate_machine
+
+CLOCK_MHZ = 1200.0  # DDR4-2400's: one machine cycle is one memory cycle
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Runs the schedules it was given."""
+
+    work: tuple[Schedule, ...]
+    depth: int = 2
+    outstanding: int = 0
+    clock_MHz: float = CLOCK_MHZ
+
+    def schedules(self) -> tuple[Schedule, ...]:
+        return self.work
+
+    def counters(self) -> dict[str, Any]:
+        return {}
+
+    def layer_counters(self) -> list[dict[str, Any]]:
+        return []
+
+
+def standard(**settings: Any) -> Standard:
+    return load_standard("DDR4", organization="8Gb_x8", speed_bin="2400R", **settings)
+
+
+def run(*work: Schedule, channels: int = 1, **settings: Any) -> tuple[MemoryRun, np.ndarray]:
+    """Run schedules on DDR4-2400R without refresh; the run and its commands."""
+    kept: list[np.ndarray] = []
+    machine = Machine(work, **settings)
+    memory = simulate_machine(standard(), ControllerConfig(refresh="none"), machine, channels=channels, on_commands=kept.append)
+    return memory, np.concatenate(kept) if kept else np.zeros(0)
