@@ -94,7 +94,7 @@ def lay_out(
 ) -> Layout:
     """Place a network's tensors: weights in order of first use, one behind the other; then features.
 
-    reuse: features share memory, first fit in the order of layers (lowest free address), as run times with a memory planner do; else each has its own.
+    reuse: features share memory, first fit in the order of layers (lowest free address), as a planner of memory does; else each has its own.
     Raises NetworkError if they do not fit into `capacity_bytes`.
     """
     first, last = lifetimes(network)

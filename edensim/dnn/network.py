@@ -37,6 +37,10 @@ class Role(Enum):
     FEATURES = "features"
 
 
+#: Elementwise functions whose elements need others (of a row, of neighbouring channels): a pass of their own.
+NOT_POINTWISE = frozenset({"softmax", "log softmax", "local response normalization", "layer normalization", "instance normalization", "l2norm"})
+
+
 @dataclass(frozen=True)
 class Tensor:
     """One array in memory."""
@@ -92,15 +96,20 @@ class Gemm:
 
 @dataclass(frozen=True)
 class Network:
-    """Layers in running order and their tensors. Raises NetworkError for what cannot be run."""
+    """Layers in running order and their tensors. Raises NetworkError for what cannot be run.
+
+    input: features that are there before the first layer; further_inputs: others that no layer writes (of models with several inputs, and of lists of
+    layers that do not say what reads what).
+    """
 
     name: str
     layers: tuple[Layer, ...]
     tensors: dict[str, Tensor]
     input: str
+    further_inputs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        known = {self.input}
+        known = {self.input, *self.further_inputs}
         for layer in self.layers:
             for name in (*layer.inputs, *layer.weights, layer.output):
                 if name not in self.tensors:
@@ -142,30 +151,34 @@ class Network:
     def fused(self) -> Network:
         """The network as run times execute it: elementwise layers with one input take place in the layer before, views are gone.
 
-        Normalization folds into the weights before it: a convolution or linear layer without bias gets one from it. Elementwise layers that cannot
-        be fused (their input is read by others too, or is the network's) stay.
+        Normalization folds into the weights before it: a convolution or linear layer without bias gets one from it; behind an activation it
+        keeps its own. Elementwise layers that cannot be fused (their input is read by others too, or is the network's; NOT_POINTWISE functions) stay.
         """
         layers: list[Layer] = []
         tensors = dict(self.tensors)
         alias: dict[str, str] = {}
         readers = Counter(self.readers)
         writer: dict[str, int] = {}
+        activated: set[int] = set()
         for layer in self.layers:
             inputs = tuple(alias.get(name, name) for name in layer.inputs)
             source = inputs[0]
             if layer.operator is Operator.VIEW:
                 alias[layer.output] = source
-                readers[source] += readers[layer.output] - 1
+                readers[source] += max(readers[layer.output], 1) - 1  # one that nobody reads is an output of the network
                 continue
             at = writer.get(source)
-            if layer.operator is Operator.ELEMENTWISE and len(inputs) == 1 and at is not None and readers[source] == 1:
+            pointwise = layer.operator is Operator.ELEMENTWISE and layer.function not in NOT_POINTWISE
+            if pointwise and len(inputs) == 1 and at is not None and readers[source] == 1:
                 before = layers[at]
-                if layer.weights and before.operator in (Operator.CONVOLUTION, Operator.LINEAR):
+                if layer.function == "normalization" and before.operator in (Operator.CONVOLUTION, Operator.LINEAR) and at not in activated:
                     if len(before.weights) == 1:
-                        bias = Tensor(f"{before.name}.bias", (tensors[before.weights[0]].shape[0],), Role.WEIGHTS)
+                        name = f"{before.name}.bias" if f"{before.name}.bias" not in tensors else f"{layer.name}.folded_bias"
+                        bias = Tensor(name, (tensors[before.weights[0]].shape[0],), Role.WEIGHTS)
                         tensors[bias.name] = bias
                         before = replace(before, weights=(*before.weights, bias.name))
-                elif layer.weights:
+                else:
+                    activated.add(at)
                     before = replace(before, weights=(*before.weights, *layer.weights))
                 layers[at] = before
                 alias[layer.output] = source
@@ -174,4 +187,5 @@ class Network:
             writer[layer.output] = len(layers)
             layers.append(replace(layer, inputs=inputs))
         used = {self.input} | {name for layer in layers for name in (*layer.inputs, *layer.weights, layer.output)}
-        return Network(self.name, tuple(layers), {name: tensor for name, tensor in tensors.items() if name in used}, self.input)
+        further = tuple(name for name in self.further_inputs if name in used)
+        return Network(self.name, tuple(layers), {name: tensor for name, tensor in tensors.items() if name in used}, self.input, further)
