@@ -1,0 +1,1 @@
+"""Bit errors: models, fitted modules, weak cells, injection, bounding (DESIGN.md, Errors)."""
