@@ -13,11 +13,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from edensim.dnn.loading import load_network
+    from edensim.errors.fitted import fit
+    from edensim.errors.injection import inject
+    from edensim.inference.evaluation import evaluate
+    from edensim.profiling import profile
     from edensim.results import RunResult
     from edensim.sweep import sweep
 
 __version__ = "0.1.0"
-__all__ = ["RunResult", "__version__", "simulate", "sweep"]
+__all__ = ["RunResult", "__version__", "evaluate", "fit", "inject", "load_network", "profile", "simulate", "sweep"]
 
 
 def simulate(
@@ -53,6 +58,26 @@ def __getattr__(name: str) -> Any:
         from importlib import import_module
 
         return import_module("edensim.sweep")  # a package that can be called
+    if name == "fit":
+        from edensim.errors.fitted import fit
+
+        return fit
+    if name == "evaluate":
+        from edensim.inference.evaluation import evaluate
+
+        return evaluate
+    if name == "inject":
+        from edensim.errors.injection import inject
+
+        return inject
+    if name == "load_network":
+        from edensim.dnn.loading import load_network
+
+        return load_network
+    if name == "profile":
+        from edensim.profiling import profile
+
+        return profile
     if name == "RunResult":
         from edensim.results import RunResult
 

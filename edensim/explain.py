@@ -9,13 +9,14 @@ import msgspec
 
 from edensim.config import DEFAULT, flat
 from edensim.dram.address import address_map
-from edensim.dram.operating_point import DURATIONS, resolve_standard
+from edensim.dram.operating_point import DURATIONS, resolve_operating_plan, resolve_standard
 from edensim.dram.standard_file import find_standard, read_standard_file, standard_names
 from edensim.units import ns_from_cycles
 
 if TYPE_CHECKING:
     from edensim.config import LoadedConfig
     from edensim.dram.address import AddressMap
+    from edensim.dram.operating_point import OperatingPlan
     from edensim.dram.standard import Standard
 
 Row = tuple[str, str, str]
@@ -30,6 +31,7 @@ UNSET = {
     "dram.tras_ns": "nRAS cycles",
     "dram.twr_ns": "nWR cycles",
     "dram.trefi_ns": "nREFI cycles",
+    "controller.self_refresh_idle_cycles": "never",
     "energy.io_pJ_per_bit": "what the standard's interface takes",
     "trace": "none",
     "trace_format": "recognised by content",
@@ -39,7 +41,10 @@ UNSET = {
 
 
 def explanation(loaded: LoadedConfig) -> str:
-    """The configuration, the standard's timings and currents with it, and what follows from both. Raises ConfigError."""
+    """The configuration, the standard's timings and currents with it, what follows from both, and where a network's tensors lie.
+
+    Raises ConfigError or NetworkError.
+    """
     standard = resolve_standard(loaded.config.dram)
     mapping = address_map(loaded.config.controller.address_mapping, standard.organization, loaded.config.dram.channels)
     file = str(find_standard(loaded.config.dram.standard))
@@ -49,8 +54,16 @@ def explanation(loaded: LoadedConfig) -> str:
     lines += _table(_timings(loaded, standard, file))
     lines += ["", f"supply and currents of one device ({standard.source})"]
     lines += _table(_currents(standard))
+    if loaded.config.dram.partitions or loaded.config.dram.changes:
+        lines += ["", "operating points"]
+        lines += _table(_operating_points(resolve_operating_plan(loaded.config.dram)[1], standard))
     lines += ["", "derived"]
     lines += _table(_derived(loaded, standard, mapping))
+    if loaded.config.network is not None:
+        from edensim.dnn.overview import layout_overview
+        from edensim.system import run_layout
+
+        lines += ["", layout_overview(run_layout(loaded.config, standard))]
     return "\n".join(lines)
 
 
@@ -88,7 +101,7 @@ def _configuration(loaded: LoadedConfig, standard: Standard, file: str) -> Itera
         if value is None and key in defaults:
             yield key, defaults[key], f"default of {file}"
         else:
-            yield key, UNSET[key] if value is None else _shown(value), origin
+            yield key, UNSET.get(key, "none") if value is None else _shown(value), origin
 
 
 def _shown(value: object) -> str:
@@ -97,6 +110,8 @@ def _shown(value: object) -> str:
         return str(value)
     if not value:
         return "none"
+    if not isinstance(value[0], dict):
+        return ", ".join(map(str, value))
     return "; ".join(", ".join(f"{key} {kept}" for key, kept in item.items() if kept is not None) for item in value)
 
 
@@ -121,6 +136,37 @@ def _currents(standard: Standard) -> Iterator[Row]:
         yield name.upper(), f"{getattr(standard.currents, field.name):g} {unit}", ""
 
 
+def _operating_points(plan: OperatingPlan, standard: Standard) -> Iterator[Row]:
+    """The module, its partitions, and the module after each change."""
+
+    def told(index: int) -> str:
+        point = plan.points[index]
+        timings = ", ".join(f"{name} {point.timings[name]}" for name in (*DURATIONS.values(), "nREFI"))
+        return f"{point.vdd_V:g} V, {timings}{'' if point.within_specification else '; outside specification'}"
+
+    yield "module", told(0), ""
+    for partition in plan.partitions:
+        where = [f"channels {_listed(partition.channels)}", f"banks {_listed(partition.banks)}"]
+        if partition.rows:
+            rows = ",".join(f"{first}" if first == last else f"{first}-{last}" for first, last in partition.rows)
+            where.append(f"rows {rows} of {standard.organization.rows}")
+        yield partition.name, told(partition.point), ", ".join(where)
+    for change in plan.changes:
+        settling = f", settles for {change.settling_cycles} cycles" if change.settling_cycles else ""
+        yield "module", told(change.point), f"from cycle {change.at_cycle} on{settling}"
+
+
+def _listed(indices: tuple[int, ...]) -> str:
+    """`0-3,8` of (0, 1, 2, 3, 8)."""
+    spans: list[list[int]] = []
+    for index in indices:
+        if spans and index == spans[-1][1] + 1:
+            spans[-1][1] = index
+        else:
+            spans.append([index, index])
+    return ",".join(f"{first}" if first == last else f"{first}-{last}" for first, last in spans)
+
+
 def _derived(loaded: LoadedConfig, standard: Standard, mapping: AddressMap) -> Iterator[Row]:
     organization, timings = standard.organization, standard.timings
     channels = loaded.config.dram.channels
@@ -137,6 +183,11 @@ def _derived(loaded: LoadedConfig, standard: Standard, mapping: AddressMap) -> I
         ("read, other row open", timings["nRP"] + timings["nRCD"] + standard.read_latency, "nRP + nRCD more"),
     ):
         yield name, f"{cycles} cycles", f"{ns_from_cycles(cycles, standard.tck_ps):.2f} ns: {meaning}, unloaded"
+    if loaded.config.controller.self_refresh_idle_cycles is not None:
+        from edensim.dram.timing import self_refresh_exit_cycles
+
+        exit_cycles = self_refresh_exit_cycles(standard)
+        yield "self-refresh exit", f"{exit_cycles} cycles", f"{ns_from_cycles(exit_cycles, standard.tck_ps):.2f} ns: tXS, nRFC + 10 ns"
     yield "address bits", f"{mapping.capacity_bytes.bit_length() - 1}", " | ".join(_address_bits(mapping))
     for xor in mapping.xors:
         yield "", "", f"{xor.field} is XORed with column bits {_span(xor.source_bit, xor.width)}"

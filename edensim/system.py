@@ -4,22 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from edensim import __version__
+from edensim.bit_errors import error_watch
 from edensim.config import RunConfig, resolved
+from edensim.dnn.layout import Layout, lay_out
+from edensim.dnn.loading import load_network
+from edensim.dnn.network import Network
 from edensim.dram.address import address_map
 from edensim.dram.operating_point import OperatingPlan, resolve_operating_plan
 from edensim.dram.standard import Standard
-from edensim.energy import data_factors, run_energies, sum_of
+from edensim.energy import COMMAND_PARTS, data_factors, run_energies, sum_of, tensor_energies
 from edensim.exceptions import ConfigError, InputError
-from edensim.exposure import changes_made, exposure_summary
-from edensim.memory import MemoryRun, simulate_memory
+from edensim.exposure import changes_made, exposure_summary, partition_commands, tensor_commands, total_commands
+from edensim.frontends import machine_for
+from edensim.layers import baseline_point, comparison, layer_results
+from edensim.memory import CoreRun, MemoryRun, simulate_machine, simulate_memory
 from edensim.memory.records import Records
 from edensim.results import RunResult
+from edensim.sections import ErrorsConfig
 from edensim.tracefiles import Trace, open_trace
 from edensim.vocabulary import SourceKind
 
@@ -37,23 +45,32 @@ def run(config: RunConfig, *, commands_path: Path | None = None, progress: Progr
     prepared = prepare(config)
     with command_sink(commands_path) as sink:
         memory = simulate(prepared, on_commands=sink, progress=progress)
-    return result(prepared, memory)
+    main = result(prepared, memory)
+    return main if prepared.machine is None else beside_baselines(prepared, main, progress)
 
 
 @dataclass(frozen=True)
 class PreparedRun:
-    """All that a run needs, found and checked; the configuration has its `source.kind` decided."""
+    """All that a run needs, found and checked; the configuration has its `source.kind` decided.
+
+    Either a trace, or a machine with a network's layout.
+    """
 
     config: RunConfig
     standard: Standard
     plan: OperatingPlan
-    trace: Trace
+    trace: Trace | None = None
+    machine: Any = None
+    layout: Layout | None = None
 
 
 def prepare(config: RunConfig) -> PreparedRun:
     """Find and check what a configuration names. Raises InputError."""
     standard, plan = resolve_operating_plan(config.dram)  # configs/dram/*.yaml at its operating points
     data_factors(config.energy, standard)  # an energy model that does not fit is refused before the run
+    if config.frontend is not None or config.network is not None:
+        network, layout = run_network(config, standard)
+        return PreparedRun(config, standard, plan, machine=machine_for(config, network, layout), layout=layout)
     trace = open_run_trace(config, standard)  # any format
     return PreparedRun(with_source_kind(config, trace), standard, plan, trace)  # saturating, timed or core
 
@@ -61,6 +78,24 @@ def prepare(config: RunConfig) -> PreparedRun:
 def simulate(run: PreparedRun, *, on_commands: Callable[[Records], None] | None = None, progress: Progress | None = None) -> MemoryRun:
     """Commands, cycle by cycle. Runs that differ only in what costs energy share what comes out (`edensim.sweep.grid.simulation_key`)."""
     config, standard, trace = run.config, run.standard, run.trace
+    on_progress = None if progress is None else lambda done: progress(done, None)
+    names_tensors = trace is not None and trace.format == "edensim"
+    watch = error_watch(config, run.layout, TraceChunks(trace) if trace is not None and names_tensors else None)
+    if watch is not None:
+        on_commands = watch.listener(on_commands)
+    if run.layout is not None:
+        memory = simulate_machine(
+            standard,
+            config.controller,
+            run.machine,
+            channels=config.dram.channels,
+            plan=run.plan,
+            exposure_tensors=min(len(run.layout.placements), MAX_TENSORS),
+            on_commands=on_commands,
+            on_progress=on_progress,
+        )
+        return memory if watch is None else replace(memory, errors=watch.summary(memory))
+    assert trace is not None
     memory = simulate_memory(
         standard,
         config.controller,
@@ -68,20 +103,22 @@ def simulate(run: PreparedRun, *, on_commands: Callable[[Records], None] | None 
         TraceChunks(trace),
         channels=config.dram.channels,
         plan=run.plan,
-        exposure_tensors=MAX_TENSORS if trace.format == "edensim" else 0,
+        exposure_tensors=MAX_TENSORS if names_tensors else 0,
         on_commands=on_commands,
-        on_progress=None if progress is None else lambda done: progress(done, None),
+        on_progress=on_progress,
         locate=trace.position,
     )
     if memory.counts.reads + memory.counts.writes == 0 and memory.core is None:
         raise InputError(f"{config.trace}: holds no request")
-    return memory
+    return memory if watch is None else replace(memory, errors=watch.summary(memory))
 
 
 def result(run: PreparedRun, memory: MemoryRun) -> RunResult:
     """Counts to energy to one result object; pure."""
     config, standard = run.config, run.standard
-    energies = run_energies([(epoch.counts, epoch.bank_point) for epoch in memory.epochs], standard, run.plan, config.energy)
+    energies = run_energies([(epoch.counts, epoch.cell_point) for epoch in memory.epochs], standard, run.plan, config.energy)
+    names = [] if run.layout is None else [placement.name for placement in run.layout.placements]
+    tensors = tensor_commands(memory, names)
     core = memory.core
     return RunResult.from_counts(
         memory.counts,
@@ -92,13 +129,68 @@ def result(run: PreparedRun, memory: MemoryRun) -> RunResult:
         voltage_law=config.energy.voltage_law,
         energy_by_partition_pJ=energies,
         operating_points={**run.plan.to_dict(), "changes_made": [asdict(change) for change in changes_made(memory)]},
-        exposure=exposure_summary(memory, run.plan),
+        exposure=exposure_summary(memory, run.plan, names),
+        commands_by_partition=partition_commands(memory, run.plan, standard.organization.rows),
+        commands_by_tensor={name: total_commands(by_point) for name, by_point in tensors.items()},
+        energy_by_tensor_pJ={
+            name: {part: getattr(energy, part) for part in (*COMMAND_PARTS, "total")}
+            for name, energy in tensor_energies(tensors, standard, run.plan, config.energy).items()
+        },
         config=resolved(config),
         version=__version__,
         seed=config.seed,
-        frontend={} if core is None else {key: value for key, value in asdict(core).items() if key.startswith(("llc_", "dram_"))},
-        core=None if core is None else {"cycles": core.cycles, "instructions": core.instructions, "ipc": core.ipc},
+        frontend=memory.machine_counters if core is None else core_counters(core),
+        core=core_figures(memory),
+        layers=[] if run.layout is None else layer_results(memory, run.layout, standard, run.plan, config),
+        bit_errors=memory.errors,
     )
+
+
+def core_figures(memory: MemoryRun) -> dict[str, float] | None:
+    """Cycles, instructions and their ratio where a core, or a machine of cores, was the source."""
+    ran = memory.core if memory.cpu is None else memory.cpu.total
+    return None if ran is None else {"cycles": ran.cycles, "instructions": ran.instructions, "ipc": ran.ipc}
+
+
+def core_counters(core: CoreRun) -> dict[str, float]:
+    """What a core's cache saw, and what it asked of memory."""
+    return {key: value for key, value in asdict(core).items() if key.startswith(("llc_", "dram_"))}
+
+
+def beside_baselines(run: PreparedRun, main: RunResult, progress: Progress | None) -> RunResult:
+    """The result with what the same network takes on the same machine at other operating points."""
+    baselines: dict[str, dict[str, float]] = {}
+    for name in run.config.baselines:
+        dram = baseline_point(run.config.dram, name)
+        other = main
+        if dram != run.config.dram:
+            prepared = prepare(msgspec.structs.replace(run.config, dram=dram, errors=ErrorsConfig()))
+            other = result(prepared, simulate(prepared, progress=progress))
+        baselines[name] = comparison(main, other)
+    return replace(main, baselines=baselines)
+
+
+def run_network(config: RunConfig, standard: Standard) -> tuple[Network, Layout]:
+    """The network of a run as it was read, and as it is executed (fused), laid out in the memory. Raises ConfigError or NetworkError."""
+    if config.trace is not None:
+        raise ConfigError(f"trace: {config.trace!r} given beside a network; expected one of the two")
+    if config.network is None:
+        raise ConfigError("network: names no network; expected a name (`edensim networks` lists them) or a file")
+    network = load_network(config.network, batch=config.batch, height=config.input_height, width=config.input_width)
+    layout = lay_out(
+        network.fused(),
+        config.precision,
+        alignment_bytes=config.layout.alignment_bytes,
+        base_address=config.layout.base_address,
+        reuse=config.layout.reuse,
+        capacity_bytes=address_map(config.controller.address_mapping, standard.organization, config.dram.channels).capacity_bytes,
+    )
+    return network, layout
+
+
+def run_layout(config: RunConfig, standard: Standard) -> Layout:
+    """The network of a run as it is executed, laid out in the memory."""
+    return run_network(config, standard)[1]
 
 
 #: Tensors that a native trace may name.

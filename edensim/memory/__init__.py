@@ -6,35 +6,45 @@ Requests come in chunks and are never held; commands go out in chunks. Nothing b
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edensim.config import ControllerConfig, SourceConfig
 from edensim.dram.standard import Standard
-from edensim.memory.engine import Engine, Epoch, Exposure, Listeners
+from edensim.frontends.cpu import CpuMachine
+from edensim.memory.cpu import CpuRun, run_cpu_machine
+from edensim.memory.engine import Engine, Epoch, Exposure, Listeners, TensorCounts
 from edensim.memory.processor import CoreRun, run_processor
 from edensim.memory.records import Records
 from edensim.memory.stream import run_stream
+from edensim.memory.tiles import LayerRun, TiledMachine, run_machine
 from edensim.results import Counts
 from edensim.vocabulary import COMMAND
 
 if TYPE_CHECKING:
     from edensim.dram.operating_point import OperatingPlan
 
-__all__ = ["CoreRun", "Epoch", "Exposure", "MemoryRun", "simulate_memory"]
+__all__ = ["CoreRun", "Epoch", "Exposure", "LayerRun", "MemoryRun", "TensorCounts", "TiledMachine", "simulate_machine", "simulate_memory"]
 
 
 @dataclass(frozen=True)
 class MemoryRun:
-    """Counts of a run, whole and by epoch; its commands and exposures where they were asked for; the core's figures where a core was the source."""
+    """Counts of a run, whole and by epoch; its commands, exposures and tensors' commands where they were asked for; the core's figures where a core
+    was the source."""
 
     counts: Counts
     commands: Records | None = None
     core: CoreRun | None = None
     epochs: tuple[Epoch, ...] = ()
     exposure: Exposure | None = None
+    tensors: TensorCounts | None = None
+    layers: tuple[LayerRun, ...] = ()
+    machine_counters: dict[str, Any] = field(default_factory=dict)  # of the machine, and of its layers
+    layer_counters: tuple[dict[str, Any], ...] = ()
+    cpu: CpuRun | None = None
+    errors: dict[str, Any] = field(default_factory=dict)  # of its reads (`edensim.errors.reads`), where asked for
 
     @property
     def cycles(self) -> int:
@@ -60,7 +70,7 @@ def simulate_memory(
 
     requests: chunks of REQUEST records, in order.
     plan: operating points of module and partitions, and their changes; by default the standard's timings everywhere.
-    exposure_tensors: count how long after its ACT each read came, by bank and for that many tensors; None: do not.
+    exposure_tensors: count how long after its ACT each read came, by bank and for that many tensors, and the commands of those; None: do not.
     commands: keep the issued commands in the result; on_commands: receive them in chunks instead.
     on_progress: called with the number of requests consumed after each chunk.
     locate: names the place of a request in its file, for messages.
@@ -80,4 +90,45 @@ def simulate_memory(
     issued = None
     if commands:
         issued = np.concatenate(kept) if kept else np.zeros(0, COMMAND)
-    return MemoryRun(counts, issued, core, tuple(engine.epochs), engine.exposure())
+    return MemoryRun(counts, issued, core, tuple(engine.epochs), engine.exposure(), engine.tensors())
+
+
+def simulate_machine(
+    standard: Standard,
+    controller: ControllerConfig,
+    machine: TiledMachine | CpuMachine,
+    *,
+    channels: int = 1,
+    plan: OperatingPlan | None = None,
+    exposure_tensors: int | None = None,
+    on_commands: Callable[[Records], None] | None = None,
+    on_progress: Callable[[int], None] | None = None,
+) -> MemoryRun:
+    """Run a machine in closed loop with the memory, until both are done; arguments as for `simulate_memory`.
+
+    Raises NetworkError for a network that does not fit into the memory, ProtocolError for a state that must not be.
+    """
+    listeners = Listeners(on_commands, on_progress, None)
+    engine = Engine(standard, controller, channels, listeners, plan=plan, keep_returns=True, exposure_tensors=exposure_tensors)
+    if isinstance(machine, CpuMachine):
+        return cpu_memory_run(engine, run_cpu_machine(engine, machine, on_progress=on_progress))
+    layers = run_machine(engine, machine)
+    counts = engine.counts(int(engine.loop[0]["tick"]))
+    return MemoryRun(
+        counts,
+        epochs=tuple(engine.epochs),
+        exposure=engine.exposure(),
+        tensors=engine.tensors(),
+        layers=tuple(layers),
+        machine_counters=machine.counters(),
+        layer_counters=tuple(machine.layer_counters()),
+    )
+
+
+def cpu_memory_run(engine: Engine, cpu: CpuRun) -> MemoryRun:
+    """Of a run that was sampled, the whole, what was extrapolated included; exposures and tensors' commands are of what was simulated."""
+    engine.counts(int(engine.loop[0]["tick"]))
+    epochs = tuple(engine.epochs)
+    if len(epochs) == 1:
+        epochs = (replace(epochs[0], counts=cpu.total.counts),)
+    return MemoryRun(cpu.total.counts, epochs=epochs, exposure=engine.exposure(), tensors=engine.tensors(), machine_counters=cpu.frontend(), cpu=cpu)

@@ -9,28 +9,33 @@ from typing import TYPE_CHECKING, Any, Final
 
 from edensim.exceptions import EdensimError, InputError
 from edensim.plots.labels import caption, short_value
-from edensim.plots.points import CONFIG, Points
+from edensim.plots.points import CONFIG, Point, Points
 from edensim.plots.style import COLOURS, LINES, LOOKS, SKY, VERMILLION, add_legend, clock_scale, mark_at, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import SubFigure
 
+#: Bins that a run counts latencies in; the last one is for all longer ones.
+LATENCY_BINS: Final = 8192
 #: Wider distributions get bins that widen with the interval; so do several lines sooner, which would hide each other.
 MOST_EVEN_BINS: Final = 256
 MOST_SHARED_BINS: Final = 80
 WIDENING_BINS: Final = 60
-LATENCY_KEYS: Final = ("read_latency_histogram", "read_latency_cycles.histogram", "read_latency_cycles.counts")
+LATENCY_KEYS: Final = ("read_latency_histogram.counts", "read_latency_histogram", "read_latency_cycles.histogram", "read_latency_cycles.counts")
+#: Most panels of small multiples.
+MOST_PANELS: Final = 24
 
 
 @dataclass(frozen=True)
 class Histogram:
-    """Reads by cycles: `counts[i]` took i * bin_cycles up to (i + 1) * bin_cycles - 1. The last bin may hold those that took longer."""
+    """Reads by cycles: `counts[i]` took i * bin_cycles up to (i + 1) * bin_cycles - 1; open_ended: the last bin holds those that took longer too."""
 
     name: str
     counts: tuple[int, ...]
     bin_cycles: int
     row: int  # which point
+    open_ended: bool = True
 
     @property
     def reads(self) -> int:
@@ -52,6 +57,8 @@ class Histogram:
 def draw_exposure(points: Points, x: str | None, y: str | None, value: str | None) -> SubFigure:
     """ACT-to-RD interval of reads, with the interval that the standard specifies and the reads below it. value: key that names the lines."""
     _refuse(x, y)
+    if value is None and len(points) > LOOKS and len(points.swept()) == 0:  # parts of one run
+        return _draw_multiples(points)
     histograms = _histograms(points, value, "exposure", ("exposure.counts",), "exposure.bin_cycles")
     figure, axes = _draw(histograms, "Interval from ACT to RD (memory cycles)", points)
     specified = _specified_nRCD(points)
@@ -108,13 +115,73 @@ def _histograms(points: Points, value: str | None, kind: str, keys: Sequence[str
                 f"{points.origin}: {points.names[row]} holds no {keys[0].partition('.')[0]!r} histogram; expected the JSON of a run that counted it"
             )
         width = point.get(bin_key, 1)
+        counts = _dense(point, counts)
         whole = isinstance(counts, list) and all(isinstance(n, int) and n >= 0 for n in counts)
         if not whole or not isinstance(width, int) or width < 1:
             raise InputError(f"{points.origin}: {points.names[row]}: {keys[0]}: expected a list of whole numbers, and bins of at least 1 cycle")
         if not any(counts):
             raise InputError(f"{points.origin}: {points.names[row]}: {keys[0]}: counted no read")
-        found.append(Histogram(name, tuple(counts), width, row))
+        longest = point.get("exposure.bins", len(counts)) if kind == "exposure" else LATENCY_BINS
+        found.append(Histogram(name, tuple(counts), width, row, len(counts) >= longest))
     return found
+
+
+def _dense(point: Point, counts: Any) -> Any:
+    """Counts of all bins from those of the ones that hold reads (`read_latency_histogram`)."""
+    bins = point.get("read_latency_histogram.bins")
+    if not isinstance(bins, list) or not isinstance(counts, list) or len(bins) != len(counts) or not bins:
+        return counts
+    dense = [0] * (max(bins) + 1)
+    for cycles, count in zip(bins, counts, strict=True):
+        dense[cycles] = count
+    return dense
+
+
+def _draw_multiples(points: Points) -> SubFigure:
+    """A panel for each part of one run, those with most reads, on common axes."""
+    from matplotlib.ticker import FuncFormatter
+
+    most = sorted(range(len(points)), key=lambda i: -sum(points.rows[i]["exposure.counts"]))[:MOST_PANELS]
+    shown = points.at(sorted(most))
+    histograms = [_histograms(shown.at([i]), None, "exposure", ("exposure.counts",), "exposure.bin_cycles")[0] for i in range(len(shown))]
+    edges = bin_edges(histograms)
+    shares = [[100 * n / h.reads for n in h.binned(edges)] for h in histograms]
+    columns = 4
+    rows = -(-len(shown) // columns)
+    figure = new_figure(7.2, 0.7 + 1.15 * rows, caption(points))
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    specified = _specified_nRCD(points)
+    for axes, histogram, part in zip(panels.flat, histograms, shares, strict=False):
+        axes.stairs(part, edges, fill=True, facecolor=SKY, edgecolor="black", lw=0.5)
+        if specified is not None and specified < edges[-1]:
+            axes.axvline(specified, color=VERMILLION, lw=1.0, ls=(0, (4, 2)))
+        name = histogram.name if len(histogram.name) <= 22 else f"…{histogram.name[-21:]}"
+        axes.set_title(f"{name} ({histogram.reads:,})", size=6.5, weight="normal")
+        axes.tick_params(labelsize=7)
+    for axes in panels.flat[len(shown) :]:
+        axes.set_visible(False)
+    if edges[-1] - edges[-2] > edges[1] - edges[0]:
+        panels[0, 0].set_xscale("log")
+        _plain_ticks(panels[0, 0])
+    for column in range(columns):  # the lowest panel of each column names the cycles
+        lowest = (len(shown) - 1 - column) // columns
+        if 0 <= lowest < rows - 1:
+            panels[lowest, column].tick_params(labelbottom=True)
+    heights = [share for part in shares for share in part if share]
+    if max(heights) > 50 * min(heights):
+        panels[0, 0].set_yscale("log")
+        panels[0, 0].set_ylim(min(heights) / 2, max(heights) * 3)
+        panels[0, 0].yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+    else:
+        panels[0, 0].set_ylim(0, max(heights) * 1.1)
+    left_out = f"; the {len(shown)} with most reads of {len(points)}" if len(shown) < len(points) else ""
+    cut = any(h.open_ended for h in histograms)
+    longest = f"; the last bin holds {max(len(h.counts) for h in histograms) - 1:,} or more" if cut else ""
+    dashed = "" if specified is None else f"; dashed: specified nRCD {specified}"
+    figure.supxlabel(f"Interval from ACT to RD (memory cycles){longest}{dashed}", size=8)
+    figure.supylabel("Share of reads per bin (%)", size=8)
+    figure.suptitle(f"Exposure: how long after its activation each read came (reads{left_out})", size=8.5, weight="bold")
+    return figure
 
 
 def bin_edges(histograms: Sequence[Histogram]) -> list[int]:
@@ -159,7 +226,7 @@ def _draw(histograms: Sequence[Histogram], label: str, points: Points) -> tuple[
     else:
         axes.set_ylim(0, max(heights) * 1.2)
     axes.set_xlim(*((max(edges[0], 0.8), edges[-1] * 1.05) if uneven else (max(0, edges[0] - 2), edges[-1] + 1)))
-    cut = [h for h in histograms if h.counts[-1]]
+    cut = [h for h in histograms if h.counts[-1] and h.open_ended]
     longest = max(((len(h.counts) - 1) * h.bin_cycles for h in cut), default=0)
     axes.set_xlabel(f"{label}; the last bin holds {longest:,} or more" if cut else label)
     axes.set_ylabel(

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from edensim.exceptions import InputError, nearest
-from edensim.plots import bars, curves, grids, histograms
+from edensim.plots import bars, curves, grids, histograms, layers, modules
+from edensim.plots.division import divide
 from edensim.plots.points import Points, load_points
 from edensim.plots.style import check_suffix, save, styled
 
@@ -27,9 +28,16 @@ RESULT_KINDS: Final[Mapping[str, Draw]] = {
     "rows": bars.draw_rows,
     "exposure": histograms.draw_exposure,
     "latency": histograms.draw_latency,
+    "layers": layers.draw_layers,
+}
+#: Kinds that draw modules and fits: MODULE.yaml with tables of rates beside it, the JSON of `edensim fit`, MODULE.yaml at an operating point.
+MODULE_KINDS: Final[Mapping[str, Callable[[Sequence[Path], Sequence[str]], SubFigure]]] = {
+    "ber": modules.draw_ber,
+    "models": modules.draw_models,
+    "weak-cells": modules.draw_weak_cells,
 }
 COMMANDS: Final = "commands"
-KINDS: Final = (*RESULT_KINDS, COMMANDS)
+KINDS: Final = (*RESULT_KINDS, *MODULE_KINDS, COMMANDS)
 
 
 def plot(
@@ -43,11 +51,14 @@ def plot(
     where: Sequence[str] = (),
     clocks: tuple[int, int] | None = None,
     standard: Standard | None = None,
+    by: str | None = None,
 ) -> None:
     """Draw saved results, or a command trace, into a PNG, SVG or PDF.
 
-    targets: folders of a sweep or of result JSONs, result JSONs, tables; for `commands` one command CSV.
+    targets: folders of a sweep or of result JSONs, result JSONs, tables; for `commands` one command CSV; for `ber` a module file and tables of
+    measured rates, for `models` the JSON of a fit, for `weak-cells` a module file (`where`: the operating point, trcd_ns=5).
     x, y, value: keys of the result, `config.` may be left out. where: `KEY=VALUE`, only the points that have it.
+    by: the parts of one run side by side instead: energy by `tensor` or `partition`, exposure by `bank`, `tensor` or `partition`.
     clocks, standard: for `commands`: the clocks to draw (first, last), and the standard for the time axis in ns.
 
     Raises InputError for what cannot be drawn, read or written.
@@ -59,14 +70,21 @@ def plot(
         raise InputError(f"{kind}: nothing to draw; expected a folder, a result or a command trace")
     with styled():
         if kind == COMMANDS:
-            for option, given in (("--x", x), ("--y", y), ("--value", value), ("--where", where)):
+            for option, given in (("--x", x), ("--y", y), ("--value", value), ("--where", where), ("--by", by)):
                 if given:
                     raise InputError(f"{option}: has no meaning for `--kind commands`, which draws a command trace")
             figure = _commands(paths, clocks, standard)
+        elif kind in MODULE_KINDS:
+            for option, used in (("--x", x), ("--y", y), ("--value", value), ("--clock", clocks), ("--by", by)):
+                if used:
+                    raise InputError(f"{option}: has no meaning for `--kind {kind}`, which draws a module or a fit")
+            figure = MODULE_KINDS[kind](paths, where)
         else:
             if clocks is not None:
                 raise InputError(f"--clock: only for `--kind commands`, not for {kind!r}")
             points = load_points(paths).where(where)
+            if by is not None:
+                points = divide(points, kind, by)
             figure = RESULT_KINDS[kind](points, x, y, value)
         save(figure, figure_path)
 

@@ -139,6 +139,8 @@ def caption(points: Points) -> str:
     controller = [text("controller.scheduler"), text("controller.row_policy", "{} rows"), text("controller.refresh", "refresh {}")]
     trace = text("trace")
     source = [text("source.kind", "{} source"), f"trace {PurePath(trace).name}" if trace else ""]
+    if text("network"):
+        source += [PurePath(text("network")).name, text("precision"), text("frontend", "on {}")]
     law = points.values("voltage_law")
     laws = sorted({str(value) for value in law if value is not None})
     versions = sorted({str(value) for value in points.values("version") if value is not None})

@@ -31,6 +31,11 @@ class RunResult:
     frontend: counters of the machine in front of the memory. core: cycles, instructions and ipc of a core source, else None.
     voltage_law: how energy was scaled with the supply voltage (`edensim.energy`). energy_by_partition_pJ: the same by partition, `module` for
     banks of none. operating_points: VDD and timings of module and partitions, and the changes made. exposure: see `edensim.exposure`.
+    commands_by_partition: where there are partitions, commands to single banks. commands_by_tensor, energy_by_tensor_pJ: where requests name
+    tensors, what those caused (`edensim.energy.tensors`).
+    read_latency_histogram: `bins` in cycles that hold reads, and their `counts`.
+    layers: of a network, one entry each (`edensim.layers`). baselines: the same at other operating points, {name: time, energy,
+    speedup over it, energy saved against it}. bit_errors: of the run's reads (`edensim.errors.reads`), where the configuration has errors.
     """
 
     cycles: int
@@ -53,6 +58,13 @@ class RunResult:
     energy_by_partition_pJ: dict[str, dict[str, float]] = field(default_factory=dict)
     operating_points: dict[str, Any] = field(default_factory=dict)
     exposure: dict[str, Any] = field(default_factory=dict)
+    commands_by_partition: dict[str, dict[str, int]] = field(default_factory=dict)
+    commands_by_tensor: dict[str, dict[str, int]] = field(default_factory=dict)
+    energy_by_tensor_pJ: dict[str, dict[str, float]] = field(default_factory=dict)
+    read_latency_histogram: dict[str, list[int]] = field(default_factory=dict)
+    layers: list[dict[str, Any]] = field(default_factory=list)
+    baselines: dict[str, dict[str, float]] = field(default_factory=dict)
+    bit_errors: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_counts(
@@ -72,6 +84,11 @@ class RunResult:
         energy_by_partition_pJ: Mapping[str, EnergyBreakdown] | None = None,
         operating_points: dict[str, Any] | None = None,
         exposure: dict[str, Any] | None = None,
+        commands_by_partition: dict[str, dict[str, int]] | None = None,
+        commands_by_tensor: dict[str, dict[str, int]] | None = None,
+        energy_by_tensor_pJ: dict[str, dict[str, float]] | None = None,
+        layers: list[dict[str, Any]] | None = None,
+        bit_errors: dict[str, Any] | None = None,
     ) -> RunResult:
         """Derive every figure from `counts`; bandwidth counts bursts on the data bus, so forwarded and coalesced requests move nothing."""
         time_ns = counts.cycles * tck_ps / 1000
@@ -96,6 +113,12 @@ class RunResult:
             energy_by_partition_pJ={name: part.to_dict() for name, part in (energy_by_partition_pJ or {}).items()},
             operating_points=operating_points or {},
             exposure=exposure or {},
+            commands_by_partition=commands_by_partition or {},
+            commands_by_tensor=commands_by_tensor or {},
+            energy_by_tensor_pJ=energy_by_tensor_pJ or {},
+            read_latency_histogram=counts.read_latency_bins(),
+            layers=layers or [],
+            bit_errors=bit_errors or {},
         )
 
     @property

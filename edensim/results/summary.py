@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edensim.results.run import RunResult
@@ -27,13 +27,57 @@ def summary_rows(result: RunResult) -> Iterator[tuple[str, str, str]]:
     if result.core is not None:
         remark = f"{result.core['instructions']:,} instructions, {result.core['cycles']:,} core cycles"
         yield "core", f"{result.core['ipc']:.4f} IPC", remark
+    if result.layers:
+        yield from machine_rows(result)
     yield "commands", f"{sum(result.commands.values()):,}", ", ".join(f"{name} {count:,}" for name, count in result.commands.items() if count)
+    if result.bit_errors:
+        told = result.bit_errors
+        yield "bit errors", f"{told['flips']:,}", f"BER {told['ber']:.3g} of {told['reads']:,} reads, exposure {told['exposure']}"
     unit, pJ = ("nJ", 1e3) if energy.total < 1e6 else ("uJ", 1e6) if energy.total < 1e9 else ("mJ", 1e9)
     yield "energy", f"{energy.total / pJ:,.3f} {unit}", f"{result.average_power_mW:,.1f} mW on average, voltage law {result.voltage_law}"
     for name in ("activate", "precharge", "read", "write", "refresh", "background"):
         value = getattr(energy, name)
         if value:
             yield f"  {name}", f"{value / pJ:,.3f} {unit}", _share(value, energy.total)
+
+
+def machine_rows(result: RunResult) -> Iterator[tuple[str, str, str]]:
+    """Rows of a network on a machine: its layers in total, and the same at other operating points."""
+    layers = result.layers
+    stalled = sum(layer["stall_share"] * layer["cycles"] for layer in layers)
+    macs = sum(layer["macs"] for layer in layers)
+    yield "layers", f"{len(layers):,}", f"{macs:,} MACs, {_share(stalled, result.cycles).strip()} of the time stalled"
+    kinds: dict[str, int] = {}
+    for layer in layers:
+        for kind, moved in layer["bytes_by_kind"].items():
+            kinds[kind] = kinds.get(kind, 0) + moved
+    remark = ", ".join(f"{kind.replace('_', ' ')} {moved / 1e6:,.2f}" for kind, moved in kinds.items() if moved)
+    yield "DRAM traffic", f"{sum(kinds.values()) / 1e6:,.2f} MB", remark
+    for name, baseline in result.baselines.items():
+        yield f"against {name}", f"{baseline['speedup']:.4f} x", f"as fast, {100 * baseline['energy_saved']:.2f} % of the energy saved"
+
+
+def layer_table(layers: list[dict[str, Any]]) -> Iterator[str]:
+    """Lines of a table with one row per layer."""
+    header = ("layer", "operator", "time us", "stalled", "DRAM kB", "row hits", "energy uJ")
+    rows = [header]
+    for layer in layers:
+        seen = layer["row_hits"] + layer["row_misses"] + layer["row_conflicts"]
+        rows.append(
+            (
+                layer["name"],
+                layer["operator"],
+                f"{layer['time_ns'] / 1000:,.2f}",
+                _share(layer["stall_share"], 1),
+                f"{sum(layer['bytes_by_kind'].values()) / 1000:,.1f}",
+                _share(layer["row_hits"], seen),
+                f"{layer['energy_pJ']['total'] / 1e6:,.3f}",
+            )
+        )
+    widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
+    for row in rows:
+        cells = [f"{cell:<{width}}" if column < 2 else f"{cell:>{width}}" for column, (cell, width) in enumerate(zip(row, widths, strict=True))]
+        yield "  ".join(cells).rstrip()
 
 
 def aligned(rows: list[tuple[str, str, str]]) -> Iterator[str]:

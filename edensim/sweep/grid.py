@@ -1,7 +1,7 @@
 """Which points a sweep has, what each depends on, and which of them one simulation serves.
 
-A point's key names everything its result depends on: configuration, standard file, trace content, edensim's version. Its simulation key names
-only what commands depend on: points that agree in it differ in energy alone, and share one simulation.
+A point's key names everything its result depends on: configuration, standard file, trace content, edensim's version and code. Its simulation key
+names only what commands depend on: points that agree in it differ in energy alone, and share one simulation.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from edensim import __version__
 from edensim.config import OVER, LoadedConfig, RunConfig, SourceConfig, flat, is_numeric, load_config, parse_setting, resolved
+from edensim.dnn.loading import READERS
 from edensim.dram.operating_point import OperatingPlan, resolve_operating_plan
 from edensim.dram.standard import Standard
 from edensim.dram.timing import timing_record
@@ -187,6 +190,19 @@ def _shown(value: Any) -> str:
     return "null" if value is None else str(value)
 
 
+def workload_file(config: RunConfig) -> str | None:
+    """The file that says what is run: a trace, or a network that is no name of the zoo."""
+    if config.trace is not None or config.network is None:
+        return config.trace
+    return config.network if os.path.splitext(config.network)[1].lower() in READERS else None
+
+
+def with_absolute_path(config: RunConfig) -> RunConfig:
+    """The configuration with its workload's file by absolute path, which a worker finds from any folder."""
+    path = workload_file(config)
+    return config if path is None else msgspec.structs.replace(config, **{"trace" if config.trace is not None else "network": os.path.abspath(path)})
+
+
 class _Planner:
     """Checks points and gives them keys; what many points share is looked up once."""
 
@@ -199,12 +215,10 @@ class _Planner:
 
     def point(self, config: RunConfig, values: Values) -> Point:
         standard, facts, timing_facts = self._standard(config)
-        config = msgspec.structs.replace(
-            config, source=self._source(config, standard), trace=None if config.trace is None else os.path.abspath(config.trace)
-        )
-        trace = self._trace(config.trace or "")
+        config = with_absolute_path(msgspec.structs.replace(config, source=self._source(config, standard)))
+        trace = self._trace(workload_file(config) or "")
         content = {**resolved(config), "trace": trace}
-        key = digest([__version__, content, facts])
+        key = digest([__version__, code_digest(), content, facts])
         simulation = simulation_key(config, timing_facts, trace)
         if simulation not in self.checked:  # what the engine cannot hold
             timing_record(standard, config.controller)
@@ -215,7 +229,7 @@ class _Planner:
 
     def _trace(self, path: str) -> str:
         if path not in self.traces:
-            self.traces[path] = self.trace_digest(path)
+            self.traces[path] = self.trace_digest(path) if path else ""
         return self.traces[path]
 
     def _standard(self, config: RunConfig) -> tuple[Standard, str, str]:
@@ -231,6 +245,8 @@ class _Planner:
         """The source with its kind decided by the trace, which is looked at once."""
         seen = (
             config.trace,
+            config.frontend,
+            config.network,
             config.trace_format,
             config.source,
             config.controller.address_mapping,
@@ -247,8 +263,11 @@ def simulation_key(config: RunConfig, timing: str, trace: str) -> str:
     """Digest of what commands depend on. A key counts unless it is known to move no command, so that a new one is never forgotten."""
     keys = resolved(config)
     del keys["energy"]
+    del keys["baselines"]
     keys["trace"] = trace
-    keys["dram"] = {key: value for key, value in keys["dram"].items() if key not in OPERATING_POINT}
+    has_errors = any(getattr(config.errors, key) is not None for key in ("module", "model", "ber"))
+    if not has_errors:  # bits fail by voltages and nanoseconds, not by cycles
+        keys["dram"] = {key: value for key, value in keys["dram"].items() if key not in OPERATING_POINT}
     return digest([keys, timing])
 
 
@@ -265,9 +284,24 @@ def timing_facts(standard: Standard, points: OperatingPlan) -> list[Any]:
         standard.read_latency,
         standard.write_latency,
         [dict(point.timings) for point in points.points],
-        [(partition.channels, partition.banks, partition.point) for partition in points.partitions],
+        [(partition.channels, partition.banks, partition.rows, partition.point) for partition in points.partitions],
         [(change.at_cycle, change.settling_cycles, change.point) for change in points.changes],
     ]
+
+
+#: What results do not depend on: they are drawn, explained and checked by it.
+_NO_RESULT: Final = frozenset({"plots", "reference", "cli", "explain.py", "progress.py", "timeline.py", "__main__.py", "report.py", "plots.py"})
+
+
+@cache
+def code_digest() -> str:
+    """Hash of edensim's sources that results depend on: a version that is being worked on runs its points again after each edit."""
+    package = Path(__file__).parent.parent
+    sources = sorted(path for path in package.rglob("*.py") if path.relative_to(package).parts[0] not in _NO_RESULT)
+    content = hashlib.sha256()
+    for path in sources:
+        content.update(f"{path.relative_to(package).as_posix()}\0".encode() + path.read_bytes() + b"\0")
+    return content.hexdigest()
 
 
 def digest(value: Any) -> str:

@@ -22,8 +22,8 @@ from edensim.sweep.store import Store
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Keys of a result that are no columns: `config` is the swept keys and what all points share.
-_NO_COLUMNS: Final = frozenset({"format", "config"})
+#: Keys of a result that are no columns: `config` is the swept keys and what all points share; a network's tensors would be hundreds.
+_NO_COLUMNS: Final = frozenset({"format", "config", "commands_by_tensor", "energy_by_tensor_pJ"})
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class SweepResult:
     def points(self) -> list[dict[str, Any]]:
         """A flat row per point: the swept keys, then the result's numbers and words under dotted names (`energy_pJ.total`).
 
-        Its configuration and its lists (histograms) are in `results` only.
+        Its configuration, its tensors and its lists (histograms) are in `results` only.
         """
         return [
             {**values, **dict(_flat({key: value for key, value in json.loads(text).items() if key not in _NO_COLUMNS}))}

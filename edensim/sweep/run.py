@@ -10,7 +10,7 @@ from typing import Any
 
 from edensim.config import LoadedConfig, RunConfig, load_config
 from edensim.exceptions import EdensimError, InputError
-from edensim.sweep.grid import Point, digest, plan, points_of
+from edensim.sweep.grid import Point, digest, plan, points_of, workload_file
 from edensim.sweep.result import SweepResult, collected, table_paths, write_tables
 from edensim.sweep.store import NAME, Store, locked
 from edensim.sweep.task import Outcome, make_task, trace_digest
@@ -165,7 +165,9 @@ def _trace_digest(path: str, store: Store | None) -> str:
 
 
 def _keep_trace_digests(store: Store, points: Sequence[Point]) -> None:
-    for path, found in {(str(point.config.trace), point.trace) for point in points}:
+    for path, found in {(workload_file(point.config), point.trace) for point in points}:
+        if path is None:
+            continue
         status = os.stat(path)
         if store.trace_digest(path, status.st_size, status.st_mtime_ns) is None:
             store.keep_trace_digest(path, status.st_size, status.st_mtime_ns, found)

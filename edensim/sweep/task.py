@@ -20,7 +20,7 @@ from typing import Any, Final
 from edensim import __version__
 from edensim.config import RunConfig, load_config, resolved
 from edensim.exceptions import EdensimError, InputError
-from edensim.sweep.grid import Point
+from edensim.sweep.grid import Point, code_digest, workload_file
 from edensim.system import prepare, result, simulate
 
 Task = dict[str, Any]
@@ -34,6 +34,7 @@ def make_task(points: Sequence[Point]) -> Task:
     """The task of points that share a simulation."""
     return {
         "version": __version__,
+        "code": code_digest(),
         "trace": points[0].trace,
         "points": [{"key": point.key, "config": resolved(point.config)} for point in points],
     }
@@ -46,8 +47,9 @@ def run_task(task: Task, progress: Callable[[int, int | None], None] | None = No
             raise InputError(f"the worker has edensim {__version__}, the sweep {task['version']}; expected the same")
         configs = [(point["key"], _config(point["config"])) for point in task["points"]]
         first = prepare(configs[0][1])
-        if trace_digest(str(first.config.trace)) != task["trace"]:
-            raise InputError(f"{first.config.trace}: is not the file it was when the sweep began (or another file on this worker)")
+        workload = workload_file(first.config)
+        if workload is not None and trace_digest(workload) != task["trace"]:
+            raise InputError(f"{workload}: is not the file it was when the sweep began (or another file on this worker)")
         memory = simulate(first, progress=progress)
         for start in range(0, len(configs), BATCH):
             batch = [(key, json.dumps(result(prepare(config), memory).to_dict(), allow_nan=False)) for key, config in configs[start : start + BATCH]]
@@ -58,6 +60,14 @@ def run_task(task: Task, progress: Callable[[int, int | None], None] | None = No
         yield {"failed": "out of memory", "exit_code": EdensimError.exit_code}
     except Exception as exception:  # a fault of edensim's: the sweep goes on, and says so
         yield {"failed": f"{type(exception).__name__}: {exception}; please report this run", "exit_code": EdensimError.exit_code}
+
+
+def run_cluster_task(task: Task) -> list[Outcome]:
+    """Outcomes of a task on a worker of a cluster, which has an edensim of its own (a local one is of the same files as the sweep)."""
+    if task["version"] == __version__ and task["code"] != code_digest():
+        words = f"the worker's edensim {__version__} is not the sweep's: its code differs; expected the same on both"
+        return [{"failed": words, "exit_code": InputError.exit_code}]
+    return list(run_task(task))
 
 
 def trace_digest(path: str) -> str:

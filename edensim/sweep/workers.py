@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edensim.exceptions import EdensimError, InputError
-from edensim.sweep.task import Outcome, Task, run_task
+from edensim.sweep.task import Outcome, Task, run_cluster_task
 
 #: How often a task is begun before it is given up: a worker may be killed by accident, and by its task (memory).
 ATTEMPTS: Final = 3
@@ -163,7 +163,7 @@ def _cluster_outcomes(tasks: Sequence[Task], client: Any, address: str) -> Gener
 
 
 def _on_cluster(task: Task) -> list[Outcome]:
-    return list(run_task(task))
+    return run_cluster_task(task)
 
 
 def _outcomes(future: Any) -> list[Outcome]:

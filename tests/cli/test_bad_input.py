@@ -85,7 +85,7 @@ def test_negative_numbers(refused: Refused, tmp_path: Path) -> None:
         ("channels=2", "did you mean 'dram.channels'?"),
         ("dram.channels=two", "expected a whole number from 1 to 64"),
         ("dram.channels=1e6", "'1e6' looks like a number"),
-        ("dram.channels=3", "power of two"),
+        ("dram.ranks=3", "power of two"),
         ("dram.standard=DDR9", "unknown standard 'DDR9'"),
         ("dram.organization=8Gb_x7", "has no '8Gb_x7'"),
         ("dram.speed_bin=2401R", "has no '2401R'; did you mean '2400R'?"),

@@ -119,6 +119,25 @@ def test_energy_of_the_commands_is_that_of_the_run(edensim: Edensim, commands: P
     assert "row_hits" not in energy
 
 
+def test_energy_and_check_follow_partitions_and_changes(edensim: Edensim, trace: Path, tmp_path: Path) -> None:
+    (tmp_path / "run.yaml").write_text(
+        f"trace: {trace.name}\ndram:\n  trcd_ns: 10\n  partitions:\n    - {{name: fast, banks: 0-7, rows: 0-99, vdd_V: 1.0, trcd_ns: 7}}\n"
+        "  changes:\n    - {at_cycle: 300, vdd_V: 1.1, trefi_ns: 3900}\ncontroller:\n  row_policy: closed\n"
+    )
+    run = json.loads(edensim("simulate", "run.yaml", "--commands", "own.csv", "--json", "-").stdout)
+    assert run["commands_by_partition"]["fast"]["ACT"] > 0
+    assert len(run["operating_points"]["changes_made"]) == 1
+    done = edensim("energy", "own.csv", "--config", "run.yaml", "--end-clock", run["cycles"], "--json", "-")
+    assert (done.returncode, done.stderr) == (0, "")
+    energy = json.loads(done.stdout)["energy_by_partition_pJ"]
+    assert {name: part["total"] for name, part in energy.items()} == pytest.approx(
+        {name: part["total"] for name, part in run["energy_by_partition_pJ"].items()}
+    )
+    assert edensim("check", "own.csv", "--config", "run.yaml").returncode == 0
+    assert edensim("check", "own.csv", "--set", "dram.trcd_ns=10").returncode == 1  # 7 ns are too soon without the partition
+    assert "rows 0-99 of" in edensim("explain", "run.yaml").stdout
+
+
 def test_convert_keeps_the_run(edensim: Edensim, trace: Path) -> None:
     done = edensim("convert", trace.name, "out.parquet")
     assert (done.returncode, done.stderr) == (0, "")

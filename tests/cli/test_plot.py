@@ -37,6 +37,8 @@ def test_plot_draws_a_result_and_its_commands(edensim: Edensim, tmp_path: Path) 
     for arguments, start in (
         (("result.json", "--kind", "energy", "-o", "energy.png"), b"\x89PNG"),
         (("result.json", "result.json", "--kind", "rows", "-o", "rows.pdf"), b"%PDF"),
+        (("result.json", "--kind", "latency", "-o", "latency.png"), b"\x89PNG"),
+        (("result.json", "--kind", "energy", "--by", "partition", "-o", "parts.png"), b"\x89PNG"),
         (("commands.csv", "--kind", "commands", "--clock", "100:300", "--set", "dram.standard=DDR4", "-o", "commands.svg"), b"<?xml"),
     ):
         done = edensim("plot", *arguments)
@@ -69,7 +71,10 @@ def test_timeline_is_written(edensim: Edensim, tmp_path: Path) -> None:
         (("result.json", "--kind", "pareto", "-o", "f"), ".png, .svg, .pdf"),
         (("result.json", "--kind", "pareto", "--x", "energy_pJ.totl", "-o", "f.png"), "did you mean 'energy_pJ.total'"),
         (("result.json", "--kind", "heatmap", "-o", "f.png"), "expected two swept keys, found none"),
-        (("result.json", "--kind", "latency", "-o", "f.png"), "holds no 'read_latency_histogram' histogram"),
+        (("result.json", "--kind", "exposure", "--by", "banks", "-o", "f.png"), "did you mean 'bank'"),
+        (("result.json", "--kind", "energy", "--by", "tensor", "-o", "f.png"), "requests name tensors"),
+        (("result.json", "--kind", "rows", "--by", "tensor", "-o", "f.png"), "only for --kind energy and exposure"),
+        (("result.json", "result.json", "--kind", "energy", "--by", "partition", "-o", "f.png"), "expected one run"),
         (("result.json", "--kind", "commands", "-o", "f.png"), "not a command trace"),
         (("result.json", "--kind", "rows", "--set", "dram.channels=2", "-o", "f.png"), "--set"),
         (("commands.csv", "--kind", "rows", "-o", "f.png"), "--kind commands"),
@@ -107,8 +112,10 @@ def test_results_of_another_version_or_cut_short_are_refused(refused: Refused, t
     (tmp_path / "other.json").write_bytes(b"\xff\xfe\x00")
     assert "cannot be read" in refused("plot", "other.json", "--kind", "rows", "-o", "f.png")
     values = json.loads(text)
-    (tmp_path / "other.json").write_text(json.dumps({key: value for key, value in values.items() if key != "exposure"}))
-    refused("plot", "other.json", "--kind", "exposure", "-o", "f.png")
+    counted = ("exposure", "read_latency_histogram")
+    (tmp_path / "other.json").write_text(json.dumps({key: value for key, value in values.items() if key not in counted}))
+    for kind, name in (("exposure", "exposure"), ("latency", "read_latency_histogram")):
+        assert f"holds no '{name}' histogram" in refused("plot", "other.json", "--kind", kind, "-o", "f.png")
     del values["energy_pJ"]["read"], values["row_hits"]
     (tmp_path / "other.json").write_text(json.dumps(values))
     assert "missing" in refused("plot", "other.json", "--kind", "rows", "-o", "f.png")

@@ -10,16 +10,21 @@ import numpy as np
 import pytest
 
 import edensim
+from edensim.config import load_config
 from edensim.dram.standard import load_standard
 from edensim.exceptions import InputError
 from edensim.plots import KINDS, plot
 from edensim.plots.commands import OpenRow, clock_window, open_rows, parse_clocks
 from edensim.plots.curves import front_of, spread
+from edensim.plots.division import divide
 from edensim.plots.grids import draw_heatmap
-from edensim.plots.histograms import Histogram, bin_edges, draw_exposure
+from edensim.plots.histograms import Histogram, bin_edges, draw_exposure, draw_latency
+from edensim.plots.kinds import MODULE_KINDS
 from edensim.plots.labels import axis_label, caption, scale_of, short_value
+from edensim.plots.layers import draw_layers
 from edensim.plots.points import Points, flat, load_points
 from edensim.plots.style import COLOURS, whole
+from edensim.system import run
 from edensim.vocabulary import COMMAND, Command
 
 
@@ -45,17 +50,23 @@ def with_exposure(folder: Path, target: Path, **section: Any) -> Path:
 COUNTS = [0] * 9 + [5, 10, 20, 40, 30, 20, 10, 5, 2, 1] + [0] * 200
 
 
-@pytest.mark.parametrize(("kind", "suffix"), [*((kind, ".svg") for kind in KINDS), ("pareto", ".png"), ("exposure", ".png"), ("heatmap", ".pdf")])
+@pytest.mark.parametrize(
+    ("kind", "suffix"),
+    [*((kind, ".svg") for kind in KINDS if kind not in MODULE_KINDS), ("pareto", ".png"), ("exposure", ".png"), ("heatmap", ".pdf")],
+)
 def test_every_kind_is_drawn_twice_into_the_same_bytes(folder: Path, tmp_path: Path, kind: str, suffix: str) -> None:
     target: Path = folder
     if kind == "commands":
         target = folder / "commands.csv"
     elif kind == "exposure":
         target = with_exposure(folder, tmp_path / "one.json", bin_cycles=1, counts=COUNTS, out_of_specification=116)
+    elif kind == "layers":
+        target = tmp_path / "one.json"
+        run(load_config(None, ["frontend=tpu", "network=lenet", "baselines=[]"]).config).save(target)
     elif kind == "latency":
         values = json.loads((folder / "1.2_12.0.json").read_text())
         target = tmp_path / "one.json"
-        target.write_text(json.dumps({**values, "read_latency_histogram": COUNTS}))
+        target.write_text(json.dumps({**values, "read_latency_histogram": {"bins": [20, 21, 60, 8191], "counts": [9, 5, 3, 1]}}))
     pictures = []
     for name in ("a", "b"):
         plot([target], kind, tmp_path / f"{name}{suffix}")
@@ -160,6 +171,58 @@ def test_exposure_bins_keep_every_read() -> None:
             assert sum(histogram.binned(edges)) == histogram.reads
 
 
+def test_latencies_are_drawn_from_the_bins_that_hold_reads(folder: Path, tmp_path: Path) -> None:
+    values = json.loads((folder / "1.2_12.0.json").read_text())
+    for bins, words in (([20, 60], ""), ([20, 8191], "the last bin holds 8,191 or more")):
+        (tmp_path / "one.json").write_text(json.dumps({**values, "read_latency_histogram": {"bins": bins, "counts": [9, 5]}}))
+        panel = draw_latency(load_points([tmp_path / "one.json"]), None, None, None)
+        assert panel.axes[0].get_xlabel() == "; ".join(filter(None, ("Read latency (memory cycles)", words)))
+
+
+def divided(folder: Path, target: Path, banks: int = 16) -> Points:
+    """A run with exposures by bank, tensor and partition, and energy by tensor."""
+    values = json.loads((folder / "1.2_12.0.json").read_text())
+    tensors = {"conv1.weights": COUNTS, "3": COUNTS}
+    partitions = {"low": {"counts": COUNTS, "reads": 143, "out_of_specification": 7}}
+    by = {"by_bank": [[COUNTS] * banks], "by_tensor": tensors, "by_partition": partitions}
+    values |= {"exposure": {"bin_cycles": 1, "bins": 256, "counts": COUNTS, "out_of_specification": 116, **by}}
+    energy = {"activate": 1e3, "precharge": 1e3, "read": 3e3, "write": 0.0, "io": 2e3, "total": 5e3}
+    target.write_text(json.dumps({**values, "energy_by_tensor_pJ": {"conv1.weights": energy, "3": energy}}))
+    return load_points([target])
+
+
+def test_parts_of_a_run_are_named_and_kept_apart(folder: Path, tmp_path: Path) -> None:
+    points = divided(folder, tmp_path / "one.json")
+    assert divide(points, "exposure", "bank").names == tuple(f"bank {bank}" for bank in range(16))
+    assert divide(points, "exposure", "tensor").names == ("conv1.weights", "tensor 3")
+    partitions = divide(points, "exposure", "partition")
+    assert (partitions.names, partitions.rows[0]["exposure.out_of_specification"]) == (("low",), 7)
+    tensors = divide(points, "energy", "tensor")
+    assert (tensors.names, tensors.rows[1]["energy_pJ.read"]) == (("conv1.weights", "tensor 3"), 3e3)
+    assert "energy_pJ.refresh" not in tensors.rows[0]
+    with pytest.raises(InputError, match="holds no exposure.by_tensor"):
+        divide(load_points([with_exposure(folder, tmp_path / "two.json", bin_cycles=1, counts=COUNTS)]), "exposure", "tensor")
+
+
+def test_tensors_that_take_little_energy_are_one(folder: Path, tmp_path: Path) -> None:
+    path = with_exposure(folder, tmp_path / "one.json")
+    tensors = {f"t{i}": {"read": float(i), "total": float(i)} for i in range(100)}
+    path.write_text(json.dumps({**json.loads(path.read_text()), "energy_by_tensor_pJ": tensors}))
+    parts = divide(load_points([path]), "energy", "tensor")
+    assert parts.names == (*(f"t{i}" for i in range(61, 100)), "61 others")
+    assert sum(row["energy_pJ.total"] for row in parts.rows) == sum(range(100))
+
+
+@pytest.mark.parametrize("banks", [9, 40])
+def test_many_parts_are_small_multiples(folder: Path, tmp_path: Path, banks: int) -> None:
+    panel = draw_exposure(divide(divided(folder, tmp_path / "one.json", banks), "exposure", "bank"), None, None, None)
+    shown = [axes for axes in panel.axes if axes.get_visible()]
+    assert len(shown) == min(banks, 24)
+    assert shown[0].get_title() == "bank 0 (143)"
+    title = panel.get_suptitle()
+    assert ("the 24 with most reads of 40" in title) == (banks == 40)
+
+
 def test_exposure_shows_the_specified_interval(folder: Path, tmp_path: Path) -> None:
     path = with_exposure(folder, tmp_path / "one.json", bin_cycles=1, counts=COUNTS, out_of_specification=116)
     panel = draw_exposure(load_points([path]), None, None, None)
@@ -216,7 +279,6 @@ def test_a_clock_range_is_two_clocks(text: str) -> None:
         ("heatmap", {"where": ["dram.vdd_V"]}, "KEY=VALUE"),
         ("energy", {"y": "cycles"}, "only --x"),
         ("rows", {"value": "cycles"}, "only --x"),
-        ("latency", {}, "holds no 'read_latency_histogram' histogram"),
         ("exposure", {"y": "cycles"}, "only --value"),
         ("latency", {"x": "cycles"}, "only --value"),
         ("bandwidth-latency", {"x": "cycles"}, "fixed axes"),
@@ -253,3 +315,14 @@ def test_too_many_series_are_refused() -> None:
         draw_energy(points, None, None, None)
     with pytest.raises(InputError, match="at most 8"):
         draw_pareto(points, None, None, "trace")
+
+
+def test_layers_of_a_network_are_drawn_and_a_trace_has_none(folder: Path, tmp_path: Path) -> None:
+    network = run(load_config(None, ["frontend=tpu", "network=lenet", "baselines=[]"]).config)
+    network.save(tmp_path / "network.json")
+    plot([tmp_path / "network.json"], "layers", tmp_path / "layers.svg")
+    assert len(network.layers) == 6
+    drawn = draw_layers(load_points([tmp_path / "network.json"]), None, None, None)
+    assert [label.get_text() for label in drawn.axes[-1].get_xticklabels()] == [layer["name"] for layer in network.layers]
+    with pytest.raises(InputError, match="holds no layers"):
+        plot([folder / "1.1_8.0.json"], "layers", tmp_path / "none.svg")

@@ -15,6 +15,7 @@ import pytest
 import edensim
 from edensim.config import load_config
 from edensim.exceptions import ConfigError
+from edensim.sweep import grid
 from edensim.sweep.grid import OPERATING_POINT, Point, parse_over, plan, points_of, split_list
 from edensim.system import prepare, simulate
 
@@ -107,7 +108,7 @@ def test_bad_points(over: Any, paired: bool, message: str) -> None:
     [
         ({"dram.vdd_V": [1.2, 9.0]}, "--over dram.vdd_V=9.0: expected "),
         ({"dram.vdd_V": [1.2, "low"]}, "--over dram.vdd_V=low: expected a number above 0"),
-        ({"dram.channels": [1, 3]}, "power of two"),
+        ({"controller.address_mapping": ["RoBaRaCoCh", "R16B2"]}, "bit string"),
         ({"dram.channels": [1, 1.5]}, "--over dram.channels=1.5: expected a whole number"),
         ({"dram.trcd_ns": [10, 500]}, "--over dram.trcd_ns=500: "),
         ({"dram.vdd_V": [1.2], "dram.trcd_ns": [500]}, "(at dram.vdd_V=1.2)"),
@@ -185,6 +186,21 @@ def test_partitions_of_other_voltages_share(trace: Path) -> None:
     over = {"dram.partitions": [partition(1.1, 7.0), partition(1.15, 7.0), partition(1.1, 10.0)]}
     first, second, third = (point.simulation for point in planned(trace, over))
     assert first == second != third
+
+
+def test_rows_of_a_partition_move_commands(trace: Path) -> None:
+    partitions = [[{"banks": "0-3", "rows": rows, "trcd_ns": 9.0}] for rows in ("0-99", "0-100", "0-50,51-99")]
+    points = planned(trace, {"dram.partitions": partitions})
+    assert points[0].simulation == points[2].simulation != points[1].simulation
+
+
+def test_an_edit_of_the_code_makes_other_points(trace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Results of a version that is being worked on are not taken for those of the next edit."""
+    [before] = planned(trace, {"dram.vdd_V": [1.1]})
+    monkeypatch.setattr(grid, "code_digest", lambda: "edited")
+    [after] = planned(trace, {"dram.vdd_V": [1.1]})
+    assert before.key != after.key
+    assert before.simulation == after.simulation
 
 
 def test_the_trace_counts_by_content_not_by_name(trace: Path, tmp_path: Path) -> None:

@@ -15,10 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import edensim
+from edensim.config import load_config
 from edensim.exceptions import EdensimError, InputError
 from edensim.sweep import load_sweep, pareto_front
-from edensim.sweep.grid import Point
+from edensim.sweep.grid import Point, plan
 from edensim.sweep.store import NAME, Store, locked
+from edensim.sweep.task import make_task, run_cluster_task, trace_digest
 from edensim.sweep.workers import local_outcomes
 
 
@@ -183,3 +185,12 @@ def test_pareto_front_is_what_no_point_beats(points: list[tuple[int, int]]) -> N
     beaten = [any(e <= energy and t <= time and (e, t) != (energy, time) for e, t in points) for energy, time in points]
     front = pareto_front(np.array([e for e, _ in points]), [t for _, t in points])
     assert front.tolist() == [not is_beaten for is_beaten in beaten]
+
+
+def test_a_cluster_s_worker_with_other_code_runs_nothing(trace: Path) -> None:
+    """Its results would be kept under the key of this code."""
+    [point] = plan(load_config(None, [f"trace={trace}"]), [{"dram.vdd_V": 1.1}], trace_digest)
+    task = make_task([point])
+    assert "results" in run_cluster_task(task)[0]
+    [outcome] = run_cluster_task({**task, "code": "other"})
+    assert "its code differs" in outcome["failed"]
