@@ -65,8 +65,8 @@ def reads_of(commands, memory, shape, activated, numbers, columns, intervals, cl
         kind = np.int64(command["command"])
         if kind != ACT and kind != RD and kind != RDA:
             continue
-        bank = np.int64(command["channel"])
-        bank = (bank * memory[RANKS] + np.int64(command["rank"])) * memory[BANKGROUPS] + np.int64(command["bankgroup"])
+        rank, group = max(np.int64(command["rank"]), 0), max(np.int64(command["bankgroup"]), 0)  # -1 where the standard has no such level
+        bank = (np.int64(command["channel"]) * memory[RANKS] + rank) * memory[BANKGROUPS] + group
         bank = bank * memory[BANKS] + np.int64(command["bank"])
         clock = np.int64(command["clock"])
         if kind == ACT:

@@ -13,7 +13,7 @@ last level and write-backs, ours to its, are 661,717 to 662,194 and 92,404 to 92
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 FLOAT = 4
+#: Elements of a slice of a long loop, and from how many on it is long.
+SLICE, LONG = 1024, 1 << 18
 
 #: Instructions of one vector step (so many elements as a register holds) of loops that a compiler vectorizes.
 PRODUCT, FILL, COPY, UPDATE_ONE, NORMALIZE = 5.0, 2.0, 3.0, 4.0, 5.0
@@ -161,8 +163,19 @@ class DarknetLoops:
     # Passes.
 
     def _pass(self, builder: LayerBuilder, elements: int, refs: list[Ref], cost: float) -> None:
-        """One loop over elements."""
-        builder.add((), elements, refs, row_cost=ROW, element_cost=cost)
+        """One loop over elements; a long one in slices, so that some can stand for all."""
+        slices = elements // SLICE if elements >= LONG else 0
+        if slices:
+            cut = [replace(ref, strides=(SLICE * FLOAT,)) for ref in refs]
+            self._rows(builder, slices, SLICE, cut, ROW, cost)
+        if elements > slices * SLICE:
+            rest = [replace(ref, base=ref.base + slices * SLICE * FLOAT) for ref in refs]
+            builder.add((), elements - slices * SLICE, rest, row_cost=ROW, element_cost=cost)
+
+    def _rows(self, builder: LayerBuilder, count: int, size: int, refs: list[Ref], row_cost: float, element_cost: float) -> None:
+        """Rows that are alike."""
+        nest = builder.add((count,), size, refs, row_cost=row_cost, element_cost=element_cost)
+        builder.sampled(nest, [((count,), size, ref) for ref in refs if ref.step], [])
 
     def _fill(self, builder: LayerBuilder, address: int, elements: int) -> None:
         self._pass(builder, elements, [Ref(address, step=FLOAT, kind=STORE)], FILL / self.lanes)
@@ -176,10 +189,10 @@ class DarknetLoops:
 
     def _by_filter(self, builder: LayerBuilder, address: int, batch: int, filters: int, size: int, values: tuple[int, ...], cost: float) -> None:
         """A pass that takes values of each filter."""
-        strides = (filters * size * FLOAT, size * FLOAT)
-        refs = [Ref(value, (0, FLOAT)) for value in values]
-        refs.append(Ref(address, strides, FLOAT, kind=UPDATE))
-        builder.add((batch, filters), size, refs, row_cost=ROW, element_cost=cost / self.lanes)
+        for image in range(batch):
+            refs = [Ref(value, (FLOAT,)) for value in values]
+            refs.append(Ref(address + image * filters * size * FLOAT, (size * FLOAT,), FLOAT, kind=UPDATE))
+            self._rows(builder, filters, size, refs, ROW, cost / self.lanes)
 
     def _finish(self, builder: LayerBuilder, step: Step, buffers: Buffers, batch: int, filters: int, size: int) -> None:
         """What follows a product: normalization or bias, then the activation (linear is one, too)."""
@@ -231,11 +244,13 @@ class DarknetLoops:
             column=(-layer.padding[1], (0, 0, right, 0), stride_w, width),
         )
         write = Ref(self.workspace, tuple(FLOAT * extent for extent in target), FLOAT, kind=STORE)
-        builder.add((channels, kernel_h, kernel_w, out_h), out_w, [read, write], row_cost=ROW, element_cost=WINDOW)
+        nest = builder.add((channels, kernel_h, kernel_w, out_h), out_w, [read, write], row_cost=ROW, element_cost=WINDOW)
+        image = Ref(source, (height * width * FLOAT,), FLOAT)
+        builder.sampled(nest, [((channels,), height * width, image), ((channels,), target[0], replace(write, strides=(target[0] * FLOAT,)))], [])
 
     def _product(self, builder: LayerBuilder, a: int, b: int, c: int, rows: int, columns: int, depth: int) -> None:
         """gemm: C *= 1, then C[i, j] += A[i, k] * B[k, j]."""
-        builder.add((rows,), columns, [Ref(c, (columns * FLOAT,), FLOAT, kind=UPDATE)], row_cost=ROW, element_cost=UPDATE_ONE / self.lanes)
+        self._rows(builder, rows, columns, [Ref(c, (columns * FLOAT,), FLOAT, kind=UPDATE)], ROW, UPDATE_ONE / self.lanes)
         own = Ref(c, (columns * FLOAT, 0), FLOAT, kind=UPDATE)
         other = Ref(b, (0, columns * FLOAT), FLOAT)
         factor = Ref(a, (depth * FLOAT, FLOAT))

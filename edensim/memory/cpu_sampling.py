@@ -152,6 +152,7 @@ def warm(cpu: CpuEngine, layer: CpuLayer, sample: Sample, start: int, stop: int)
         each = layer.nests[list(sample.each)].copy()
         each["first"], each["stop"] = first, min(first + group, stop)
         cpu.run(each, layer.refs, functional=True)
-        cpu.run(layer.nests[list(sample.shared)], layer.refs, functional=True)
+        if sample.shared:
+            cpu.run(layer.nests[list(sample.shared)], layer.refs, functional=True)
     counters, moved = cpu.restore(held)
     return Traffic(counters["llc_read_misses"], counters["llc_writebacks"], moved, int(cpu.machine[0]["parts"]))

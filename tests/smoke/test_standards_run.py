@@ -28,3 +28,13 @@ def test_each_standard_runs_a_tiny_trace(name: str, tmp_path: Path) -> None:
         assert result.cycles > 0
         assert result.energy_pJ.total > 0
         assert 0 < result.bandwidth_GBps <= result.peak_bandwidth_GBps
+
+
+@pytest.mark.parametrize("name", standard_names())
+def test_each_standard_gets_bits_wrong_at_the_rate_asked_for(name: str, tmp_path: Path) -> None:
+    trace = tmp_path / "tiny.trace"
+    trace.write_text("".join(f"LD {(i * 4160) % (1 << 24):#x}\n" for i in range(1500)))
+    for channels in (1, 2):
+        result = edensim.simulate(trace, dram={"standard": name, "channels": channels}, errors={"ber": 0.01})
+        assert result.bit_errors["reads"] == 1500
+        assert result.bit_errors["ber"] == pytest.approx(0.01, rel=0.2)
