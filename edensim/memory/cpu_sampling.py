@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 #: Lines touched in the turns walked at once, at least (of short loops a fiftieth); and how often that is done, beside the first and the last turns,
 #: in loops that touch so many lines, in shorter ones, and where each turn streams more than the last level holds.
 WALKED_TOUCHES = 100_000
-STRATA, STRATA_SHORT, STRATA_STREAMED = 10, 4, 2
+STRATA, STRATA_SHORT, STRATA_STREAMED = 16, 4, 2
 LONG_TOUCHES = 5_000_000
 #: Lines walked in a loop at most, where that leaves this many strata.
-MOST_TOUCHES, FEWEST_STRATA = 1_500_000, 3
+MOST_TOUCHES, FEWEST_STRATA = 2_500_000, 3
 #: Loops that touch fewer lines are walked whole.
 LEAST_TOUCHES = 300_000
 #: Loops of which more would be walked than this part are walked whole.
