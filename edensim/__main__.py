@@ -14,7 +14,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Imports make many objects and no garbage: collecting them again and again is a tenth of a short run.
     gc.set_threshold(200_000)
-    from edensim.cli import run_command_line
+    try:
+        from edensim.cli import run_command_line
+    except KeyboardInterrupt:  # while loading: nothing has begun
+        return 130
 
     return run_command_line(list(sys.argv[1:] if arguments is None else arguments))
 
