@@ -47,7 +47,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> None:
 def long_trace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Random lines, so that a simulation lasts long enough to be killed in."""
     path = tmp_path_factory.mktemp("traces") / "long.trace"
-    lines = np.random.default_rng(1).integers(0, 1 << 24, 120_000) * 64
+    lines = np.random.default_rng(1).integers(0, 1 << 24, 400_000) * 64
     path.write_text("".join(f"LD {address:#x}\n" for address in lines.tolist()))
     return path
 
