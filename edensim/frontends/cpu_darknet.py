@@ -17,7 +17,8 @@ from dataclasses import dataclass, field, replace
 from math import prod
 from typing import TYPE_CHECKING
 
-from edensim.dnn.network import NOT_POINTWISE, Layer, Network, Operator
+from edensim.dnn.network import Layer, Network, Operator
+from edensim.frontends.cpu_darknet_steps import Step, steps_of
 from edensim.frontends.cpu_nests import STORE, UPDATE, Arena, CpuLayer, LayerBuilder, Ref, region_table
 
 if TYPE_CHECKING:
@@ -32,17 +33,6 @@ PRODUCT, FILL, COPY, UPDATE_ONE, NORMALIZE = 5.0, 2.0, 3.0, 4.0, 5.0
 #: Instructions of one element of loops that it does not (calls, bounds, switches), and of the turn of a loop around a row.
 WINDOW, COMPARE, ACTIVATE, EXPONENTIAL, ROW = 12.0, 8.0, 8.0, 40.0, 4.0
 EXPONENTIALS = frozenset({"logistic", "loggy", "elu", "selu", "tanh", "softmax", "sigmoid", "swish", "mish", "gelu", "silu"})
-
-
-@dataclass(frozen=True)
-class Step:
-    """A DarkNet layer: a layer of the network with the normalization and the activation that follow in place."""
-
-    layer: Layer
-    output: str
-    normalized: bool = False
-    normalization: Layer | None = None
-    activation: str = "linear"
 
 
 @dataclass
@@ -371,37 +361,3 @@ class DarknetLoops:
                 source = self.address[name] + image * (self.network.tensors[name].elements // batch) * FLOAT
                 self._copy(builder, source, buffers.output + (image * whole + offset) * FLOAT, size)
             offset += size
-
-
-def steps_of(network: Network) -> list[Step]:
-    """Layers as DarkNet has them: normalization and activation belong to the product or sum before them where nobody else reads in between."""
-    steps: list[Step] = []
-    by_output: dict[str, int] = {}
-    for layer in network.layers:
-        at = by_output.get(layer.inputs[0])
-        if layer.operator is Operator.VIEW and layer.function != "route":
-            if at is not None:
-                by_output[layer.output] = at
-            continue
-        before = steps[at] if at is not None else None
-        if (
-            layer.operator is Operator.ELEMENTWISE
-            and before is not None
-            and before.output == layer.inputs[0]
-            and network.readers[layer.inputs[0]] == 1
-        ):
-            weighted = before.layer.operator in (Operator.CONVOLUTION, Operator.LINEAR)
-            plain = before.activation == "linear"
-            if layer.function == "normalization" and weighted and plain and not before.normalized:
-                steps[at] = Step(before.layer, layer.output, True, layer)  # type: ignore[index]
-                by_output[layer.output] = at  # type: ignore[assignment]
-                continue
-            takes = weighted or before.layer.operator is Operator.ADDITION or before.layer.function == "normalization"
-            if layer.function not in NOT_POINTWISE and layer.function != "normalization" and takes and plain:
-                steps[at] = Step(before.layer, layer.output, before.normalized, before.normalization, layer.function)  # type: ignore[index]
-                by_output[layer.output] = at  # type: ignore[assignment]
-                continue
-        normalized = layer.operator is Operator.ELEMENTWISE and layer.function == "normalization"
-        by_output[layer.output] = len(steps)
-        steps.append(Step(layer, layer.output, normalized, layer if normalized else None))
-    return steps

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ MOVE, COMBINE, EXPONENTIAL, ROW, REDUCE = 3.0, 4.0, 30.0, 4.0, 20.0
 
 
 @dataclass
-class StreamLoops:
+class StreamLoops(ABC):
     """Layers of a network as executed (fused), each spread over all cores; subclasses add the convolution.
 
     Elements narrower than a byte are widened when they are packed or computed with.
@@ -70,9 +71,9 @@ class StreamLoops:
             cost = EXPONENTIAL if layer.operator is Operator.DETECTION else MOVE
             self.copies(builder, layer, cost)
 
+    @abstractmethod
     def convolution(self, builder: LayerBuilder, layer: Layer) -> None:
-        """Subclasses say how."""
-        raise NotImplementedError
+        """The loops of a convolution, which is what libraries differ in."""
 
     def address(self, tensor: str) -> int:
         return self.layout[tensor].address
