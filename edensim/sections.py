@@ -219,7 +219,7 @@ class RunConfig(Section, frozen=True, kw_only=True):
     trace: str | None = None
     trace_format: str | None = None
     frontend: Literal["cpu", "gpu", "eyeriss", "tpu"] | None = None  # None: a trace
-    network: str | None = None  # a name of the zoo, or a file (.cfg, .onnx, .csv)
+    network: str | None = None  # a name of the zoo, or a file (.cfg, .onnx, .csv, .json)
     precision: Literal["int4", "int8", "int16", "fp32"] = "int8"
     batch: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 1
     input_height: Positive | None = None  # None: the network's

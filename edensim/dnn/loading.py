@@ -20,6 +20,7 @@ READERS = {
     ".cfg": ("edensim.dnn.readers.darknet", "read_darknet"),
     ".onnx": ("edensim.dnn.readers.onnx_model", "read_onnx"),
     ".csv": ("edensim.dnn.readers.scalesim", "read_topology"),
+    ".json": ("edensim.dnn.readers.description", "read_description"),
 }
 
 
@@ -33,8 +34,8 @@ def load_network(
 ) -> Network:
     """A network by its name in the zoo (`edensim networks` lists them), from a file, or of a torch.nn.Module.
 
-    Files: .cfg (DarkNet), .onnx, .csv (SCALE-Sim). batch: inputs of one pass. height, width, channels: of the input; None: the network's own
-    (a module has none: 3x224x224).
+    Files: .cfg (DarkNet), .onnx, .csv (SCALE-Sim), .json (readers/description.py).
+    batch: inputs of one pass. height, width, channels: of the input; None: the network's own (a module has none: 3x224x224).
 
     Raises NetworkError for an unknown name, a file that cannot be read, and an input that does not fit the layers.
     """

@@ -68,7 +68,7 @@ def zoo_network(
     """
     known = zoo_name(name)
     if known is None:
-        raise NetworkError(f"unknown network {name!r}{nearest(name, ENTRIES)} (known: {', '.join(ENTRIES)}; or a file: .cfg, .onnx, .csv)")
+        raise NetworkError(f"unknown network {name!r}{nearest(name, ENTRIES)} (known: {', '.join(ENTRIES)}; or a file: .cfg, .onnx, .csv, .json)")
     entry = ENTRIES[known]
     given = {"batch": batch, "channels": channels, "height": height, "width": width, "classes": classes}
     for what, value in given.items():
