@@ -213,6 +213,28 @@ class CpuConfig(Section, frozen=True, kw_only=True):
     sampling: Literal["periodic", "exact"] = "periodic"  # walk some turns of long loops and extrapolate, or walk all
 
 
+class EdenConfig(Section, frozen=True, kw_only=True):
+    """What `edensim eden` does with a trained network before it is run: boosting, characterization and mapping."""
+
+    network: str | None = None  # as `edensim evaluate` names them; None: the run's `network`
+    data: str = "digits"
+    weights: str | None = None  # None: trained here (digits only)
+    drop: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.01  # of accuracy, that is accepted
+    rounds: Annotated[int, msgspec.Meta(ge=0, le=100)] = 3  # of boosting, at most; 0: the network as it is
+    epochs: Positive = 10  # of each round
+    raise_by: Annotated[float, msgspec.Meta(gt=1, le=1000)] = 3.0  # a round's target BER, over what is tolerated before it
+    train_images: Positive | None = None  # of the training split; None: all
+    test_images: Positive | None = None
+    repeats: Positive = 5  # memories (seeds) that accuracies are means of
+    fine: bool = False  # a tolerable BER, and a place, for each data item; else one for all
+    partitions: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 4  # that a fine mapping may make
+    objective: Literal["energy", "time", "energy-delay"] = "energy"
+    algorithm: Literal["greedy", "exact"] = "greedy"
+    bounding: Literal["zero", "saturate", "off"] = "zero"
+    vdd_V: tuple[PositiveFloat, ...] = ()  # operating points to choose among; empty: what the module's data cover
+    trcd_ns: tuple[PositiveFloat, ...] = ()
+
+
 class RunConfig(Section, frozen=True, kw_only=True):
     """One run."""
 
@@ -235,4 +257,5 @@ class RunConfig(Section, frozen=True, kw_only=True):
     gpu: GpuConfig = GpuConfig()
     eyeriss: EyerissConfig = EyerissConfig()
     tpu: TpuConfig = TpuConfig()
+    eden: EdenConfig = EdenConfig()
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 0

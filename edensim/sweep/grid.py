@@ -264,6 +264,7 @@ def simulation_key(config: RunConfig, timing: str, trace: str) -> str:
     keys = resolved(config)
     del keys["energy"]
     del keys["baselines"]
+    del keys["eden"]
     keys["trace"] = trace
     has_errors = any(getattr(config.errors, key) is not None for key in ("module", "model", "ber"))
     if not has_errors:  # bits fail by voltages and nanoseconds, not by cycles
