@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, NoReturn, get_type_hints
+from typing import Any, Final, NoReturn, get_type_hints
 
 import msgspec
 
@@ -58,6 +58,9 @@ _SECTIONS = {
 _FREE = frozenset({"dram.timings"})
 _LISTS: dict[str, type[Section]] = {"dram.partitions": PartitionConfig, "dram.changes": ChangeConfig}
 
+#: Keys that take a file beside the configuration's own as well as a name or another file.
+_FILES: Final = frozenset({"network", "errors.module", "eden.weights", "eden.data"})
+
 DEFAULT = "default"
 SET = "--set"
 OVER = "--over"
@@ -95,7 +98,8 @@ class LoadedConfig(msgspec.Struct, frozen=True):
 def load_config(path: Path | None = None, overrides: Sequence[str] = (), base: RunConfig | Mapping[str, Any] | None = None) -> LoadedConfig:
     """Configuration of a run: defaults, then `base`, then the YAML file (and those it extends), then the overrides `KEY=VALUE`.
 
-    Keys of `base` may be nested or dotted. A relative `trace` of a file is taken from that file's folder. Raises ConfigError, with the place,
+    Keys of `base` may be nested or dotted. A relative `trace` of a file is taken from that file's folder, and so
+    are other files that are there. Raises ConfigError, with the place,
     the key, what was found and what was expected.
     """
     layers: list[_Layer] = []
@@ -203,6 +207,8 @@ def _file_layers(path: Path, chain: tuple[Path, ...]) -> list[_Layer]:
     layer: _Layer = {}
     for key, value in _flatten(data, lines, path):
         if key == "trace" and isinstance(value, str):
+            value = str(path.parent / value)
+        elif key in _FILES and isinstance(value, str) and (path.parent / value).exists():
             value = str(path.parent / value)
         origin = f"{path}:{lines.get(key, 1)}"
         if key in layer:

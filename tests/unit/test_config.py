@@ -177,3 +177,11 @@ def test_complaints_of_other_rooms_get_their_place(write: Any) -> None:
     assert str(caught.value) == f"{path}:2: dram.speed_bin: DDR4 has no '9999Z'"
     assert str(loaded.located(ConfigError("dram.ranks: too many"))) == "--set dram.ranks: too many"
     assert str(loaded.located(ConfigError("dram.channels: too few"))) == "dram.channels: too few"
+
+
+def test_a_network_beside_the_configuration_is_found_from_anywhere(tmp_path: Path) -> None:
+    (tmp_path / "mine.json").touch()
+    run = tmp_path / "run.yaml"
+    run.write_text("network: mine.json\neden: {data: digits}\n")
+    assert load_config(run).config.network == str(tmp_path / "mine.json")
+    assert load_config(run).config.eden.data == "digits"
