@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from edensim.dnn.loading import load_network
+    from edensim.eden.characterization import tolerance
     from edensim.errors.fitted import fit
     from edensim.errors.injection import inject
     from edensim.inference.evaluation import evaluate
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from edensim.sweep import sweep
 
 __version__ = "0.1.0"
-__all__ = ["RunResult", "__version__", "evaluate", "fit", "inject", "load_network", "profile", "simulate", "sweep"]
+__all__ = ["RunResult", "__version__", "evaluate", "fit", "inject", "load_network", "profile", "simulate", "sweep", "tolerance"]
 
 
 def simulate(
@@ -78,6 +79,10 @@ def __getattr__(name: str) -> Any:
         from edensim.profiling import profile
 
         return profile
+    if name == "tolerance":
+        from edensim.eden.characterization import tolerance
+
+        return tolerance
     if name == "RunResult":
         from edensim.results import RunResult
 

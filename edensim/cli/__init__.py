@@ -33,6 +33,7 @@ COMMANDS: Final = {
     "ber": "bit_errors",
     "evaluate": "learning",
     "train": "learning",
+    "tolerance": "tolerance",
     "networks": "overviews",
     "standards": "overviews",
 }
