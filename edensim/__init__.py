@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from edensim.dnn.loading import load_network
+    from edensim.eden.boosting import boost
     from edensim.eden.characterization import tolerance
     from edensim.errors.fitted import fit
     from edensim.errors.injection import inject
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from edensim.sweep import sweep
 
 __version__ = "0.1.0"
-__all__ = ["RunResult", "__version__", "evaluate", "fit", "inject", "load_network", "profile", "simulate", "sweep", "tolerance"]
+__all__ = ["RunResult", "__version__", "boost", "evaluate", "fit", "inject", "load_network", "profile", "simulate", "sweep", "tolerance"]
 
 
 def simulate(
@@ -79,6 +80,10 @@ def __getattr__(name: str) -> Any:
         from edensim.profiling import profile
 
         return profile
+    if name == "boost":
+        from edensim.eden.boosting import boost
+
+        return boost
     if name == "tolerance":
         from edensim.eden.characterization import tolerance
 

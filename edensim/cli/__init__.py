@@ -33,6 +33,7 @@ COMMANDS: Final = {
     "ber": "bit_errors",
     "evaluate": "learning",
     "train": "learning",
+    "boost": "boosting",
     "tolerance": "tolerance",
     "networks": "overviews",
     "standards": "overviews",

@@ -1,0 +1,143 @@
+"""The training loop of boosting, and the file that lets it go on where it was interrupted."""
+
+from __future__ import annotations
+
+import copy
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+
+from edensim.eden.memory import Memory
+from edensim.exceptions import EdensimError, InputError
+from edensim.inference.approximate import ApproximateNetwork
+from edensim.inference.datasets import Dataset, load_dataset, normalized
+from edensim.inference.placing import place
+from edensim.inference.subject import CALIBRATION_IMAGES, Subject, one_thread_each
+
+if TYPE_CHECKING:
+    from edensim.eden.boosting import Schedule
+
+#: Decay of weights and the longest gradient that is followed: an error's gradient can be of any length.
+WEIGHT_DECAY: Final = 1e-4
+GRADIENT_NORM: Final = 1.0
+#: Each step of training is in a memory of its own, with weak cells elsewhere, so that a network does not learn the places of one: seeds from here on.
+FIRST_MEMORY: Final = 1 << 20
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a run keeps after each epoch. identity: what a run that goes on must have in common with the one that wrote it."""
+
+    path: Path
+    identity: dict[str, Any]
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Whole or not at all."""
+        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
+        try:
+            torch.save({"identity": self.identity, **state}, temporary)
+            os.replace(temporary, self.path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+    def load(self) -> dict[str, Any] | None:
+        """What was kept; None where there is no file yet. Raises InputError for a file of another run."""
+        if not self.path.exists():
+            return None
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                found: Any = torch.load(self.path, map_location="cpu", weights_only=True)
+        except Exception as exception:  # whatever a broken file makes of an unpickler
+            said = (str(exception).strip().splitlines() or [type(exception).__name__])[0]
+            raise InputError(f"{self.path}: cannot be read as a checkpoint: {said[:200]}") from None
+        if not isinstance(found, dict) or not isinstance(found.get("identity"), dict):
+            raise InputError(f"{self.path}: is no checkpoint of a boosting")
+        for key, new in self.identity.items():
+            if (old := found["identity"].get(key)) != new:
+                raise InputError(f"{self.path}: {key} is {old!r} there and {new!r} here; expected a checkpoint of the same boosting")
+        return found
+
+
+def training_split(data: Any, tested: Subject, images: int | None, size: int | None) -> Dataset:
+    """The images to train with. Raises InputError where they are not like the test's, or the test's own."""
+    if isinstance(data, Dataset):
+        split = data.chosen(images)
+    else:
+        split = load_dataset(os.fspath(data), "train", images, size=size)
+    if split.shape != tested.dataset.shape or split.classes != tested.dataset.classes:
+        raise InputError(
+            f"{split.name}: training images {split.shape} of {len(split.classes)} classes are not like the test's, {tested.dataset.shape}"
+        )
+    return split
+
+
+def retrain(
+    tested: Subject,
+    split: Dataset,
+    memory: Memory,
+    bers: Sequence[float],
+    *,
+    schedule: Schedule,
+    checkpoint: Checkpoint | None = None,
+    resume: bool = False,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> tuple[torch.nn.Module, list[tuple[float, float]]]:
+    """A copy of the network, retrained, in evaluation mode; and (BER, mean loss) of each epoch. bers: of the epochs.
+
+    Raises EdensimError where training diverges.
+    """
+    module = copy.deepcopy(tested.network.module)
+    batch = min(schedule.batch, len(split))
+    steps = len(split) // batch  # a last batch of fewer images is left to the next epoch's order
+    images = torch.from_numpy(normalized(split.images, tested.normalization))
+    labels = torch.from_numpy(split.labels)
+    given = tested.network
+    placing = place(module, tested.name, split.shape, batch, given.precision)
+    network = ApproximateNetwork(module, placing, given.precision, correction=given.correction, comparison=given.comparison)
+    optimizer = torch.optim.AdamW(module.parameters(), lr=schedule.rate, weight_decay=WEIGHT_DECAY)
+    rates = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=schedule.rate, total_steps=len(bers) * steps)
+    generator = torch.Generator().manual_seed(memory.seed)
+    records: list[tuple[float, float]] = []
+    kept = checkpoint.load() if checkpoint is not None and resume else None
+    if kept is not None:
+        module.load_state_dict(kept["module"])
+        optimizer.load_state_dict(kept["optimizer"])
+        rates.load_state_dict(kept["rates"])
+        generator.set_state(kept["generator"])
+        records = [(float(ber), float(loss)) for ber, loss in kept["records"]]
+    module.eval()  # also while training: statistics of batch normalization and masks of dropout would see the errors
+    with one_thread_each(), network.attached():
+        for epoch in range(len(records), len(bers)):
+            network.calibrate([images[at : at + batch] for at in range(0, min(CALIBRATION_IMAGES, len(images) - batch + 1), batch)])
+            errors = memory.injector(bers[epoch]) if bers[epoch] > 0 else None
+            order = torch.randperm(len(labels), generator=generator)
+            total = 0.0
+            for step in range(steps):
+                chosen = order[step * batch : (step + 1) * batch]
+                number = epoch * steps + step
+                own = replace(errors, seed=memory.seed + FIRST_MEMORY + number) if errors is not None else None
+                outputs = network.run(images[chosen], errors=own, number=number)
+                loss = torch.nn.functional.cross_entropy(outputs, labels[chosen])
+                value = float(loss.detach())
+                if value != value or value == float("inf"):
+                    raise EdensimError(f"training diverged in epoch {epoch + 1} at BER {bers[epoch]:g}: the loss is {value}")
+                optimizer.zero_grad()
+                loss.backward()
+                torch.nn.utils.clip_grad_norm_(module.parameters(), GRADIENT_NORM)
+                optimizer.step()
+                rates.step()
+                total += value
+                if progress is not None:
+                    progress(epoch * steps + step + 1, len(bers) * steps)
+            records.append((bers[epoch], total / steps))
+            if checkpoint is not None:
+                state = {"module": module.state_dict(), "optimizer": optimizer.state_dict(), "rates": rates.state_dict()}
+                checkpoint.save({**state, "generator": generator.get_state(), "records": records})
+    return module, records
