@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from edensim.eden.fine import ROUNDING, raise_items
 from edensim.eden.memory import Memory, memory_of
-from edensim.eden.tolerance import ItemTolerance, Probe, Tolerance, Trial
+from edensim.eden.tolerance import ItemTolerance, Probe, Tolerance
 from edensim.exceptions import InputError, nearest
 from edensim.inference.evaluation import BOUNDINGS, interval_of, require_torch
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import torch
 
     from edensim.inference.datasets import Dataset
+    from edensim.inference.placing import Item
     from edensim.inference.subject import Subject
 
 RULES: Final = ("mean", "interval")
@@ -47,6 +48,7 @@ class Search:
     repeats: int = 5
     rule: str = "mean"
     fine: bool = False
+    begin: float = 1.0
     step: float = 0.125
     validation_share: float = 0.1
     fine_repeats: int = 1
@@ -61,6 +63,7 @@ class Search:
         if self.lowest >= self.highest:
             raise InputError(f"lowest: expected a BER below the highest, {self.highest:g}, found {self.lowest:g}")
         _within("resolution_decades", self.resolution_decades, 0, 10)
+        _within("begin", self.begin, 0, 1)
         _within("step", self.step, 0, 100)
         _within("validation_share", self.validation_share, 0, 1)
         for what in ("repeats", "fine_repeats"):
@@ -109,6 +112,7 @@ def tolerance(
     repeats: int = 5,
     rule: str = "mean",
     fine: bool = False,
+    begin: float = 1.0,
     step: float = 0.125,
     validation_share: float = 0.1,
     fine_repeats: int = 1,
@@ -131,13 +135,14 @@ def tolerance(
 
     network, data, weights, bounding, comparison, images, batch, size: as for `evaluate`. model: whose structure errors have; or module: the model
     that its data have at the operating point. lowest, highest: BERs to search between, resolution_decades apart.
-    fine: also for each data item. step: by which an item's BER is raised, of the coarse one; validation_share: of the images, that trials are run
-    on, in fine_repeats memories. retrain: gives the module to test at a BER (boosting at each probe, as the paper does); None: always the same.
+    fine: also for each data item. begin: share of the coarse BER that items begin at (the paper: 1); step: by which an item's BER is raised, of
+    the coarse one; validation_share: of the images, that trials are run on, in fine_repeats memories.
+    retrain: gives the module to test at a BER (boosting at each probe, as the paper does); None: always the same.
     output: file that has what was found so far, also where the search is interrupted; resume: such a file or result, to go on from.
 
     The result is the same with any number of threads. Raises InputError for what cannot be accepted, and for a target above the clean accuracy.
     """
-    search = Search(drop, target, lowest, highest, resolution_decades, repeats, rule, fine, step, validation_share, fine_repeats)
+    search = Search(drop, target, lowest, highest, resolution_decades, repeats, rule, fine, begin, step, validation_share, fine_repeats)
     if threads < 1:
         raise InputError(f"threads: expected 1 or more, found {threads}")
     if bounding not in BOUNDINGS:
@@ -259,35 +264,37 @@ class _Run:
             return sum(values) / len(values)
 
         placed = tested.network.placing.items
-        raised = dict.fromkeys(placed, coarse)
+        first = coarse * search.begin
+        raised = dict.fromkeys(placed, first)
         begin = accuracy(raised)
-        threshold = min(clean.accuracy - self.found.drop, begin)  # what the coarse BER loses on few images may be more than on all
+        threshold = min(clean.accuracy - self.found.drop, begin)  # what the first BER loses on few images may be more than on all
         last = dict.fromkeys(placed, begin)
-        trials: list[Trial] = []
-        options: dict[str, Any] = {"step": search.step, "highest": search.highest, "threshold": threshold, "seed": self.memory.seed}
+        options: dict[str, Any] = {"begin": search.begin, "step": search.step, "highest": search.highest, "threshold": threshold}
         options["known"] = self.before.trials if self.before is not None else ()
-        said = {"sample": {"images": len(sample), "clean_accuracy": clean.accuracy, "coarse_accuracy": begin, "threshold": threshold}}
-        for trial, raised in raise_items(list(placed), coarse=coarse, accuracy=accuracy, **options):  # noqa: B007 (the last is needed)
-            trials.append(trial)
+        said = {"sample": {"images": len(sample), "clean_accuracy": clean.accuracy, "first_accuracy": begin, "threshold": threshold}}
+        self._set(placed, said, raised, last)
+        for trial, raised in raise_items(list(placed), coarse=coarse, accuracy=accuracy, seed=self.memory.seed, **options):  # noqa: B007
             if trial.passed:
                 last[trial.item] = trial.accuracy
-            items = {name: ItemTolerance(item.role, item.size_bytes, coarse, begin) for name, item in placed.items()}
-            self.found = replace(self.found, trials=tuple(trials), items=items, notes={**self.found.notes, "fine": said})
-        share, tests = self._confirmed(tested, raised)
-        raised = {name: coarse + share * (ber - coarse) for name, ber in raised.items()}
-        items = {name: ItemTolerance(item.role, item.size_bytes, raised[name], last[name]) for name, item in placed.items()}
-        notes = {**self.found.notes, "fine": {**said, "share_of_raises": share, "tests": tests}}
-        self.found = replace(self.found, items=items, notes=notes)
+            self.found = replace(self.found, trials=(*self.found.trials, trial))
+            self.keep()
+        share, tests = self._confirmed(tested, first, raised)
+        confirmed = {name: first + share * (ber - first) for name, ber in raised.items()}
+        self._set(placed, {**said, "bers_on_sample": raised, "share_of_raises": share, "tests": tests}, confirmed, last)
+
+    def _set(self, placed: Mapping[str, Item], said: Mapping[str, Any], bers: Mapping[str, float], accuracies: Mapping[str, float]) -> None:
+        """What is known of the items."""
+        items = {name: ItemTolerance(item.role, item.size_bytes, bers[name], accuracies[name]) for name, item in placed.items()}
+        self.found = replace(self.found, items=items, notes={**self.found.notes, "fine": said})
 
     def _errors(self, bers: Mapping[str, float], repeat: int) -> dict[str, Any]:
         return {name: self.memory.injector(ber, repeat) for name, ber in bers.items()}
 
-    def _confirmed(self, tested: Subject, bers: Mapping[str, float]) -> tuple[float, list[dict[str, Any]]]:
+    def _confirmed(self, tested: Subject, first: float, bers: Mapping[str, float]) -> tuple[float, list[dict[str, Any]]]:
         """The largest share of all raises that passes on all images in all memories, as a coarse probe does, and what each share gave."""
-        coarse = self.found.ber
         tests: list[dict[str, Any]] = []
         for share in SHARES:
-            shared = {name: coarse + share * (ber - coarse) for name, ber in bers.items()}
+            shared = {name: first + share * (ber - first) for name, ber in bers.items()}
             accuracies = list(self._accuracies(tested, lambda repeat, shared=shared: self._errors(shared, repeat), self.search.repeats))  # type: ignore[misc]
             passed = self.search.passes(accuracies, self.found.threshold)
             tests.append({"share": share, "accuracies": accuracies, "passed": passed})
@@ -302,7 +309,7 @@ def _within(what: str, value: float, low: float, high: float) -> None:
 
 
 #: Keys of the search that may differ where one goes on from another's probes.
-_FREE: Final = frozenset({"fine", "step", "validation_share", "fine_repeats"})
+_FREE: Final = frozenset({"fine", "begin", "step", "validation_share", "fine_repeats"})
 
 
 def _check_same(before: Tolerance, found: Tolerance) -> None:

@@ -1,9 +1,10 @@
 """Fine-grained characterization: a tolerable BER for each weight tensor and each ifm (Koppula et al., MICRO 2019, section 3.3).
 
-All items begin at the coarse BER. In turn each one's is raised by a step; where a sample of the images is then classified too badly, the step is
-taken back and the item is left at what it had; until none can rise. A step is linear, as the paper's (0.5 percentage points around 4 %: an eighth),
-and relative to the coarse BER, so that it suits networks that tolerate far less. Turns are in a new order each round: what one item takes of the
-accuracy that may be lost, another cannot take any more, and the order must not favour the same items each time.
+All items begin at the coarse BER, or a share of it: at the coarse BER itself there is little accuracy left to lose. In turn each one's is raised by
+a step; where a sample of the images is then classified too badly, the step is taken back and the item is left at what it had; until none can rise.
+A step is linear, as the paper's (0.5 percentage points around 4 %: an eighth), and relative to the coarse BER, so that it suits networks that
+tolerate far less. Turns are in a new order each round: what one item takes of the accuracy that may be lost, another cannot take any more, and the
+order must not favour the same items each time.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ def raise_items(
     items: Sequence[str],
     *,
     coarse: float,
+    begin: float,
     step: float,
     highest: float,
     threshold: float,
@@ -32,7 +34,7 @@ def raise_items(
 ) -> Iterator[tuple[Trial, dict[str, float]]]:
     """Each trial, and the BER of every item after it. The same for the same seed.
 
-    step: of the coarse BER; highest: BER that no item passes; accuracy(bers): of the sample;
+    begin, step: of the coarse BER; highest: BER that no item passes; accuracy(bers): of the sample;
     known: trials of the same search that need not be done again.
 
     Raises InputError where these are of another search.
@@ -43,13 +45,13 @@ def raise_items(
     for number in range(1 + int(highest / (coarse * step))):
         order = np.random.default_rng([seed, number]).permutation(len(rising)).tolist()
         for item in [rising[index] for index in order]:
-            raised = coarse * (1 + step * (steps[item] + 1))
+            raised = coarse * (begin + step * (steps[item] + 1))
             if raised > highest:
                 rising.remove(item)
                 continue
             trial = left.pop(0) if left else None
             if trial is None:
-                found = accuracy({name: raised if name == item else coarse * (1 + step * steps[name]) for name in items})
+                found = accuracy({name: raised if name == item else coarse * (begin + step * steps[name]) for name in items})
                 trial = Trial(item, raised, found, found >= threshold - ROUNDING)
             elif (trial.item, trial.ber) != (item, raised):
                 raise InputError(f"trial of {trial.item!r} at BER {trial.ber:g}: of another search; expected {item!r} at {raised:g}")
@@ -57,6 +59,6 @@ def raise_items(
                 steps[item] += 1
             else:
                 rising.remove(item)
-            yield trial, {name: coarse * (1 + step * steps[name]) for name in items}
+            yield trial, {name: coarse * (begin + step * steps[name]) for name in items}
         if not rising:
             return

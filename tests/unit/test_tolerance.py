@@ -1,0 +1,189 @@
+"""Does characterization find the highest BER that passes, for all data and for each item, and does its file say the same again?"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from edensim.eden.fine import raise_items
+from edensim.eden.tolerance import ItemTolerance, Probe, Tolerance, Trial
+from edensim.exceptions import ConfigError, InputError
+
+LIMITS = {"a": 0.3, "b": 0.05, "c": 0.12}
+
+
+def below_limits(bers) -> float:
+    return 1.0 if all(ber <= LIMITS[item] for item, ber in bers.items()) else 0.5
+
+
+def raised(**options):
+    given = {"coarse": 0.04, "begin": 1.0, "step": 0.125, "highest": 0.2, "threshold": 0.9, "seed": 3, "accuracy": below_limits, **options}
+    return list(raise_items(list(LIMITS), **given))
+
+
+def test_items_rise_to_the_last_step_below_their_limits() -> None:
+    trials = raised()
+    assert trials[-1][1] == pytest.approx({"a": 0.2, "b": 0.05, "c": 0.12})
+    assert sum(not trial.passed for trial, _ in trials) == 2  # `a` is only stopped by the highest
+
+
+def test_items_that_begin_lower_end_where_the_others_do() -> None:
+    assert raised(begin=0.5)[-1][1] == pytest.approx(raised()[-1][1])
+
+
+def test_known_trials_are_not_done_again() -> None:
+    whole = raised()
+    asked = []
+    again = raised(known=[trial for trial, _ in whole[:7]], accuracy=lambda bers: asked.append(bers) or below_limits(bers))
+    assert again == whole
+    assert len(asked) == len(whole) - 7
+
+
+def test_trials_of_another_search_are_refused() -> None:
+    with pytest.raises(InputError, match="of another search"):
+        raised(known=[Trial("a", 0.9, 1.0, True)])
+
+
+@pytest.fixture
+def found() -> Tolerance:
+    probe = Probe(0.01, (0.9, 0.92), 0.91, (0.8, 1.0), True)
+    items = {"conv.weight": ItemTolerance("weights", 36, 0.03, 0.9)}
+    return Tolerance(
+        "net", "digits", 10, "int8", "zero", 0.92, 0.01, 0.01, (probe,), items, (Trial("conv.weight", 0.03, 0.9, True),), config={"a": 1}
+    )
+
+
+def test_a_file_says_the_same_again(found: Tolerance, tmp_path: Path) -> None:
+    found.save(tmp_path / "t.json")
+    assert Tolerance.load(tmp_path / "t.json") == found
+    assert found.to_dataframe().to_dict("records") == [{"item": "conv.weight", "role": "weights", "bytes": 36, "ber": 0.03, "accuracy": 0.9}]
+    assert replace(found, items={}).to_dataframe()["high"].tolist() == [1.0]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": "edensim-tolerance-9"}, "expected format 'edensim-tolerance-1', found 'edensim-tolerance-9'"),
+        ({"ber": 1.5}, "BER: expected 0 to 1, found 1.5"),
+        ({"probes": [{"ber": 0.1}]}, "key 'interval' is missing"),
+        ({"items": []}, "not a tolerance"),
+    ],
+)
+def test_a_file_that_is_none_is_refused(found: Tolerance, tmp_path: Path, change, message: str) -> None:
+    (tmp_path / "t.json").write_text(json.dumps({**found.to_dict(), **change}))
+    with pytest.raises(InputError, match=message):
+        Tolerance.load(tmp_path / "t.json")
+
+
+needs_torch = pytest.mark.skipif(find_spec("torch") is None or find_spec("sklearn") is None, reason="networks and digits need the extra torch")
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from edensim.inference.evaluation import train_file
+
+    path = tmp_path_factory.mktemp("weights") / "lenet.pt"
+    train_file("lenet", path, epochs=3)
+    return path
+
+
+def characterized(weights: Path, **options) -> Tolerance:
+    from edensim import tolerance
+
+    given = {"images": 120, "repeats": 2, "drop": 0.05, "lowest": 1e-4, "highest": 0.1, "resolution_decades": 0.25, **options}
+    return tolerance("lenet", weights=weights, **given)
+
+
+@needs_torch
+def test_the_coarse_ber_is_the_last_of_the_grid_that_passes(weights: Path) -> None:
+    from edensim import evaluate
+
+    told = characterized(weights)
+    beyond = min(probe.ber for probe in told.probes if not probe.passed)
+    assert beyond == pytest.approx(told.ber * 10**0.25)
+    for probe in told.probes:
+        again = evaluate("lenet", weights=weights, images=120, repeats=2, model="uniform", ber=probe.ber)
+        assert probe.accuracies == again.with_errors
+        assert probe.passed == (again.mean >= again.clean - 0.05)
+    assert characterized(weights, rule="interval", target=told.threshold, drop=None).ber <= told.ber
+
+
+@needs_torch
+def test_fine_is_confirmed_on_all_images_and_the_same_with_any_threads(weights: Path, tmp_path: Path) -> None:
+    options = {"fine": True, "begin": 0.5, "step": 0.5, "validation_share": 0.5}
+    one, two = (characterized(weights, threads=threads, output=tmp_path / f"{threads}.json", **options) for threads in (1, 2))
+    assert one == two
+    assert Tolerance.load(tmp_path / "1.json").to_dict() == json.loads(json.dumps(one.to_dict()))
+    assert (tmp_path / "1.json").read_bytes() == (tmp_path / "2.json").read_bytes()
+    fine = one.notes["fine"]
+    assert [item.role for item in one.items.values()] == ["weights", "ifm"] * 4
+    assert fine["share_of_raises"] == 0 or fine["tests"][-1]["passed"]
+    for name, item in one.items.items():
+        assert item.ber == pytest.approx(one.ber / 2 + fine["share_of_raises"] * (fine["bers_on_sample"][name] - one.ber / 2))
+
+
+@needs_torch
+@pytest.mark.parametrize("tests_done", [5, 9])
+def test_an_interrupted_search_goes_on(weights: Path, tmp_path: Path, tests_done: int) -> None:
+    options = {"fine": True, "begin": 0.5, "step": 1.0, "images": 60}
+
+    def interrupt(done: int, _: int | None) -> None:
+        if done == tests_done:
+            raise KeyboardInterrupt
+
+    path = tmp_path / "t.json"
+    with pytest.raises(KeyboardInterrupt):
+        characterized(weights, output=path, progress=interrupt, **options)
+    partial = Tolerance.load(path)
+    assert not partial.complete
+    assert partial.probes
+    assert characterized(weights, resume=path, **options) == characterized(weights, **options)
+    with pytest.raises(InputError, match=r"resume: drop is 0.05 there and 0.1 here"):
+        characterized(weights, resume=path, **{**options, "drop": 0.1})
+
+
+@needs_torch
+def test_a_network_trained_anew_at_each_probe(weights: Path) -> None:
+    from edensim.inference.networks import build
+    from edensim.inference.weights import load_weights
+
+    asked: list[float] = []
+
+    def same(ber: float):
+        asked.append(ber)
+        module = build("lenet", (1, 8, 8), 10)
+        load_weights(module, weights, "lenet")
+        return module
+
+    told = characterized(weights, retrain=same, images=60)
+    assert sorted(asked) == [probe.ber for probe in told.probes]
+    assert told.probes == characterized(weights, images=60).probes
+
+
+@needs_torch
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"drop": None, "target": 0.9999}, r"target: 99.99% is above what lenet reaches without errors, 9\d\.\d\d%"),
+        ({"target": 0.5}, r"drop: given \(0.05\) beside a target accuracy \(0.5\)"),
+        ({"lowest": 0.2}, "lowest: expected a BER below the highest, 0.1, found 0.2"),
+        ({"rule": "maen"}, "rule: expected one of mean, interval, found 'maen'; did you mean 'mean'"),
+        ({"rule": "interval", "repeats": 1}, "repeats: 1; expected 2 or more"),
+        ({"step": 0}, "step: expected more than 0"),
+        ({"highest": float("nan")}, "highest: expected more than 0"),
+        ({"bounding": "zeros"}, "did you mean 'zero'"),
+    ],
+)
+def test_what_cannot_be_searched_is_refused(weights: Path, options, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        characterized(weights, **options)
+
+
+@needs_torch
+def test_a_model_beside_a_module_is_refused(weights: Path) -> None:
+    with pytest.raises(ConfigError, match="model: given beside a module"):
+        characterized(weights, model="uniform", module="vendor_a")
