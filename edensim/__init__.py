@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from edensim.dnn.loading import load_network
     from edensim.eden.boosting import boost
     from edensim.eden.characterization import tolerance
+    from edensim.eden.mapping import map_to_dram
     from edensim.errors.fitted import fit
     from edensim.errors.injection import inject
     from edensim.inference.evaluation import evaluate
@@ -24,7 +25,20 @@ if TYPE_CHECKING:
     from edensim.sweep import sweep
 
 __version__ = "0.1.0"
-__all__ = ["RunResult", "__version__", "boost", "evaluate", "fit", "inject", "load_network", "profile", "simulate", "sweep", "tolerance"]
+__all__ = [
+    "RunResult",
+    "__version__",
+    "boost",
+    "evaluate",
+    "fit",
+    "inject",
+    "load_network",
+    "map_to_dram",
+    "profile",
+    "simulate",
+    "sweep",
+    "tolerance",
+]
 
 
 def simulate(
@@ -84,6 +98,10 @@ def __getattr__(name: str) -> Any:
         from edensim.eden.boosting import boost
 
         return boost
+    if name == "map_to_dram":
+        from edensim.eden.mapping import map_to_dram
+
+        return map_to_dram
     if name == "tolerance":
         from edensim.eden.characterization import tolerance
 

@@ -124,6 +124,7 @@ class LayoutConfig(Section, frozen=True, kw_only=True):
     alignment_bytes: Annotated[int, msgspec.Meta(ge=1, le=1 << 30)] = 64
     base_address: Annotated[int, msgspec.Meta(ge=0, le=1 << 50)] = 0
     reuse: bool = True  # features share memory where their lifetimes do not overlap
+    pinned: tuple[str, ...] = ()  # tensors with a place of their own, as TENSOR@ADDRESS (bytes); `edensim map` writes them
 
 
 class TpuConfig(Section, frozen=True, kw_only=True):

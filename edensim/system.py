@@ -13,7 +13,7 @@ import msgspec
 from edensim import __version__
 from edensim.bit_errors import error_watch
 from edensim.config import RunConfig, resolved
-from edensim.dnn.layout import Layout, lay_out
+from edensim.dnn.layout import Layout, lay_out, parse_pinned
 from edensim.dnn.loading import load_network
 from edensim.dnn.network import Network
 from edensim.dram.address import address_map
@@ -183,6 +183,7 @@ def run_network(config: RunConfig, standard: Standard) -> tuple[Network, Layout]
         alignment_bytes=config.layout.alignment_bytes,
         base_address=config.layout.base_address,
         reuse=config.layout.reuse,
+        pinned=parse_pinned(config.layout.pinned),
         capacity_bytes=address_map(config.controller.address_mapping, standard.organization, config.dram.channels).capacity_bytes,
     )
     return network, layout

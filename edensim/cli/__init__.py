@@ -35,6 +35,7 @@ COMMANDS: Final = {
     "train": "learning",
     "boost": "boosting",
     "tolerance": "tolerance",
+    "map": "mapping",
     "networks": "overviews",
     "standards": "overviews",
 }

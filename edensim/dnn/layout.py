@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edensim.dnn.network import Network, Role
-from edensim.exceptions import NetworkError
+from edensim.exceptions import NetworkError, nearest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -91,13 +91,19 @@ def lay_out(
     base_address: int = 0,
     reuse: bool = True,
     capacity_bytes: int | None = None,
+    pinned: Mapping[str, int] | None = None,
 ) -> Layout:
     """Place a network's tensors: weights in order of first use, one behind the other; then features.
 
     reuse: features share memory, first fit in the order of layers (lowest free address), as a planner of memory does; else each has its own.
-    Raises NetworkError if they do not fit into `capacity_bytes`.
+    pinned: tensors that lie where they are told to, by their first byte's address; the others are placed as if these were not there.
+    Raises NetworkError if they do not fit into `capacity_bytes`, and for a pinned tensor that is not there or lies upon another.
     """
     first, last = lifetimes(network)
+    pinned = pinned or {}
+    for name in pinned:
+        if name not in network.tensors:
+            raise NetworkError(f"{network.name}: layout.pinned: has no tensor {name!r}{nearest(name, network.tensors)}")
     placements: list[Placement] = []
     at = aligned(base_address, alignment_bytes)
 
@@ -109,10 +115,16 @@ def lay_out(
         return placement
 
     for name in ordered(network, Role.WEIGHTS):
-        at = aligned(add(name, at).end, alignment_bytes)
+        if name in pinned:
+            add(name, pinned[name])
+        else:
+            at = aligned(add(name, at).end, alignment_bytes)
     start = at
     alive: list[Placement] = []
     for name in ordered(network, Role.FEATURES):
+        if name in pinned:
+            add(name, pinned[name])
+            continue
         size = tensor_bytes(network.tensors[name].elements, precision)
         alive = [p for p in alive if p.last_layer >= first[name]]
         place = free_address(alive, start, size, alignment_bytes) if reuse else at
@@ -120,6 +132,7 @@ def lay_out(
         alive.append(placement)
         at = max(at, aligned(placement.end, alignment_bytes))
     layout = Layout(network, precision, base_address, alignment_bytes, tuple(placements))
+    _check_apart(network.name, [p for p in placements if p.name in pinned], placements)
     if capacity_bytes is not None and layout.end > capacity_bytes:
         large = max(placements, key=lambda p: p.size_bytes)
         raise NetworkError(
@@ -127,6 +140,30 @@ def lay_out(
             f"its largest tensor is {large.name!r} with {large.size_bytes:,} bytes"
         )
     return layout
+
+
+def parse_pinned(texts: Sequence[str]) -> dict[str, int]:
+    """Addresses by tensor of `TENSOR@ADDRESS`. Raises NetworkError."""
+    pinned: dict[str, int] = {}
+    for index, text in enumerate(texts):
+        name, _, address = text.rpartition("@")
+        if not name or not address.isdecimal():
+            raise NetworkError(f"layout.pinned.{index}: expected TENSOR@ADDRESS with a whole number of bytes, found {text!r}")
+        if name in pinned:
+            raise NetworkError(f"layout.pinned.{index}: {name!r} has a place already, {pinned[name]}")
+        pinned[name] = int(address)
+    return pinned
+
+
+def _check_apart(network: str, pinned: Sequence[Placement], placements: Sequence[Placement]) -> None:
+    """Raise NetworkError where a pinned tensor lies upon one that is alive with it."""
+    for one in pinned:
+        for other in placements:
+            apart = one.end <= other.address or other.end <= one.address or one is other
+            together = Role.WEIGHTS in (one.role, other.role) or (one.first_layer <= other.last_layer and other.first_layer <= one.last_layer)
+            if together and not apart:
+                where = f"from {one.address} to {one.end}, lies upon {other.name!r}, from {other.address} to {other.end}"
+                raise NetworkError(f"{network}: layout.pinned: {one.name!r}, {where}")
 
 
 def lifetimes(network: Network) -> tuple[dict[str, int], dict[str, int]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Edensim
+from tests.cli.conftest import ROOT, Edensim
 
 pytest.importorskip("torch")
 
@@ -29,3 +29,16 @@ def test_a_checkpoint_of_another_run_is_refused(edensim: Edensim, tmp_path: Path
     assert (done.returncode, done.stdout) == (2, "")
     assert "cannot be read as a checkpoint" in done.stderr
     assert not (tmp_path / "weights.pt").exists()
+
+
+def test_map_and_simulate_what_it_wrote(edensim: Edensim, tmp_path: Path) -> None:
+    run = ROOT / "configs" / "runs" / "cpu-yolo-tiny.yaml"
+    settings = ("--set", "network=lenet", "--set", "eden.vdd_V=[1.1]", "--set", "eden.trcd_ns=[13.3]")
+    done = edensim("map", run, *settings, "--ber", "0.01", "--module", "eden-table3", "-o", tmp_path / "mapped.yaml", "--json", tmp_path / "m.json")
+    assert done.returncode == 0, done.stderr
+    assert "coarse mapping for least energy" in done.stdout
+    mapped = json.loads((tmp_path / "m.json").read_text())
+    done = edensim("simulate", tmp_path / "mapped.yaml", "--json", tmp_path / "again.json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "again.json").read_text())["energy_pJ"] == mapped["run"]["energy_pJ"]
+    assert edensim("map", run, *settings).returncode == 2
