@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from edensim.dram.standard import Standard
 
 #: Kinds that `plot` draws, here so that --help need not load them.
-PLOT_KINDS: Final = "pareto, heatmap, energy, bandwidth-latency, rows, exposure, latency, layers, ber, models, weak-cells, commands"
+PLOT_KINDS: Final = (
+    "pareto, heatmap, energy, bandwidth-latency, rows, exposure, latency, layers, ber, models, weak-cells, accuracy, tolerance, commands"
+)
 
 
 def plot(

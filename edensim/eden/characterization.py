@@ -4,7 +4,7 @@ Coarse: a binary search over a logarithmic grid of BERs for the highest one whos
 same precision. Each probe is repeated in several memories, which are the same for all probes: cells that fail at one BER fail at any higher one,
 so that accuracies fall as the BER rises, as the search needs. A probe passes where the mean of its repeats (rule `mean`), or the lower end of their
 95 % interval (rule `interval`), is within the drop. Fine: see fine.py; what it finds is tested on all images in all memories, and raised less
-where that fails.
+where that fails; where even a quarter of the raises fails, all items have the coarse BER.
 """
 
 from __future__ import annotations
@@ -279,7 +279,7 @@ class _Run:
             self.found = replace(self.found, trials=(*self.found.trials, trial))
             self.keep()
         share, tests = self._confirmed(tested, first, raised)
-        confirmed = {name: first + share * (ber - first) for name, ber in raised.items()}
+        confirmed = {name: first + share * (ber - first) if share > 0 else coarse for name, ber in raised.items()}  # coarse has passed, too
         self._set(placed, {**said, "bers_on_sample": raised, "share_of_raises": share, "tests": tests}, confirmed, last)
 
     def _set(self, placed: Mapping[str, Item], said: Mapping[str, Any], bers: Mapping[str, float], accuracies: Mapping[str, float]) -> None:
@@ -291,7 +291,7 @@ class _Run:
         return {name: self.memory.injector(ber, repeat) for name, ber in bers.items()}
 
     def _confirmed(self, tested: Subject, first: float, bers: Mapping[str, float]) -> tuple[float, list[dict[str, Any]]]:
-        """The largest share of all raises that passes on all images in all memories, as a coarse probe does, and what each share gave."""
+        """The largest share of all raises (0: none) that passes on all images in all memories, as a coarse probe does, and what each share gave."""
         tests: list[dict[str, Any]] = []
         for share in SHARES:
             shared = {name: first + share * (ber - first) for name, ber in bers.items()}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from edensim.exceptions import InputError, nearest
-from edensim.plots import bars, curves, grids, histograms, layers, modules
+from edensim.plots import bars, curves, grids, histograms, layers, modules, tolerances
 from edensim.plots.division import divide
 from edensim.plots.points import Points, load_points
 from edensim.plots.style import check_suffix, save, styled
@@ -30,11 +30,14 @@ RESULT_KINDS: Final[Mapping[str, Draw]] = {
     "latency": histograms.draw_latency,
     "layers": layers.draw_layers,
 }
-#: Kinds that draw modules and fits: MODULE.yaml with tables of rates beside it, the JSON of `edensim fit`, MODULE.yaml at an operating point.
+#: Kinds that draw modules and fits: MODULE.yaml with tables of rates beside it, the JSON of `edensim fit`, MODULE.yaml at an operating point;
+#: and files of `edensim tolerance`.
 MODULE_KINDS: Final[Mapping[str, Callable[[Sequence[Path], Sequence[str]], SubFigure]]] = {
     "ber": modules.draw_ber,
     "models": modules.draw_models,
     "weak-cells": modules.draw_weak_cells,
+    "accuracy": tolerances.draw_accuracy,
+    "tolerance": tolerances.draw_tolerance,
 }
 COMMANDS: Final = "commands"
 KINDS: Final = (*RESULT_KINDS, *MODULE_KINDS, COMMANDS)
@@ -56,7 +59,8 @@ def plot(
     """Draw saved results, or a command trace, into a PNG, SVG or PDF.
 
     targets: folders of a sweep or of result JSONs, result JSONs, tables; for `commands` one command CSV; for `ber` a module file and tables of
-    measured rates, for `models` the JSON of a fit, for `weak-cells` a module file (`where`: the operating point, trcd_ns=5).
+    measured rates, for `models` the JSON of a fit, for `weak-cells` a module file (`where`: the operating point, trcd_ns=5), for `accuracy` and
+    `tolerance` files of `edensim tolerance`.
     x, y, value: keys of the result, `config.` may be left out. where: `KEY=VALUE`, only the points that have it.
     by: the parts of one run side by side instead: energy by `tensor` or `partition`, exposure by `bank`, `tensor` or `partition`.
     clocks, standard: for `commands`: the clocks to draw (first, last), and the standard for the time axis in ns.
@@ -77,7 +81,7 @@ def plot(
         elif kind in MODULE_KINDS:
             for option, used in (("--x", x), ("--y", y), ("--value", value), ("--clock", clocks), ("--by", by)):
                 if used:
-                    raise InputError(f"{option}: has no meaning for `--kind {kind}`, which draws a module or a fit")
+                    raise InputError(f"{option}: has no meaning for `--kind {kind}`, which draws a module, a fit or a tolerance")
             figure = MODULE_KINDS[kind](paths, where)
         else:
             if clocks is not None:
