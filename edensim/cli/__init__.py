@@ -36,6 +36,7 @@ COMMANDS: Final = {
     "boost": "boosting",
     "tolerance": "tolerance",
     "map": "mapping",
+    "eden": "eden",
     "networks": "overviews",
     "standards": "overviews",
 }

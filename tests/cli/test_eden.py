@@ -42,3 +42,19 @@ def test_map_and_simulate_what_it_wrote(edensim: Edensim, tmp_path: Path) -> Non
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "again.json").read_text())["energy_pJ"] == mapped["run"]["energy_pJ"]
     assert edensim("map", run, *settings).returncode == 2
+
+
+def test_the_whole_loop_goes_on_where_it_was(edensim: Edensim, tmp_path: Path) -> None:
+    quick = ("eden.rounds=1", "eden.epochs=2", "eden.train_images=256", "eden.test_images=96", "eden.repeats=2", "eden.vdd_V=[1.05]", "eden.trcd_ns=[9.0]")
+    options = [word for each in quick for word in ("--set", each)]
+    run = ROOT / "configs" / "runs" / "eden-lenet-cpu.yaml"
+    first = edensim("eden", run, "-o", tmp_path / "eden", *options, "--set", "eden.drop=0.05")
+    assert first.returncode == 0, first.stderr
+    result = json.loads((tmp_path / "eden" / "eden.json").read_text())
+    assert result["accuracy"]["mapped"]["mean"] > 0.5
+    assert result["mapping"]["run"]["cycles"] > 0
+    again = edensim("eden", run, "-o", tmp_path / "eden", *options, "--set", "eden.drop=0.05")
+    assert again.stdout == first.stdout
+    mapped = edensim("simulate", tmp_path / "eden" / "mapped.yaml", "--json", tmp_path / "again.json")
+    assert mapped.returncode == 0, mapped.stderr
+    assert json.loads((tmp_path / "again.json").read_text())["cycles"] == result["mapping"]["run"]["cycles"]
