@@ -26,7 +26,7 @@ def boost(
     variant: Annotated[str, typer.Option(metavar="curricular|constant|none", help="How the BER rises; none: without errors.")] = "curricular",
     epochs: Annotated[int, typer.Option(metavar="N", help="The BER rises every second one.")] = 10,
     batch: Annotated[int, typer.Option(metavar="N", help="Images of one step.")] = 64,
-    rate: Annotated[float, typer.Option(metavar="X", help="Peak of the learning rate.")] = 5e-4,
+    rate: Annotated[float, typer.Option(metavar="X", help="Peak of the learning rate.")] = 2e-3,
     bounding: Annotated[str, typer.Option(metavar="zero|saturate|off", help="What becomes of implausible values.")] = "zero",
     repeats: Annotated[int, typer.Option(metavar="N", help="Memories (seeds) to test in, before and after.")] = 5,
     seed: Annotated[int | None, typer.Option(metavar="N", help="Of the order of images and of the memory trained in.")] = None,

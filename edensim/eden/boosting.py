@@ -113,7 +113,7 @@ class Schedule:
     variant: str = "curricular"
     epochs: int = 10
     batch: int = 64
-    rate: float = 5e-4
+    rate: float = 2e-3
 
     def __post_init__(self) -> None:
         if self.variant not in VARIANTS:
@@ -145,7 +145,7 @@ def boost(
     variant: str = "curricular",
     epochs: int = 10,
     batch: int = 64,
-    rate: float = 5e-4,
+    rate: float = 2e-3,
     bounding: str = "zero",
     comparison: str = "value",
     repeats: int = 5,

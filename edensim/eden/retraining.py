@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -14,7 +14,7 @@ import torch
 
 from edensim.eden.memory import Memory
 from edensim.exceptions import EdensimError, InputError
-from edensim.inference.approximate import ApproximateNetwork
+from edensim.inference.approximate import ApproximateNetwork, Range
 from edensim.inference.datasets import Dataset, load_dataset, normalized
 from edensim.inference.placing import place
 from edensim.inference.subject import CALIBRATION_IMAGES, Subject, one_thread_each
@@ -78,6 +78,13 @@ def training_split(data: Any, tested: Subject, images: int | None, size: int | N
     return split
 
 
+def _hold(weights: Sequence[tuple[str, torch.Tensor]], ranges: Mapping[str, Range]) -> None:
+    """Keep weights between the least and the greatest of the given network, so that scales and bounds, and with them what a flipped bit does, do not grow."""
+    with torch.no_grad():
+        for name, values in weights:
+            values.clamp_(ranges[name].low, ranges[name].high)
+
+
 def retrain(
     tested: Subject,
     split: Dataset,
@@ -112,6 +119,8 @@ def retrain(
         rates.load_state_dict(kept["rates"])
         generator.set_state(kept["generator"])
         records = [(float(ber), float(loss)) for ber, loss in kept["records"]]
+    named = dict(module.named_modules())
+    weights = [(pairs[0][0], named[path].weight) for path, pairs in network.placing.calls.items()]
     module.eval()  # also while training: statistics of batch normalization and masks of dropout would see the errors
     with one_thread_each(), network.attached():
         for epoch in range(len(records), len(bers)):
@@ -133,6 +142,7 @@ def retrain(
                 torch.nn.utils.clip_grad_norm_(module.parameters(), GRADIENT_NORM)
                 optimizer.step()
                 rates.step()
+                _hold(weights, given.ranges)
                 total += value
                 if progress is not None:
                     progress(epoch * steps + step + 1, len(bers) * steps)

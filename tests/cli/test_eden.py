@@ -45,7 +45,15 @@ def test_map_and_simulate_what_it_wrote(edensim: Edensim, tmp_path: Path) -> Non
 
 
 def test_the_whole_loop_goes_on_where_it_was(edensim: Edensim, tmp_path: Path) -> None:
-    quick = ("eden.rounds=1", "eden.epochs=2", "eden.train_images=256", "eden.test_images=96", "eden.repeats=2", "eden.vdd_V=[1.05]", "eden.trcd_ns=[9.0]")
+    quick = (
+        "eden.rounds=1",
+        "eden.epochs=2",
+        "eden.train_images=256",
+        "eden.test_images=96",
+        "eden.repeats=2",
+        "eden.vdd_V=[1.05]",
+        "eden.trcd_ns=[9.0]",
+    )
     options = [word for each in quick for word in ("--set", each)]
     run = ROOT / "configs" / "runs" / "eden-lenet-cpu.yaml"
     first = edensim("eden", run, "-o", tmp_path / "eden", *options, "--set", "eden.drop=0.05")
