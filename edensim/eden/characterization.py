@@ -139,7 +139,8 @@ def tolerance(
     network, data, weights, bounding, comparison, images, batch, size: as for `evaluate`. model: whose structure errors have; or module: the model
     that its data have at the operating point. lowest, highest: BERs to search between, resolution_decades apart.
     fine: also for each data item. begin: share of the coarse BER that items begin at (the paper: 1); step: by which an item's BER is raised, of
-    the coarse one; cap: times the coarse one, beyond which none is raised; validation_share: of the images, that trials are run on, in fine_repeats memories.
+    the coarse one; cap: times the coarse one, beyond which none is raised; validation_share: of the images, that trials are run on, in fine_repeats
+    memories.
     retrain: gives the module to test at a BER (boosting at each probe, as the paper does); None: always the same.
     output: file that has what was found so far, also where the search is interrupted; resume: such a file or result, to go on from.
 
