@@ -28,6 +28,7 @@ def tolerance(
     fine: Annotated[bool, typer.Option("--fine", help="Also a BER for each weight tensor and ifm.")] = False,
     begin: Annotated[float, typer.Option(metavar="X", help="Share of the coarse BER that items begin at.")] = 1.0,
     step: Annotated[float, typer.Option(metavar="X", help="By which an item's BER is raised, of the coarse one.")] = 0.125,
+    cap: Annotated[float, typer.Option(metavar="X", help="Times the coarse BER, beyond which no item's is raised.")] = 20.0,
     validation_share: Annotated[float, typer.Option(metavar="X", help="Of the images, that a raise is tried on.")] = 0.1,
     fine_repeats: Annotated[int, typer.Option(metavar="N", help="Memories that a raise is tried in.")] = 1,
     bounding: Annotated[str, typer.Option(metavar="zero|saturate|off", help="What becomes of implausible values.")] = "zero",
@@ -51,7 +52,15 @@ def tolerance(
     check_outputs(output, json_path, inputs=[path for path in (weights,) if path is not None])
     options: dict[str, Any] = {"data": data, "weights": weights, "precision": precision, "module": module, "model": model, "drop": drop}
     options |= {"target": target, "lowest": lowest, "highest": highest, "resolution_decades": resolution, "repeats": repeats, "rule": rule}
-    options |= {"fine": fine, "begin": begin, "step": step, "validation_share": validation_share, "fine_repeats": fine_repeats, "bounding": bounding}
+    options |= {
+        "fine": fine,
+        "begin": begin,
+        "step": step,
+        "cap": cap,
+        "validation_share": validation_share,
+        "fine_repeats": fine_repeats,
+        "bounding": bounding,
+    }
     options |= {"comparison": comparison, "seed": seed, "images": images, "batch": batch, "size": size, "threads": threads}
     options |= {"output": output, "resume": resume, "config": config, "overrides": overrides or []}
     outcome = "no output file was written" if output is None else f"{output} has what was found so far, and --resume {output} goes on"

@@ -50,6 +50,7 @@ class Search:
     fine: bool = False
     begin: float = 1.0
     step: float = 0.125
+    cap: float = 20.0
     validation_share: float = 0.1
     fine_repeats: int = 1
 
@@ -65,6 +66,7 @@ class Search:
         _within("resolution_decades", self.resolution_decades, 0, 10)
         _within("begin", self.begin, 0, 1)
         _within("step", self.step, 0, 100)
+        _within("cap", self.cap, self.begin, 1e6)
         _within("validation_share", self.validation_share, 0, 1)
         for what in ("repeats", "fine_repeats"):
             if getattr(self, what) < 1:
@@ -114,6 +116,7 @@ def tolerance(
     fine: bool = False,
     begin: float = 1.0,
     step: float = 0.125,
+    cap: float = 20.0,
     validation_share: float = 0.1,
     fine_repeats: int = 1,
     bounding: str = "zero",
@@ -136,13 +139,14 @@ def tolerance(
     network, data, weights, bounding, comparison, images, batch, size: as for `evaluate`. model: whose structure errors have; or module: the model
     that its data have at the operating point. lowest, highest: BERs to search between, resolution_decades apart.
     fine: also for each data item. begin: share of the coarse BER that items begin at (the paper: 1); step: by which an item's BER is raised, of
-    the coarse one; validation_share: of the images, that trials are run on, in fine_repeats memories.
+    the coarse one; cap: times the coarse one, beyond which none is raised; validation_share: of the images, that trials are run on, in fine_repeats
+    memories.
     retrain: gives the module to test at a BER (boosting at each probe, as the paper does); None: always the same.
     output: file that has what was found so far, also where the search is interrupted; resume: such a file or result, to go on from.
 
     The result is the same with any number of threads. Raises InputError for what cannot be accepted, and for a target above the clean accuracy.
     """
-    search = Search(drop, target, lowest, highest, resolution_decades, repeats, rule, fine, begin, step, validation_share, fine_repeats)
+    search = Search(drop, target, lowest, highest, resolution_decades, repeats, rule, fine, begin, step, cap, validation_share, fine_repeats)
     if threads < 1:
         raise InputError(f"threads: expected 1 or more, found {threads}")
     if bounding not in BOUNDINGS:
@@ -269,7 +273,8 @@ class _Run:
         begin = accuracy(raised)
         threshold = min(clean.accuracy - self.found.drop, begin)  # what the first BER loses on few images may be more than on all
         last = dict.fromkeys(placed, begin)
-        options: dict[str, Any] = {"begin": search.begin, "step": search.step, "highest": search.highest, "threshold": threshold}
+        options: dict[str, Any] = {"begin": search.begin, "step": search.step, "threshold": threshold}
+        options["highest"] = min(search.highest, search.cap * coarse)
         options["known"] = self.before.trials if self.before is not None else ()
         said = {"sample": {"images": len(sample), "clean_accuracy": clean.accuracy, "first_accuracy": begin, "threshold": threshold}}
         self._set(placed, said, raised, last)
@@ -309,7 +314,7 @@ def _within(what: str, value: float, low: float, high: float) -> None:
 
 
 #: Keys of the search that may differ where one goes on from another's probes.
-_FREE: Final = frozenset({"fine", "begin", "step", "validation_share", "fine_repeats"})
+_FREE: Final = frozenset({"fine", "begin", "step", "cap", "validation_share", "fine_repeats"})
 
 
 def _check_same(before: Tolerance, found: Tolerance) -> None:
