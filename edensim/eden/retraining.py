@@ -79,7 +79,10 @@ def training_split(data: Any, tested: Subject, images: int | None, size: int | N
 
 
 def _hold(weights: Sequence[tuple[str, torch.Tensor]], ranges: Mapping[str, Range]) -> None:
-    """Keep weights between the least and the greatest of the given network, so that scales and bounds, and with them what a flipped bit does, do not grow."""
+    """Keep weights between the least and the greatest of the given network.
+
+    So scales and bounds do not grow, and with them what a flipped bit does.
+    """
     with torch.no_grad():
         for name, values in weights:
             values.clamp_(ranges[name].low, ranges[name].high)
