@@ -1,1 +1,0 @@
-"""The paper's results, made again with edensim and set beside the published ones."""
