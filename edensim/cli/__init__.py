@@ -37,6 +37,7 @@ COMMANDS: Final = {
     "tolerance": "tolerance",
     "map": "mapping",
     "eden": "eden",
+    "reproduce": "reproduction",
     "networks": "overviews",
     "standards": "overviews",
 }

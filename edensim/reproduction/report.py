@@ -1,0 +1,149 @@
+"""One report in three forms: Markdown (the text), HTML (the same, self-contained, its pictures inside), JSON (the figures)."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from edensim import __version__
+from edensim.plots.style import save, styled
+from edensim.reproduction.published import published
+from edensim.reproduction.section import Row, Section, Table
+from edensim.results.files import save_text
+
+if TYPE_CHECKING:
+    from edensim.reproduction.run import Reproduction
+
+TITLE: Final = "EDEN, reproduced with edensim"
+#: No script, no font and no picture from elsewhere: the page opens offline.
+STYLE: Final = """
+:root { color-scheme: light; }
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 68rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.7rem; } h2 { font-size: 1.25rem; margin-top: 2.5rem; border-bottom: 1px solid #ddd; padding-bottom: .2rem; }
+table { border-collapse: collapse; margin: 1rem 0; font-size: .85rem; display: block; overflow-x: auto; }
+th, td { padding: .25rem .6rem; border-bottom: 1px solid #e5e5e5; text-align: left; vertical-align: top; }
+th { background: #f5f5f5; } td { font-variant-numeric: tabular-nums; }
+img { max-width: 100%; height: auto; display: block; margin: 1rem 0; }
+code { background: #f2f2f2; padding: 0 .2rem; }
+"""
+
+
+def write(result: Reproduction, folder: Path) -> None:
+    """report.md, report.html, report.json and figures/*.svg; each whole or not at all."""
+    figures = folder / "figures"
+    figures.mkdir(parents=True, exist_ok=True)
+    with styled():
+        for section in result.sections:
+            for picture in section.pictures:
+                save(picture.draw(), figures / f"{picture.name}.svg")
+    text = markdown(result)
+    save_text(folder / "report.md", text)
+    save_text(folder / "report.html", page(text, figures))
+    save_text(folder / "report.json", json.dumps(result.to_dict(), indent=1, allow_nan=False) + "\n")
+
+
+def markdown(result: Reproduction) -> str:
+    """The whole text."""
+    targets = " ".join(section.name for section in result.sections)
+    head = [
+        f"# {TITLE}",
+        f"Published figures: {published()['source']} (tables as printed, points of figures from its vector graphics). Ours: edensim {__version__}, "
+        f"`edensim reproduce {targets}{' --full' if result.full else ''}`, seeds 1 to {result.seeds} where a target has seeds; {result.cpu_s:,.0f} CPU "
+        "seconds. Nothing is tuned to match; each row says what its difference is due to. Ranges are 95 % intervals.",
+        "## Summary",
+        rows_table([(section.title, row) for section, row in result.key_rows]),
+        "## Largest disagreements",
+        *(
+            f"- **{section.title}**, {row.what}: published {shown(row.published, row)}, ours {shown(row.ours, row)}: {row.why}."
+            for section, row in largest(result)
+        ),
+    ]
+    return "\n\n".join(head + [part for section in result.sections for part in section_text(section)]) + "\n"
+
+
+def section_text(section: Section) -> list[str]:
+    """A target's part."""
+    parts = [f"## {section.number}. {section.title}", *section.text]
+    parts += [f"![{picture.title}](figures/{picture.name}.svg)" for picture in section.pictures]
+    parts.append(rows_table([("", row) for row in section.rows]))
+    parts += [table_text(table) for table in section.tables]
+    return parts
+
+
+def rows_table(rows: list[tuple[str, Row]]) -> str:
+    """Published, ours, difference, why."""
+    titled = any(title for title, _ in rows)
+    header = (["target"] if titled else []) + ["what", "published", "ours", "difference", "why"]
+    lines = []
+    for title, row in rows:
+        ours = shown(row.ours, row)
+        if row.interval is not None and row.ours is not None:
+            ours += f" ({bare(row.interval[0])} to {bare(row.interval[1])})"
+        lines.append([*([title] if titled else []), row.what, shown(row.published, row), ours, difference(row), row.why])
+    return "\n".join([_line(header), _line(["---"] * len(header)), *map(_line, lines)])
+
+
+def table_text(table: Table) -> str:
+    """A titled table."""
+    return f"**{table.title}**\n\n" + "\n".join([_line(table.header), _line(["---"] * len(table.header)), *map(_line, table.rows)])
+
+
+def _line(cells: object) -> str:
+    assert isinstance(cells, list | tuple)
+    return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
+
+
+def shown(value: float | None, row: Row) -> str:
+    """A figure with its unit."""
+    return "not given" if value is None else f"{bare(value)} {row.unit}"
+
+
+def bare(value: float) -> str:
+    """Four digits."""
+    return f"{value:.4g}"
+
+
+def difference(row: Row) -> str:
+    """A ratio for bit error rates, a difference for the rest."""
+    if row.published is None or row.ours is None or row.difference is None:
+        return ""
+    if row.unit.startswith("BER"):
+        return f"x {row.ours / row.published:.3g}" if row.published > 0 and row.ours > 0 else ("none" if row.published == row.ours else "")
+    return f"{row.difference:+.4g}"
+
+
+def largest(result: Reproduction) -> list[tuple[Section, Row]]:
+    """The three rows of the summary that lie farthest from the published figure, by ratio; one a target."""
+    found: dict[int, tuple[float, Section, Row]] = {}
+    for section, row in result.key_rows:
+        if row.published and row.ours is not None:
+            # Speeds are near 1: what counts is what is gained.
+            ours, theirs = (row.ours, row.published)
+            if row.unit == "times" and row.published < 2:
+                ours, theirs = ours - 1, theirs - 1
+            if theirs <= 0:
+                continue
+            distance = abs(math.log(max(ours, 1e-9) / theirs))
+            if section.number not in found or distance > found[section.number][0]:
+                found[section.number] = distance, section, row
+    ordered = sorted(found.values(), key=lambda each: -each[0])
+    return [(section, row) for _, section, row in ordered[:3]]
+
+
+def page(text: str, figures: Path) -> str:
+    """The Markdown as one HTML file, pictures inside."""
+    from markdown_it import MarkdownIt
+
+    body = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
+    for path in sorted(figures.glob("*.svg")):
+        data = base64.b64encode(path.read_bytes()).decode()
+        body = body.replace(f'src="figures/{path.name}"', f'src="data:image/svg+xml;base64,{data}"')
+    return (
+        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{html.escape(TITLE)}</title>\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n<link rel="icon" href="data:,">\n'
+        f"<style>{STYLE}</style>\n</head>\n<body>\n{body}</body>\n</html>\n"
+    )

@@ -1,0 +1,89 @@
+"""What a target is: the work that it needs, and the section that comes of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edensim.reproduction.section import Section
+from edensim.reproduction.task import Task
+
+
+@dataclass(frozen=True)
+class Source:
+    """A network that can be tested. weights: a file (None: trained here, from each seed). images: of the test (None: all)."""
+
+    network: str
+    data: str
+    title: str
+    weights: str | None = None
+    images: int | None = None
+    train_images: int | None = None
+    epochs: int = 40
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """As the work of networks takes them."""
+        return {"network": self.network, "data": self.data, "weights": self.weights}
+
+
+@dataclass(frozen=True)
+class Scope:
+    """How much is run. seeds: of networks and of boosting; memories: that each is tested in; sources: networks with data, the first always there."""
+
+    full: bool
+    seeds: int
+    memories: int
+    sources: tuple[Source, ...]
+
+
+def scope(full: bool, datasets: Path | None) -> Scope:
+    """What can be run with what is at hand: LeNet on digits always; with `full`, ResNet-20 on CIFAR-10 where `datasets` holds both."""
+    sources = [Source("lenet", "digits", "LeNet, digits")]
+    if full and datasets is not None:
+        images, weights = datasets / "cifar10-jpeg.tar.gz", datasets / "resnet20-12fca82f.th"
+        if images.exists() and weights.exists():
+            sources.append(Source("resnet20", str(images), "ResNet-20, CIFAR-10", str(weights), 500, 2000, 8))
+    return Scope(full, 5, 3, tuple(sources))
+
+
+#: Outcomes of a target's tasks, by the target's own names for them.
+Found = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Target:
+    """tasks: by the target's own names; section: of what they found."""
+
+    number: int
+    name: str
+    title: str
+    tasks: Callable[[Scope], dict[str, Task]]
+    section: Callable[[Scope, Found], Section]
+
+
+def mean(values: Sequence[float]) -> float:
+    """Arithmetic."""
+    return sum(values) / len(values)
+
+
+def geometric_mean(values: Sequence[float]) -> float:
+    """Of positive values."""
+    return math.exp(mean([math.log(value) for value in values]))
+
+
+def crossing(bers: Sequence[float], accuracies: Sequence[float], threshold: float) -> float | None:
+    """BER at which accuracy first falls below a threshold, between points on a logarithmic scale; None: it is below at the first.
+
+    Accuracies that never fall: the last BER, which then is a lower bound.
+    """
+    if accuracies[0] < threshold:
+        return None
+    for at in range(1, len(bers)):
+        if accuracies[at] < threshold:
+            share = (accuracies[at - 1] - threshold) / (accuracies[at - 1] - accuracies[at])
+            return math.exp(math.log(bers[at - 1]) + share * (math.log(bers[at]) - math.log(bers[at - 1])))
+    return bers[-1]
