@@ -10,9 +10,7 @@ import typer
 
 def reproduce(
     targets: Annotated[list[str] | None, typer.Argument(metavar="TARGET...", help="Names or numbers (1 to 12); all is every one.")] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the report and its parts.")] = Path(
-        "reproduction"
-    ),
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the report and its parts.")] = Path("reproduction"),
     full: Annotated[bool, typer.Option("--full", help="Also the long runs, with the data of --datasets.")] = False,
     datasets: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder with cifar10-jpeg.tar.gz and resnet20-12fca82f.th (for --full).")
