@@ -31,7 +31,6 @@ def reproduce(
             raise
     if not quiet:
         for section, row in result.key_rows:
-            typer.echo(
-                f"{section.number:>2} {row.what}: published {shown(row.published, row)}, ours {shown(row.ours, row)} {difference(row)}".rstrip()
-            )
+            figures = f"published {shown(row.published, row)}, ours {shown(row.ours, row)} {difference(row)}"
+            typer.echo(f"{section.number:>2} {row.what}: {figures}".rstrip())
         typer.echo(f"{output / 'report.html'}: {sum(len(section.rows) for section in result.sections)} rows, {result.cpu_s:,.0f} CPU s")

@@ -176,7 +176,9 @@ def nominal_energy(
     active = counts.rank_active_cycles + counts.rank_refresh_cycles
     low_power = counts.rank_powerdown_active_cycles + counts.rank_powerdown_precharged_cycles + counts.rank_selfrefresh_cycles
     precharged = counts.cycles - active - low_power
-    if precharged.sum() < 0:
+    # A refresh is counted in whole when it is issued: a stretch that ends within one (a layer) lasted less long than its ranks were busy, and what
+    # its background is over comes off that of the next.
+    if (precharged + counts.rank_refresh_cycles).sum() < 0:
         busy = int((active + low_power).sum())
         raise ValueError(f"ranks were active, in refresh or in power-down for {busy} cycles, the run took {counts.cycles} per rank")
     number = cells.commands[mask].sum(axis=0)

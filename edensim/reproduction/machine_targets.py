@@ -224,9 +224,7 @@ def breakdown(_: Scope, found: Found) -> Section:
         total, moved = run["energy_pJ"]["linear"]["total"] / 1e9, run["dram_bytes"] / 1e6
         table.append([name, f"{total:.2f}", *(f"{own[part]:.1f}" for part in PARTS), f"{moved:,.1f}"])
     picture = Picture("breakdown", "DRAM energy by part, for each workload on the GPU and the TPU", lambda: draw_breakdown(shares))
-    text = [
-        "Shares of DRAM energy at the nominal point. DDR4's activations cost nothing beyond what an open row costs where IDD0 equals IDD3N's share."
-    ]
+    text = ["Shares of DRAM energy at the nominal point, linear law."]
     return Section(11, "breakdown", "Energy breakdown on GPU and TPU", rows, text, [Table("Shares", header, table)], [picture], runs_of(found))
 
 

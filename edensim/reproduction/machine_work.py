@@ -83,7 +83,7 @@ def module_rates(module: str, patterns: list[str], vdd_V: list[float], trcd_ns: 
         for pattern in patterns:
             points = []
             for value in values:
-                said = predict(loaded, **{axis: value}, pattern=pattern, beyond_data=True)  # type: ignore[arg-type]
+                said = predict(loaded, **{axis: value}, pattern=pattern, beyond_data=True)
                 points.append({"at": value, "ber": said.ber_median, "interval": list(said.ber_interval), "beyond_data": bool(said.beyond_data)})
             found[axis][pattern] = points
     return found

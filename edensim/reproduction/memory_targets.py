@@ -51,7 +51,7 @@ def rates(_: Scope, found: Found) -> Section:
             rows.append(Row(what, 0.0, median, "decades", why, key=True))
     text = [
         "Ours: modules fitted to public data of other DIMMs (FLY-DRAM for tRCD, Voltron for VDD), median of a module never measured, with the "
-        "95 % interval. The paper's: one module each. Vendor letters need not be the same vendors; the lowest tRCD (2 ns) lies below the public data. "
+        "95 % interval. The paper's: one module each. Vendor letters need not be the same; its lowest tRCD (2 ns) lies below the public data. "
         "Public VDD data count faulty 64-byte lines at tRCD = tRP = 10 ns, not bits, and do not tell patterns apart."
     ]
     picture = Picture("rates", "BER against VDD and tRCD, each vendor: figure 5 and the fitted modules", lambda: draw_rates(found))
@@ -73,7 +73,7 @@ def draw_rates(found: Found) -> SubFigure:
     from edensim.plots.style import COLOURS, MARKERS, add_legend, new_figure
 
     panel = new_figure(
-        8.4, 5.4, "lines: median of a fitted module, mean of patterns' intervals shaded; hollow marks: figure 5 of the paper; at the floor: none"
+        8.4, 5.4, "lines: median of a fitted module, shaded: its 95 % interval; hollow marks: figure 5 of the paper; at the floor: none"
     )
     grid = panel.subplots(2, 3, sharey=True)
     for row, (axis, figure, label) in enumerate((("vdd_V", "ber_vdd", "VDD (V)"), ("trcd_ns", "ber_trcd", "tRCD (ns)"))):
@@ -160,9 +160,8 @@ def sensitivity(_: Scope, found: Found) -> Section:
         "Under EDEN's assumption each access of a weak cell may fail. In DRAM, only a read that is issued sooner after its row's activation than the "
         "cell needs fails; `elapsed` takes the interval of each read from the engine. YOLO-Tiny, int8."
     ]
-    return Section(
-        12, "sensitivity", "What assumptions and other parameters are worth", rows, text, [Table("Parameters", header, table)], runs=runs_of(found)
-    )
+    title = "What assumptions and other parameters are worth"
+    return Section(12, "sensitivity", title, rows, text, [Table("Parameters", header, table)], runs=runs_of(found))
 
 
 MEMORY_TARGETS: Final = (

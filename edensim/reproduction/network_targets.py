@@ -112,16 +112,13 @@ def draw_points(curves: Mapping[str, Any]) -> SubFigure:
     """Two panels; the paper's curves dashed."""
     from edensim.plots.style import BLUE, ORANGE, add_legend, new_figure
 
-    panel = new_figure(
-        7.6, 3.6, "solid: ours, with 95 % of the mean over seeds; dashed: figure 9 of the paper (LeNet on CIFAR-10, a vendor A module)"
-    )
+    panel = new_figure(7.6, 3.6, "solid: ours, with 95 % of the mean over seeds; dashed: figure 9 of the paper (LeNet, CIFAR-10, a vendor A module)")
     for column, (axes, (axis, (_, title, unit, _))) in enumerate(zip(panel.subplots(1, 2, sharey=True), AXES.items(), strict=True)):
         for variant, colour in (("baseline", BLUE), ("boosted", ORANGE)):
             at, theirs, ours, ends = curves[f"{axis} {variant}"]
-            axes.plot(
-                at, [each / theirs[-1] for each in theirs], "s--", color=colour, mfc="none", ms=4, lw=1, label=f"{variant}, paper" * (not column)
-            )
-            axes.plot(at, [each / ours[-1] for each in ours], "o-", color=colour, ms=4, label=f"{variant}, ours" * (not column))
+            names = (f"{variant}, paper", f"{variant}, ours") if column == 0 else ("_", "_")
+            axes.plot(at, [each / theirs[-1] for each in theirs], "s--", color=colour, mfc="none", ms=4, lw=1, label=names[0])
+            axes.plot(at, [each / ours[-1] for each in ours], "o-", color=colour, ms=4, label=names[1])
             axes.vlines(at, [low / ours[-1] for low, _ in ends], [high / ours[-1] for _, high in ends], color=colour, lw=1)
         axes.set_xlabel(f"{title} ({unit})")
         axes.set_ylim(0, 1.1)
@@ -152,32 +149,32 @@ def shapes(scope: Scope, found: Found) -> Section:
         cliffs: dict[str, dict[int, float]] = {precision: {} for precision in PRECISIONS}
         for precision in PRECISIONS:
             for model in range(4):
-                said = published()["shapes"][str(model)][precision]
                 run = found[f"{source.network} {precision} {model}"]
-                theirs = crossing(bers, said, 0.95 * said[0])
+                theirs = _published_cliff(model, precision)
                 ours = crossing(bers, means_of(run["points"]), 0.95 * run["clean"])
                 cliffs[precision][model] = ours or 0.0
                 flipped = mean([point["flipped"] / point["ber"] for point in run["points"]])
                 why = OTHER_NETWORK + (f"; {flipped:.2f} of the asked bits flipped: stored bits are not half ones" if model == 3 else "")
                 rows.append(Row(f"{source.title}, {precision}, model {model}", theirs, ours, "BER at 95 % of clean", why))
         worst = {precision: min(own, key=own.__getitem__) for precision, own in cliffs.items()}
-        harshest = {
-            p: min(range(4), key=lambda m: crossing(bers, published()["shapes"][str(m)][p], 0.95 * published()["shapes"][str(m)][p][0]) or 0)
-            for p in PRECISIONS
-        }
+        harshest = {precision: min((_published_cliff(model, precision), model) for model in range(4))[1] for precision in PRECISIONS}
         same = sum(worst[precision] == harshest[precision] for precision in PRECISIONS)
         why = f"ours {', '.join(f'{p}: {worst[p]}' for p in PRECISIONS)}; published {', '.join(f'{p}: {harshest[p]}' for p in PRECISIONS)}"
         rows.append(Row(f"{source.title}: precisions whose harshest model is the paper's", 4, same, "of 4", why, key=True))
         runs = [found[f"{source.network} int8 0"]]
         text.append(f"{note(source, runs)}; implausible values set to zero; 5 memories. Model 3: zeros fail nine times as often as ones.")
-    text.append(
-        "In the paper's layout equal bits of different values share bitlines, so that a weak bitline hurts the same bit of many; the same holds here."
-    )
+    text.append("Equal bits of different values share bitlines, as in the paper's layout: a weak bitline hurts the same bit of many values.")
     pictures = [
         Picture(f"shapes-{source.network}", f"Accuracy against BER of {source.title}: four models, four precisions", _shape_drawer(source, found))
         for source in scope.sources
     ]
     return Section(7, "shapes", "Accuracy against BER by error model and precision", rows, text, pictures=pictures)
+
+
+def _published_cliff(model: int, precision: str) -> float:
+    """BER at which figure 8 falls to 95 % of its first point."""
+    said = published()["shapes"][str(model)][precision]
+    return crossing(published()["shapes"]["at"], said, 0.95 * said[0]) or 0.0
 
 
 def _shape_drawer(source: Source, found: Found) -> Any:

@@ -147,7 +147,7 @@ def coarse_tolerance(
         return found
     goal, best = max(0.0, given.clean_accuracy - 0.01), given.ber
     for _ in range(3):
-        options = {"epochs": epochs, "rate": 2e-3 if weights is None else 1e-3, "train_images": train_images, "repeats": 1}
+        options: dict[str, Any] = {"epochs": epochs, "rate": 2e-3 if weights is None else 1e-3, "train_images": train_images, "repeats": 1}
         target = min(0.5, (best or 1e-4) * 3)
         done = boost(module, ber=target, **common, **options)
         after = tolerance(done.module, target=goal, **common).ber if done.clean_after >= goal else 0.0

@@ -51,18 +51,19 @@ def markdown(result: Reproduction) -> str:
     targets = " ".join(section.name for section in result.sections)
     head = [
         f"# {TITLE}",
-        f"Published figures: {published()['source']} (tables as printed, points of figures from its vector graphics). Ours: edensim {__version__}, "
-        f"`edensim reproduce {targets}{' --full' if result.full else ''}`, seeds 1 to {result.seeds} where a target has seeds; {result.cpu_s:,.0f} CPU "
-        "seconds. Nothing is tuned to match; each row says what its difference is due to. Ranges are 95 % intervals.",
+        f"Published figures: {published()['source']} (tables as printed, points of figures from its vector graphics). Ours: edensim "
+        f"{__version__}, `edensim reproduce {targets}{' --full' if result.full else ''}`, seeds 1 to {result.seeds} where a target has seeds; "
+        f"{result.cpu_s:,.0f} CPU seconds. Nothing is tuned to match; each row says what its difference is due to. Ranges are 95 % intervals.",
         "## Summary",
         rows_table([(section.title, row) for section, row in result.key_rows]),
         "## Largest disagreements",
-        *(
-            f"- **{section.title}**, {row.what}: published {shown(row.published, row)}, ours {shown(row.ours, row)}: {row.why}."
-            for section, row in largest(result)
-        ),
+        "\n".join(_disagreement(section, row) for section, row in largest(result)),
     ]
     return "\n\n".join(head + [part for section in result.sections for part in section_text(section)]) + "\n"
+
+
+def _disagreement(section: Section, row: Row) -> str:
+    return f"- **{section.title}**, {row.what}: published {shown(row.published, row)}, ours {shown(row.ours, row)}: {row.why}."
 
 
 def section_text(section: Section) -> list[str]:

@@ -61,7 +61,7 @@ class Task:
 
         began = time.process_time()
         outcome = self.function_to_call()(**self.arguments)
-        kept = {"key": self.key, "function": self.function, "arguments": dict(self.arguments), "version": __version__}
+        kept: dict[str, Any] = {"key": self.key, "function": self.function, "arguments": dict(self.arguments), "version": __version__}
         kept |= {"cpu_s": round(time.process_time() - began, 2), "outcome": outcome}
         save_text(folder / self.file_name, json.dumps(kept, indent=1, allow_nan=False) + "\n")
         return kept
