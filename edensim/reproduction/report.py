@@ -118,21 +118,25 @@ def difference(row: Row) -> str:
 
 
 def largest(result: Reproduction) -> list[tuple[Section, Row]]:
-    """The three rows of the summary that lie farthest from the published figure, by ratio; one a target."""
+    """The three rows of the summary that lie farthest from what is published, by ratio; one a target."""
     found: dict[int, tuple[float, Section, Row]] = {}
     for section, row in result.key_rows:
-        if row.published and row.ours is not None:
-            # Speeds are near 1: what counts is what is gained.
-            ours, theirs = (row.ours, row.published)
-            if row.unit == "times" and row.published < 2:
-                ours, theirs = ours - 1, theirs - 1
-            if theirs <= 0:
-                continue
-            distance = abs(math.log(max(ours, 1e-9) / theirs))
-            if section.number not in found or distance > found[section.number][0]:
-                found[section.number] = distance, section, row
-    ordered = sorted(found.values(), key=lambda each: -each[0])
-    return [(section, row) for _, section, row in ordered[:3]]
+        distance = _distance(row)
+        if distance is not None and (section.number not in found or distance > found[section.number][0]):
+            found[section.number] = distance, section, row
+    return [(section, row) for _, section, row in sorted(found.values(), key=lambda each: -each[0])[:3]]
+
+
+def _distance(row: Row) -> float | None:
+    """Decades between ours and the published figure; of speeds near 1, between the gains."""
+    if row.ours is None:
+        return None
+    if row.unit == "decades":
+        return row.ours
+    if row.published is None:
+        return None
+    ours, theirs = (row.ours - 1, row.published - 1) if row.unit == "times" and row.published < 2 else (row.ours, row.published)
+    return abs(math.log10(max(ours, 1e-3 * theirs) / theirs)) if theirs > 0 else None
 
 
 def page(text: str, figures: Path) -> str:

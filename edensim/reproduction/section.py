@@ -30,6 +30,13 @@ class Row:
         """Ours less the published one, in the row's unit."""
         return None if self.published is None or self.ours is None else self.ours - self.published
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Row:
+        """What `to_dict` gave."""
+        ends = values["interval"]
+        own = {name: values[name] for name in ("what", "published", "ours", "unit", "why", "key")}
+        return cls(**own, interval=(ends[0], ends[1]) if ends is not None else None)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
         plain = {name: getattr(self, name) for name in ("what", "published", "ours", "difference", "unit", "why", "key")}

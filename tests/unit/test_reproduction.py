@@ -1,0 +1,95 @@
+"""Is the report of the paper's results put together right?"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+
+import pytest
+
+from edensim.exceptions import InputError
+from edensim.reproduction.published import published
+from edensim.reproduction.report import largest, markdown, page, rows_table
+from edensim.reproduction.run import Reproduction
+from edensim.reproduction.section import Row, Section, Table
+from edensim.reproduction.target import crossing, scope
+from edensim.reproduction.targets import TARGETS, chosen
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_there_are_twelve_targets_in_order() -> None:
+    assert [target.number for target in TARGETS] == list(range(1, 13))
+    assert [target.name for target in chosen(["2", "rates"])] == ["cpu-speed", "rates"]
+    with pytest.raises(InputError, match=r"unknown target 'cpu-sped'.*cpu-speed"):
+        chosen(["cpu-sped"])
+
+
+def test_every_published_bar_is_the_share_of_vdd_taken_off() -> None:
+    for precision, networks in published()["cpu"].items():
+        for network, said in networks.items():
+            assert said["saved"] == pytest.approx(100 * published()["table3"][network][precision][1] / 1.2, abs=0.005)
+
+
+def test_published_curves_have_a_value_at_each_point() -> None:
+    for figure in ("ber_vdd", "ber_trcd"):
+        for said in published()[figure].values():
+            assert {len(values) for values in said.values()} == {len(said["at"])}
+    for said in (published()["lenet_vdd"], published()["lenet_trcd"], published()["retraining"]):
+        assert {len(values) for values in said.values()} == {len(said["at"])}
+    bers = published()["shapes"]["at"]
+    assert all(len(curve) == len(bers) for model in "0123" for curve in published()["shapes"][model].values())
+
+
+def test_crossing_lies_between_points_on_a_logarithmic_scale() -> None:
+    assert crossing([1e-4, 1e-2], [0.9, 0.5], 0.7) == pytest.approx(1e-3)
+    assert crossing([1e-4, 1e-2], [0.6, 0.5], 0.7) is None
+    assert crossing([1e-4, 1e-2], [0.9, 0.8], 0.7) == 1e-2
+
+
+def test_tasks_of_the_same_work_are_one_task() -> None:
+    asked = scope(full=False, datasets=None)
+    by_name = {target.name: {task.key for task in target.tasks(asked).values()} for target in TARGETS}
+    assert by_name["cpu-energy"] < by_name["cpu-speed"]
+    assert by_name["breakdown"] < by_name["gpu"] | by_name["accelerators"]
+
+
+def result() -> Reproduction:
+    rows = [
+        Row("speed", 1.08, 1.01, "times", "few activations | exposed", key=True),
+        Row("BER", 1e-3, 1e-2, "BER", "another module", (1e-4, 1e-1), key=True),
+        Row("nothing", None, None, "%", "no weights"),
+    ]
+    table = Table("Why", ["a", "b"], [["1", "2"]])
+    return Reproduction((Section(2, "cpu-speed", "Speed", rows, ["Text with <b>marks</b>."], [table]),), False, 5, 12.0)
+
+
+def test_rows_say_published_ours_difference_and_why() -> None:
+    lines = rows_table([("", row) for row in result().sections[0].rows]).splitlines()
+    assert lines[0] == "| what | published | ours | difference | why |"
+    assert lines[2] == "| speed | 1.08 times | 1.01 times | -0.07 | few activations \\| exposed |"
+    assert lines[3] == "| BER | 0.001 BER | 0.01 BER (0.0001 to 0.1) | x 10 | another module |"
+    assert lines[4] == "| nothing | not given | not given |  | no weights |"
+
+
+def test_the_largest_disagreement_counts_gains_not_speeds() -> None:
+    [(_, row)] = largest(result())
+    assert row.what == "BER"
+    assert abs(math.log10(0.01 / 0.08)) < 1
+
+
+def test_the_page_stands_alone(tmp_path: Path) -> None:
+    (tmp_path / "picture.svg").write_text("<svg/>")
+    text = markdown(result()) + "\n![a picture](figures/picture.svg)\n"
+    html = page(text, tmp_path)
+    assert html.count("<table>") == 3  # summary, rows, one more
+    assert re.findall(r'(?:src|href)="(?!data:)', html) == []
+    assert "<b>marks" not in html
+    assert "data:image/svg+xml;base64,PHN2Zy8+" in html
+
+
+def test_rows_come_back_from_json() -> None:
+    rows = result().sections[0].rows
+    assert [Row.from_dict(json.loads(json.dumps(row.to_dict()))) for row in rows] == list(rows)
