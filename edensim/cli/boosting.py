@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edensim.cli.options import ConfigOption, JsonOption, Overrides
+from edensim.cli.options import ConfigOption, DeviceOption, JsonOption, Overrides
 from edensim.cli.outputs import check_outputs, interruptible, is_stdout, write_json
 
 
@@ -34,6 +34,7 @@ def boost(
     images: Annotated[int | None, typer.Option(metavar="N", help="Of the test split (default: all).")] = None,
     size: Annotated[int | None, typer.Option(metavar="N", help="Height and width that image files are brought to.")] = None,
     threads: Annotated[int, typer.Option(metavar="N", help="Batches at once in tests; the result is the same with any.")] = 1,
+    device: DeviceOption = "auto",
     checkpoint: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep what a run needs to go on, after each epoch.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
     overrides: Overrides = None,
@@ -48,7 +49,7 @@ def boost(
     check_outputs(output, json_path, checkpoint, inputs=() if weights is None else (weights,))
     options: dict[str, Any] = {"data": data, "weights": weights, "precision": precision, "model": model, "module": module, "train_model": train_model}
     options |= {"variant": variant, "epochs": epochs, "batch": batch, "rate": rate, "bounding": bounding, "repeats": repeats, "seed": seed}
-    options |= {"train_images": train_images, "images": images, "size": size, "threads": threads, "output": output}
+    options |= {"train_images": train_images, "images": images, "size": size, "threads": threads, "device": device, "output": output}
     options |= {"checkpoint": checkpoint, "resume": resume, "config": config, "overrides": overrides or []}
     with Progress(quiet, "steps") as progress, interruptible(progress):
         result = boosted(network, ber=ber, **options, progress=progress)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edensim.cli.options import ConfigOption, JsonOption, Overrides
+from edensim.cli.options import ConfigOption, DeviceOption, JsonOption, Overrides
 from edensim.cli.outputs import check_outputs, interruptible, is_stdout, write_json
 
 
@@ -27,6 +27,7 @@ def evaluate(
     batch: Annotated[int, typer.Option(metavar="N", help="Images of one pass.")] = 32,
     size: Annotated[int | None, typer.Option(metavar="N", help="Height and width that image files are brought to.")] = None,
     threads: Annotated[int, typer.Option(metavar="N", help="Batches at once; the result is the same with any.")] = 1,
+    device: DeviceOption = "auto",
     items: Annotated[bool, typer.Option("--items", help="Also a line per weight tensor and ifm.")] = False,
     save_weights: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep weights that were trained here.")] = None,
     overrides: Overrides = None,
@@ -41,7 +42,7 @@ def evaluate(
     check_outputs(save_weights, json_path, inputs=() if weights is None else (weights,))
     options: dict[str, Any] = {"data": data, "weights": weights, "precision": precision, "module": module, "model": model, "ber": ber}
     options |= {"bounding": bounding, "comparison": comparison, "repeats": repeats, "seed": seed, "images": images, "batch": batch, "size": size}
-    options |= {"threads": threads, "config": config, "overrides": overrides or [], "save_weights": save_weights}
+    options |= {"threads": threads, "device": device, "config": config, "overrides": overrides or [], "save_weights": save_weights}
     with Progress(quiet, "repeats") as progress, interruptible(progress):
         result = evaluated(network, **options, progress=progress)
     if json_path is not None:

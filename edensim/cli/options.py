@@ -17,3 +17,7 @@ JsonOption = Annotated[Path | None, typer.Option("--json", metavar="OUT", help="
 CommandsArgument = Annotated[Path, typer.Argument(metavar="COMMANDS.csv", help="clock,command,channel,rank,bankgroup,bank,row,column")]
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", metavar="RUN.yaml", help="Take the configuration from a run file.")]
+
+DeviceOption = Annotated[
+    str, typer.Option(metavar="auto|cpu|cuda", help="What computes (auto: a GPU where torch finds one); bits are flipped on the host, the same ones.")
+]

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edensim.cli.options import ConfigOption, JsonOption, Overrides
+from edensim.cli.options import ConfigOption, DeviceOption, JsonOption, Overrides
 from edensim.cli.outputs import check_outputs, interruptible, is_stdout, write_json
 
 
@@ -38,6 +38,7 @@ def tolerance(
     batch: Annotated[int, typer.Option(metavar="N", help="Images of one pass.")] = 32,
     size: Annotated[int | None, typer.Option(metavar="N", help="Height and width that image files are brought to.")] = None,
     threads: Annotated[int, typer.Option(metavar="N", help="Batches at once; the result is the same with any.")] = 1,
+    device: DeviceOption = "auto",
     output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Tolerance file to write, after each probe.")] = None,
     resume: Annotated[Path | None, typer.Option(metavar="FILE", help="Go on from an earlier tolerance file.")] = None,
     overrides: Overrides = None,
@@ -61,7 +62,7 @@ def tolerance(
         "fine_repeats": fine_repeats,
         "bounding": bounding,
     }
-    options |= {"comparison": comparison, "seed": seed, "images": images, "batch": batch, "size": size, "threads": threads}
+    options |= {"comparison": comparison, "seed": seed, "images": images, "batch": batch, "size": size, "threads": threads, "device": device}
     options |= {"output": output, "resume": resume, "config": config, "overrides": overrides or []}
     outcome = "no output file was written" if output is None else f"{output} has what was found so far, and --resume {output} goes on"
     with Progress(quiet, "tests") as progress, interruptible(progress, outcome):

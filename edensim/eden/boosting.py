@@ -154,6 +154,7 @@ def boost(
     images: int | None = None,
     size: int | None = None,
     threads: int = 1,
+    device: str = "auto",
     output: str | os.PathLike[str] | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = False,
@@ -190,7 +191,7 @@ def boost(
         memory if train_model is None else memory_of(module=None, model=train_model, seed=memory.seed, config=None, overrides=(), sections={})
     )
     options: dict[str, Any] = {"precision": precision, "comparison": comparison, "images": images, "size": size}
-    options |= {"capacity_bytes": memory.geometry.mapping.capacity_bytes, "correction": None if bounding == "off" else bounding}
+    options |= {"device": device, "capacity_bytes": memory.geometry.mapping.capacity_bytes, "correction": None if bounding == "off" else bounding}
     tested = subject(network, data, weights=weights, **options)
     split = training_split(data, tested, train_images, size)
     asked = {**schedule.__dict__, "ber": ber, "bounding": bounding, "comparison": comparison, "train_images": len(split), "size": size}

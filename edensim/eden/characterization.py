@@ -123,6 +123,7 @@ def tolerance(
     comparison: str = "value",
     seed: int | None = None,
     threads: int = 1,
+    device: str = "auto",
     images: int | None = None,
     batch: int = 32,
     size: int | None = None,
@@ -160,7 +161,7 @@ def tolerance(
     capacity = memory.geometry.mapping.capacity_bytes
     correction = None if bounding == "off" else bounding
     options: dict[str, Any] = {"precision": precision, "comparison": comparison, "images": images, "batch": batch, "size": size}
-    options |= {"capacity_bytes": capacity, "correction": correction}
+    options |= {"capacity_bytes": capacity, "correction": correction, "device": device}
     tested = subject(network, data, weights=weights, **options)
 
     def at(ber: float) -> Subject:

@@ -106,10 +106,11 @@ def retrain(
     module = copy.deepcopy(tested.network.module)
     batch = min(schedule.batch, len(split))
     steps = len(split) // batch  # a last batch of fewer images is left to the next epoch's order
-    images = torch.from_numpy(normalized(split.images, tested.normalization))
-    labels = torch.from_numpy(split.labels)
+    device = next(module.parameters()).device
+    images = torch.from_numpy(normalized(split.images, tested.normalization)).to(device)
+    labels = torch.from_numpy(split.labels).to(device)
     given = tested.network
-    placing = place(module, tested.name, split.shape, batch, given.precision)
+    placing = place(copy.deepcopy(module).cpu(), tested.name, split.shape, batch, given.precision)
     network = ApproximateNetwork(module, placing, given.precision, correction=given.correction, comparison=given.comparison)
     optimizer = torch.optim.AdamW(module.parameters(), lr=schedule.rate, weight_decay=WEIGHT_DECAY)
     rates = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=schedule.rate, total_steps=len(bers) * steps)
@@ -153,4 +154,4 @@ def retrain(
             if checkpoint is not None:
                 state = {"module": module.state_dict(), "optimizer": optimizer.state_dict(), "rates": rates.state_dict()}
                 checkpoint.save({**state, "generator": generator.get_state(), "records": records})
-    return module, records
+    return module.cpu(), records

@@ -109,6 +109,7 @@ def evaluate(
     batch: int = 32,
     size: int | None = None,
     threads: int = 1,
+    device: str = "auto",
     config: str | os.PathLike[str] | None = None,
     overrides: Sequence[str] = (),
     save_weights: str | os.PathLike[str] | None = None,
@@ -136,6 +137,7 @@ def evaluate(
     capacity = plan.geometry.mapping.capacity_bytes
     correction = None if bounding == "off" else bounding
     options: dict[str, Any] = {"images": images, "batch": batch, "size": size, "capacity_bytes": capacity, "correction": correction}
+    options["device"] = device
     tested = subject(network, data, weights=weights, precision=precision, comparison=comparison, **options)
     if save_weights is not None:
         from edensim.inference.weights import save_weights as save

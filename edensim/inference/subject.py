@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ import torch
 from edensim.exceptions import InputError, NetworkError
 from edensim.inference.approximate import ApproximateNetwork, Errors, Tally
 from edensim.inference.datasets import Dataset, load_dataset, normalization_of, normalized
+from edensim.inference.devices import device_of
 from edensim.inference.networks import ENTRIES, build, known_name
 from edensim.inference.placing import place
 from edensim.inference.quantization import check_precision
@@ -117,15 +119,17 @@ def subject(
     normalization: Normalization | None = None,
     capacity_bytes: int | None = None,
     seed: int = 1,
+    device: str = "cpu",
 ) -> Subject:
     """A network by name (with weights from a file; without any it is trained, which is quick on small data only) or a trained module.
 
     data: a name, a path (both: its test split) or a Dataset. normalization: None: what the weights' file says, else what published weights were
-    trained with, else the data's own.
+    trained with, else the data's own. device: cpu, cuda or auto, that it computes on.
 
     Raises InputError (NetworkError) for what cannot be used together.
     """
     check_precision(precision)
+    computes_on = device_of(device)
     if batch < 1:
         raise InputError(f"batch: expected 1 or more, found {batch}")
     if isinstance(data, Dataset):
@@ -145,12 +149,14 @@ def subject(
     module.eval()
     check_finite(module, name)
     placed = place(module, name, tests.shape, batch, precision, capacity_bytes)
+    if computes_on.type != "cpu":
+        module = copy.deepcopy(module).to(computes_on)
     approximate = ApproximateNetwork(module, placed, precision, correction=correction, comparison=comparison)
     with one_thread_each(), approximate.attached():
-        approximate.calibrate([images for images, _ in batched(calibration, normalization, batch)])
-    batches = tuple(batched(tests, normalization, batch))
+        approximate.calibrate([images.to(computes_on) for images, _ in batched(calibration, normalization, batch)])
+    batches = tuple((images.to(computes_on), labels.to(computes_on)) for images, labels in batched(tests, normalization, batch))
     _check_classes(name, module, batches[0][0], tests)
-    notes = {**notes, "normalization": normalization, "calibration": f"{len(calibration)} images of {note}"}
+    notes = {**notes, "device": computes_on.type, "normalization": normalization, "calibration": f"{len(calibration)} images of {note}"}
     return Subject(name, approximate, tests, normalization, batches, notes)
 
 

@@ -353,7 +353,11 @@ def fine_tasks(scope: Scope) -> dict[str, Task]:
     return {
         source.network: Task(
             "fine_mapping",
-            {**source.arguments, "precision": "int8", "device": "eden-table3", "machine": "tpu", "seed": 1, "images": source.images},
+            {
+                **source.arguments,
+                **{"precision": "int8", "device": "eden-table3", "machine": "tpu", "seed": 1, "images": source.images},
+                **({"share": 1.0, "repeats": 3} if source.weights is None else {"share": 0.5, "repeats": 1}),
+            },
             30 if source.weights is None else 2000,
         )
         for source in scope.sources

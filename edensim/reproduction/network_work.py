@@ -86,7 +86,8 @@ def retrained_curve(
         if variant == "poor-fit":
             options |= {"train_model": 1}
         rate = 2e-3 if weights is None else 1e-3
-        options |= {"repeats": 1, "images": 64, "train_images": train_images, "epochs": epochs, "rate": rate, "seed": seed, "precision": precision}
+        options |= {"device": "cpu", "repeats": 1, "images": 64, "train_images": train_images}
+        options |= {"epochs": epochs, "rate": rate, "seed": seed, "precision": precision}
         module = boost(module, ber=ber, data=data, **options).module
     tested = subject(module, data, precision=precision, images=images, normalization=normalization)
     [clean] = tested.outcomes([None])
@@ -110,7 +111,7 @@ def device_curve(
     """Accuracy at lowered VDDs or tRCDs of a fitted module, un-boosted (boost_ber 0) or boosted up to a BER."""
     module, normalization = _module(network, data, weights, seed, None)
     if boost_ber:
-        module = boost(module, ber=boost_ber, data=data, precision=precision, epochs=epochs, repeats=1, images=64, seed=seed).module
+        module = boost(module, ber=boost_ber, data=data, device="cpu", precision=precision, epochs=epochs, repeats=1, images=64, seed=seed).module
     tested = subject(module, data, precision=precision, images=images, normalization=normalization)
     [clean] = tested.outcomes([None])
     points = []
@@ -141,6 +142,7 @@ def coarse_tolerance(
     """The BER that a network tolerates at a drop of 1 %, as given; and boosted: up to three times that BER, as long as it is more each time."""
     module, _ = _module(network, data, weights, seed, train_images)
     common: dict[str, Any] = {"data": data, "precision": precision, "bounding": bounding, "seed": seed, "images": images}
+    common["device"] = "cpu"
     given = tolerance(module, **common)
     found: dict[str, Any] = {"clean": given.clean_accuracy, "unboosted": given.ber, "images": given.images, "rounds": []}
     if not boosted:
@@ -159,14 +161,24 @@ def coarse_tolerance(
 
 
 def fine_mapping(
-    network: str, data: str, weights: str | None, precision: str, device: str, machine: str, seed: int, images: int | None
+    network: str,
+    data: str,
+    weights: str | None,
+    precision: str,
+    device: str,
+    machine: str,
+    seed: int,
+    images: int | None,
+    share: float = 0.5,
+    repeats: int = 1,
 ) -> dict[str, Any]:
     """What each weight tensor and ifm tolerates, and a mapping of them to four partitions of a module, by both algorithms."""
     from edensim.dnn.readers.description import save_network
     from edensim.dnn.readers.torch_module import read_module
 
     module, _ = _module(network, data, weights, seed, None)
-    options: dict[str, Any] = {"fine": True, "begin": 0.5, "validation_share": 0.5, "precision": precision, "seed": seed, "images": images}
+    options: dict[str, Any] = {"device": "cpu", "fine": True, "begin": 0.5, "validation_share": share, "fine_repeats": repeats}
+    options |= {"precision": precision, "seed": seed, "images": images}
     found = tolerance(module, data=data, **options)
     tested = subject(module, data, precision=precision, images=64)
     with tempfile.TemporaryDirectory() as folder:

@@ -153,3 +153,16 @@ def test_what_cannot_be_wrapped_is_refused(module, images) -> None:
         place(torch.nn.ReLU(), "net", (1, 8, 8), 4, "int8")
     with pytest.raises(InputError, match="a batch of 16 inputs: laid out for 8"):
         wrapped(module, images).run(torch.cat([images, images]))
+
+
+def test_devices_are_named_and_refused() -> None:
+    from edensim.exceptions import InputError
+    from edensim.inference.devices import device_of
+
+    assert device_of("cpu").type == "cpu"
+    assert device_of("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+    with pytest.raises(InputError, match=r"device: expected one of auto, cpu, cuda, found 'gpu'"):
+        device_of("gpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(InputError, match="torch finds no GPU here"):
+            device_of("cuda")
