@@ -260,7 +260,9 @@ class _Run:
         search, coarse = self.search, self.found.ber
         tested = self.at(coarse)
         sample = tested.dataset.chosen(max(1, round(search.validation_share * len(tested.dataset))))
-        batches = tuple(batched(sample, tested.normalization, self.found.config["tolerance"]["batch"]))
+        device = tested.batches[0][0].device
+        drawn = batched(sample, tested.normalization, self.found.config["tolerance"]["batch"])
+        batches = tuple((images.to(device), labels.to(device)) for images, labels in drawn)
         sampled = replace(tested, dataset=sample, batches=batches)
         [clean] = sampled.outcomes([None], threads=self.threads)
 
