@@ -12,7 +12,7 @@ from edensim.cli.outputs import check_outputs, interruptible, is_stdout, write_j
 
 
 def evaluate(
-    network: Annotated[str, typer.Argument(metavar="NETWORK", help="lenet, resnet20, resnet32, resnet44, resnet56.")] = "lenet",
+    network: Annotated[str, typer.Argument(metavar="NETWORK", help="lenet, resnet20, mobilenetv2, ...; an unknown name lists all.")] = "lenet",
     data: Annotated[str, typer.Option(metavar="DATA", help="digits, or a folder or archive of images.")] = "digits",
     weights: Annotated[Path | None, typer.Option(metavar="FILE", help="Trained weights (default: trained here, on digits only).")] = None,
     precision: Annotated[str, typer.Option(metavar="int4|int8|int16|fp32", help="How weights and feature maps are stored.")] = "int8",

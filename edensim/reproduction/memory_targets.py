@@ -144,7 +144,7 @@ def sensitivity(_: Scope, found: Found) -> Section:
             why = "only the first reads of an open row come too soon; later ones of the same row find their cells sensed"
             if not rates[1]:
                 why = "under `elapsed` no read came too soon: no bit fails"
-            rows.append(Row(f"{name}: overstated by", None, rates[0] / rates[1] if rates[1] else None, "times", why, key=True))
+            rows.append(Row(f"{name}: every_access overstates BER by", None, rates[0] / rates[1] if rates[1] else None, "times", why, key=True))
     table = []
     for machine in ("cpu", "tpu"):
         nominal = found[f"{machine} nominal"]

@@ -36,6 +36,13 @@ ENTRIES = {
     "resnet32": Entry("ResNet-32 for CIFAR", "resnet_cifar", "ResNetCifar", {"blocks": 5}, IMAGENET),
     "resnet44": Entry("ResNet-44 for CIFAR", "resnet_cifar", "ResNetCifar", {"blocks": 7}, IMAGENET),
     "resnet56": Entry("ResNet-56 for CIFAR", "resnet_cifar", "ResNetCifar", {"blocks": 9}, IMAGENET),
+    "resnet101": Entry("ResNet-101", "resnet", "ResNet", {"blocks": (3, 4, 23, 3)}, IMAGENET),
+    "vgg16": Entry("VGG-16 (below 64x64 with batch normalization and one linear layer)", "vgg", "VGG16", {}, IMAGENET),
+    "alexnet": Entry("AlexNet", "alexnet", "AlexNet", {}, IMAGENET),
+    "squeezenet1.1": Entry("SqueezeNet 1.1", "squeezenet", "SqueezeNet", {}, IMAGENET),
+    "mobilenetv2": Entry("MobileNetV2", "mobilenet", "MobileNetV2", {}, IMAGENET),
+    "densenet40": Entry("DenseNet-BC of 40 layers for CIFAR, growth 12", "densenet", "DenseNet", {"growth": 12, "blocks": (6, 6, 6), "large": False}),
+    "densenet201": Entry("DenseNet-201", "densenet", "DenseNet", {"growth": 32, "blocks": (6, 12, 48, 32), "large": True}, IMAGENET),
 }
 
 
