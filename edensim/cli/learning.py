@@ -13,7 +13,7 @@ from edensim.cli.outputs import check_outputs, interruptible, is_stdout, write_j
 
 def evaluate(
     network: Annotated[str, typer.Argument(metavar="NETWORK", help="lenet, resnet20, mobilenetv2, ...; an unknown name lists all.")] = "lenet",
-    data: Annotated[str, typer.Option(metavar="DATA", help="digits, or a folder or archive of images.")] = "digits",
+    data: Annotated[str, typer.Option(metavar="DATA", help="digits, fashion-mnist, or a folder or archive of images.")] = "digits",
     weights: Annotated[Path | None, typer.Option(metavar="FILE", help="Trained weights (default: trained here, on digits only).")] = None,
     precision: Annotated[str, typer.Option(metavar="int4|int8|int16|fp32", help="How weights and feature maps are stored.")] = "int8",
     module: Annotated[str | None, typer.Option(metavar="MODULE.yaml", help="A fitted module, at the point that --set dram... asks for.")] = None,
@@ -54,7 +54,7 @@ def evaluate(
 def train(
     network: Annotated[str, typer.Argument(metavar="NETWORK", help="As for evaluate.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Weights to write.")],
-    data: Annotated[str, typer.Option(metavar="DATA", help="digits, or a folder or archive of images; its training split.")] = "digits",
+    data: Annotated[str, typer.Option(metavar="DATA", help="digits, fashion-mnist, a folder or archive of images: its training split.")] = "digits",
     epochs: Annotated[int, typer.Option(metavar="N", min=1)] = 8,
     batch: Annotated[int, typer.Option(metavar="N", min=1, help="Images of one step.")] = 64,
     rate: Annotated[float, typer.Option(metavar="X", help="Peak of the learning rate.")] = 2e-3,

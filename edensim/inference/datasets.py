@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -12,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edensim.exceptions import InputError
+from edensim.exceptions import InputError, nearest
 
 Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]
@@ -20,6 +21,9 @@ Labels = NDArray[np.int64]
 #: Names that need no files.
 EMBEDDED: Final = ("digits",)
 SPLITS: Final = ("test", "train")
+#: Names of files that others install: where Debian's package puts them, and which it is. $EDENSIM_DATA/NAME comes first.
+INSTALLED: Final = {"fashion-mnist": (Path("/usr/share/datasets/fashion-mnist"), "dataset-fashion-mnist")}
+DATA_VARIABLE: Final = "EDENSIM_DATA"
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,9 @@ def chosen_index(total: int, images: int | None) -> NDArray[np.int64]:
 
 
 def load_dataset(name: str | Path, split: str = "test", images: int | None = None, *, size: int | None = None) -> Dataset:
-    """A data set by name (digits) or path. images: how many of the split, drawn the same every time. size: height and width to bring files to.
+    """A data set by name (digits, fashion-mnist) or path.
+
+    images: how many of the split, drawn the same every time. size: height and width to bring files to.
 
     A path is a folder of idx files, of CIFAR-10 binaries, or of image files (SPLIT/CLASS/*.jpg, CLASS/*.jpg, or NNNN_name.jpg with NNNN the class),
     or a .tar(.gz) of the last.
@@ -79,9 +85,13 @@ def load_dataset(name: str | Path, split: str = "test", images: int | None = Non
         raise InputError(f"images: expected 1 or more, found {images}")
     if str(name) == "digits":
         return _digits(split).chosen(images)
-    path = Path(name)
+    path = installed(str(name)) if str(name) in INSTALLED else Path(name)
+    if path is None:
+        raise InputError(f"{name}: is not here; `apt-get install {INSTALLED[str(name)][1]}` brings it, or put it in ${DATA_VARIABLE}/{name}")
     if not path.exists():
-        raise InputError(f"{name}: there is no such data set; expected {', '.join(EMBEDDED)}, or a folder or archive of images")
+        known = [*EMBEDDED, *INSTALLED]
+        hint = nearest(str(name), known)
+        raise InputError(f"{name}: there is no such data set{hint}; expected {', '.join(known)}, or a folder or archive of images")
     from edensim.inference import dataset_files as files
 
     if path.is_dir() and (found := files.idx_files(path, split)):
@@ -89,6 +99,13 @@ def load_dataset(name: str | Path, split: str = "test", images: int | None = Non
     if path.is_dir() and (binaries := files.cifar_files(path, split)):
         return files.read_cifar(path.name, split, binaries, path).chosen(images)
     return files.read_images(path, split, images, size)
+
+
+def installed(name: str) -> Path | None:
+    """Folder of a data set of INSTALLED, where it is here."""
+    own = os.environ.get(DATA_VARIABLE)
+    places = ([Path(own) / name] if own else []) + [INSTALLED[name][0]]
+    return next((place for place in places if place.is_dir()), None)
 
 
 def _digits(split: str) -> Dataset:

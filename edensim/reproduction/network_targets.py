@@ -290,28 +290,27 @@ def _retraining_drawer(source: Source, runs: Mapping[str, Sequence[Mapping[str, 
 def coarse_tasks(scope: Scope) -> dict[str, Task]:
     """Tolerable BER of each source: by precision, boosted (FP32 and int8); and by correction of implausible values."""
     tasks = {}
-    for source in scope.sources:
-        seeds = scope.seeds if source.weights is None else 1
+    for source in (*scope.sources, *scope.coarse_only):
         common = {**source.arguments, "epochs": source.epochs, "images": source.images, "train_images": source.train_images}
-        cost = 1 if source.weights is None else 20
-        for seed in range(1, seeds + 1):
+        cost = 1 if source.data == "digits" else 20
+        for seed in range(1, source.coarse_seeds + 1):
             for precision in PRECISIONS:
                 arguments = {**common, "precision": precision, "bounding": "zero", "boosted": precision in ("fp32", "int8"), "seed": seed}
-                tasks[f"{source.network} {precision} {seed}"] = Task("coarse_tolerance", arguments, 35 * cost)
+                tasks[f"{source.label} {precision} {seed}"] = Task("coarse_tolerance", arguments, 35 * cost)
             for bounding in ("off", "saturate"):
                 arguments = {**common, "precision": "fp32", "bounding": bounding, "boosted": False, "seed": seed}
-                tasks[f"{source.network} {bounding} {seed}"] = Task("coarse_tolerance", arguments, 6 * cost)
+                tasks[f"{source.label} {bounding} {seed}"] = Task("coarse_tolerance", arguments, 6 * cost)
     return tasks
 
 
 def coarse(scope: Scope, found: Found) -> Section:
     """Target 9."""
     rows, text = list[Row](), list[str]()
-    for source in scope.sources:
-        seeds = range(1, (scope.seeds if source.weights is None else 1) + 1)
+    for source in (*scope.sources, *scope.coarse_only):
+        seeds = range(1, source.coarse_seeds + 1)
 
         def values(name: str, key: str, source: Source = source, seeds: range = seeds) -> list[float]:
-            return [float(found[f"{source.network} {name} {seed}"][key]) for seed in seeds]
+            return [float(found[f"{source.label} {name} {seed}"][key]) for seed in seeds]
 
         for precision in PRECISIONS:
             before = values(precision, "unboosted")
@@ -333,7 +332,7 @@ def coarse(scope: Scope, found: Found) -> Section:
             gain = geometric_mean([a / b for a, b in zip(zero, saturate, strict=True)])
             why = "the paper gives accuracies (8 % lower on CIFAR-10)"
             rows.append(Row(f"{source.title}: zeroing over saturating", None, gain, "times", why))
-        text.append(note(source, [found[f"{source.network} int8 {seed}"] for seed in seeds]) + "; accuracy may fall by 1 %.")
+        text.append(note(source, [found[f"{source.label} int8 {seed}"] for seed in seeds]) + "; accuracy may fall by 1 %.")
     for network, said in published()["table3"].items():
         for precision in ("fp32", "int8"):
             why = "no trained weights at this size and data set come with a package; its traffic and energy are in targets 1 to 4"

@@ -8,13 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edensim.inference.datasets import installed
 from edensim.reproduction.section import Section
 from edensim.reproduction.task import Task
 
 
 @dataclass(frozen=True)
 class Source:
-    """A network that can be tested. weights: a file (None: trained here, from each seed). images: of the test (None: all)."""
+    """A network that can be tested. weights: a file (None: trained here, from each seed). images: of the test (None: all).
+
+    label: in names of tasks; coarse_seeds: of target 9, where others have the scope's.
+    """
 
     network: str
     data: str
@@ -23,6 +27,8 @@ class Source:
     images: int | None = None
     train_images: int | None = None
     epochs: int = 40
+    label: str = ""
+    coarse_seeds: int = 5
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -32,22 +38,28 @@ class Source:
 
 @dataclass(frozen=True)
 class Scope:
-    """How much is run. seeds: of networks and of boosting; memories: that each is tested in; sources: networks with data, the first always there."""
+    """How much is run. seeds: of networks and of boosting; memories: that each is tested in; sources: networks with data, the first always there;
+    coarse_only: of target 9 alone."""
 
     full: bool
     seeds: int
     memories: int
     sources: tuple[Source, ...]
+    coarse_only: tuple[Source, ...] = ()
 
 
 def scope(full: bool, datasets: Path | None) -> Scope:
-    """What can be run with what is at hand: LeNet on digits always; with `full`, ResNet-20 on CIFAR-10 where `datasets` holds both."""
-    sources = [Source("lenet", "digits", "LeNet, digits")]
+    """What can be run with what is at hand: LeNet on digits always, on Fashion-MNIST where that is installed; with `full`, ResNet-20 on CIFAR-10.
+
+    datasets: a folder that holds CIFAR-10 and ResNet-20's weights.
+    """
+    sources = [Source("lenet", "digits", "LeNet, digits", label="lenet")]
     if full and datasets is not None:
         images, weights = datasets / "cifar10-jpeg.tar.gz", datasets / "resnet20-12fca82f.th"
         if images.exists() and weights.exists():
-            sources.append(Source("resnet20", str(images), "ResNet-20, CIFAR-10", str(weights), 500, 2000, 8))
-    return Scope(full, 5, 3, tuple(sources))
+            sources.append(Source("resnet20", str(images), "ResNet-20, CIFAR-10", str(weights), 500, 2000, 8, "resnet20", 1))
+    fashion = Source("lenet", "fashion-mnist", "LeNet, Fashion-MNIST", None, 2000, 12000, 10, "lenet-fashion", 1)
+    return Scope(full, 5, 3, tuple(sources), (fashion,) if installed("fashion-mnist") is not None else ())
 
 
 #: Outcomes of a target's tasks, by the target's own names for them.

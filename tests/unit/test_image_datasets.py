@@ -136,3 +136,19 @@ def test_normalization_gives_mean_0_and_deviation_1() -> None:
     assert values.dtype == np.float32
     assert values.mean() == pytest.approx(0, abs=0.01)
     assert values.std() == pytest.approx(1, abs=0.01)
+
+
+def test_a_data_set_that_others_install_is_found_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from edensim.inference import datasets
+
+    monkeypatch.setattr(datasets, "INSTALLED", {"fashion-mnist": (tmp_path / "nowhere", "dataset-fashion-mnist")})
+    monkeypatch.setenv("EDENSIM_DATA", str(tmp_path / "data"))
+    with pytest.raises(InputError, match=r"fashion-mnist: is not here; `apt-get install dataset-fashion-mnist`"):
+        datasets.load_dataset("fashion-mnist")
+    with pytest.raises(InputError, match=r"did you mean 'fashion-mnist'"):
+        datasets.load_dataset("fashion-mnst")
+    folder = tmp_path / "data" / "fashion-mnist"
+    folder.mkdir(parents=True)
+    (folder / "t10k-images-idx3-ubyte").write_bytes(bytes((0, 0, 8, 3)) + np.array([2, 4, 4], ">u4").tobytes() + bytes(32))
+    (folder / "t10k-labels-idx1-ubyte").write_bytes(bytes((0, 0, 8, 1)) + np.array([2], ">u4").tobytes() + bytes((1, 9)))
+    assert datasets.load_dataset("fashion-mnist").labels.tolist() == [1, 9]
