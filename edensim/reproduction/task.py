@@ -7,16 +7,26 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
 from edensim import __version__
 from edensim.exceptions import EdensimError
+from edensim.resources import config_folders
 from edensim.results.files import save_text
 
 #: Where the functions of tasks are: the work of each part of edensim.
 HOMES: Final = ("machine_work", "network_work")
+#: Folders of configurations that a function's outcome hangs on.
+CONFIGURED: Final = {
+    "machine_run": ("dram", "hardware"),
+    "exposed_run": ("dram", "hardware", "modules"),
+    "module_rates": ("modules",),
+    "device_curve": ("dram", "modules"),
+    "fine_mapping": ("dram", "hardware", "modules"),
+}
 
 
 @dataclass(frozen=True)
@@ -29,8 +39,9 @@ class Task:
 
     @property
     def key(self) -> str:
-        """The same for the same work by the same version of edensim."""
-        text = json.dumps([__version__, self.function, dict(sorted(self.arguments.items()))], sort_keys=True)
+        """The same for the same work by the same version of edensim from the same configurations."""
+        configurations = [_digest(kind) for kind in CONFIGURED.get(self.function, ())]
+        text = json.dumps([__version__, self.function, dict(sorted(self.arguments.items())), *configurations], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @property
@@ -65,6 +76,16 @@ class Task:
         kept |= {"cpu_s": round(time.process_time() - began, 2), "outcome": outcome}
         save_text(folder / self.file_name, json.dumps(kept, indent=1, allow_nan=False) + "\n")
         return kept
+
+
+@cache
+def _digest(kind: str) -> str:
+    """Of all configurations of a kind."""
+    found = hashlib.sha256()
+    for folder in config_folders(kind):
+        for path in sorted(folder.glob("*.yaml")):
+            found.update(path.name.encode() + b"\0" + path.read_bytes())
+    return found.hexdigest()[:12]
 
 
 def _word(value: Any) -> str:
