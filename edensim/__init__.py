@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from edensim.errors.injection import inject
     from edensim.inference.evaluation import evaluate
     from edensim.profiling import profile
+    from edensim.reproduction.run import reproduce
     from edensim.results import RunResult
     from edensim.sweep import sweep
 
@@ -35,6 +36,7 @@ __all__ = [
     "load_network",
     "map_to_dram",
     "profile",
+    "reproduce",
     "simulate",
     "sweep",
     "tolerance",
@@ -102,6 +104,10 @@ def __getattr__(name: str) -> Any:
         from edensim.eden.mapping import map_to_dram
 
         return map_to_dram
+    if name == "reproduce":
+        from edensim.reproduction.run import reproduce
+
+        return reproduce
     if name == "tolerance":
         from edensim.eden.characterization import tolerance
 

@@ -5,14 +5,19 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from edensim.exceptions import EdensimError
 from edensim.reproduction.task import Task
+
+#: Seconds between two looks at whether the leader is still there.
+PULSE_s: Final = 1.0
 
 Advance = Callable[[int, int | None], None]
 
@@ -52,6 +57,14 @@ def _begin() -> None:
     """In a worker: the terminal's Ctrl-C is for the one who leads; one thread each, as there is a worker for each core."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["OMP_NUM_THREADS"] = "1"
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_with(leader: int) -> None:
+    """End when the leading process has ended, however it did: nobody waits for what this one does."""
+    while os.getppid() == leader:
+        time.sleep(PULSE_s)
+    os._exit(1)
 
 
 def _run(task: Task, folder: Path) -> dict[str, Any]:

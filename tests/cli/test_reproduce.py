@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from tests.cli.conftest import Edensim
+import pytest
+
+from tests.cli.conftest import Edensim, environment
 
 FILES = ("report.md", "report.html", "report.json")
 
@@ -40,3 +46,37 @@ def test_what_is_unknown_is_refused(refused: Callable[..., str], tmp_path: Path)
     assert "no-such" in refused("reproduce", "rates", "--datasets", "no-such")
     (tmp_path / "file").touch()
     assert "expected a folder" in refused("reproduce", "rates", "-o", "file")
+
+
+def test_workers_end_with_the_one_who_leads(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "edensim", "reproduce", "retraining", "-o", "out", "--workers", "1"]
+    leader = subprocess.Popen(command, cwd=tmp_path, env=environment(), stderr=subprocess.DEVNULL)
+    try:
+        workers = wait_for(lambda: [pid for pid in children(leader.pid) if "spawn_main" in command_line(pid)], 60)
+        time.sleep(3)  # until it works, and watches
+    finally:
+        leader.kill()
+        leader.wait()
+    wait_for(lambda: not any("spawn_main" in command_line(pid) for pid in workers), 20)
+
+
+def wait_for(happened: Callable[[], Any], seconds: float) -> Any:
+    end = time.monotonic() + seconds
+    while not (found := happened()):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    return found
+
+
+def children(pid: int) -> list[int]:
+    path = Path(f"/proc/{pid}/task/{pid}/children")
+    if not path.exists():
+        pytest.skip("needs /proc to see child processes")
+    return [int(word) for word in path.read_text().split()]
+
+
+def command_line(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
