@@ -1,0 +1,46 @@
+"""Are the README's results those of `edensim reproduce`, and does it still find them?"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edensim.reproduction.crew import outcomes
+from edensim.reproduction.report import rows_table
+from edensim.reproduction.section import Row
+from edensim.reproduction.target import scope
+from edensim.reproduction.targets import chosen
+
+ROOT = Path(__file__).resolve().parents[2]
+#: report.json of `edensim reproduce all`.
+RECORDED = json.loads((ROOT / "benchmarks" / "reproduction.json").read_text())
+#: Targets whose work takes seconds; the others' figures move only with the engine's or the networks', which other tests hold.
+QUICK = ("rates", "accelerators")
+
+
+def recorded(name: str) -> dict[str, Any]:
+    return next(section for section in RECORDED["sections"] if section["name"] == name)
+
+
+def test_the_readme_shows_the_recorded_summary() -> None:
+    rows = [(section["title"], Row.from_dict(row)) for section in RECORDED["sections"] for row in section["rows"] if row["key"]]
+    table = (ROOT / "README.md").read_text().partition("<!-- results -->\n")[2].partition("\n<!-- /results -->")[0]
+    assert table == rows_table(rows)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", QUICK)
+def test_the_command_still_finds_what_is_recorded(name: str, tmp_path: Path) -> None:
+    asked = scope(full=False, datasets=None)
+    [target] = chosen([name])
+    tasks = target.tasks(asked)
+    found = outcomes(list(tasks.values()), tmp_path, workers=1)
+    section = target.section(asked, {key: found[task.key]["outcome"] for key, task in tasks.items()})
+    before = recorded(name)["rows"]
+    assert [row.what for row in section.rows] == [row["what"] for row in before]
+    for row, old in zip(section.rows, before, strict=True):
+        assert row.published == old["published"]
+        assert row.ours == (None if old["ours"] is None else pytest.approx(old["ours"], rel=1e-6, abs=1e-12)), row.what
