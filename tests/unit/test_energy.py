@@ -137,6 +137,16 @@ def test_more_activity_than_time_is_an_engine_fault(counts, standard):
 # --------------------------------------------------------------------------------------------------------------- counts from command lists
 
 
+def test_a_stretch_may_end_within_a_refresh(counts, standard):
+    """Layers: a refresh is counted in whole where it is issued; what is over comes off the next stretch, so that both sum to the whole."""
+    first, second = (Counts.empty(1, 2, standard.organization.banks_per_channel, cycles=each) for each in (100, 900))
+    first.rank_refresh_cycles[0] = 433, 433
+    parts = memory_energy(first, standard) + memory_energy(second, standard)
+    whole = Counts.empty(1, 2, standard.organization.banks_per_channel, cycles=1000)
+    whole.rank_refresh_cycles[0] = 433, 433
+    assert parts.total == pytest.approx(memory_energy(whole, standard).total, rel=1e-12)
+
+
 def test_auto_precharge_delays_come_from_the_constraints(standard):
     t = standard.timings
     assert auto_precharge_delays(standard) == (t["nRAS"], t["nRTP"], t["nCWL"] + t["nBL"] + t["nWR"])
