@@ -37,8 +37,9 @@ def placed(config: RunConfig, layout: Layout, point_of: Mapping[str, Candidate])
     standard, _ = resolve_operating_plan(config.dram)
     mapping = address_map(config.controller.address_mapping, standard.organization, config.dram.channels)
     rows = standard.organization.rows
-    block = mapping.capacity_bytes // rows
-    _check_rows(mapping, config.controller.address_mapping, rows, block)
+    unit = _rows_together(mapping, config.controller.address_mapping, rows)
+    blocks = rows // unit
+    block = mapping.capacity_bytes // blocks
     groups: dict[tuple[float | None, float | None], list[str]] = {}
     for name, candidate in point_of.items():
         if not candidate.nominal:
@@ -50,9 +51,9 @@ def placed(config: RunConfig, layout: Layout, point_of: Mapping[str, Candidate])
     sizes = [sum(aligned(layout[name].size_bytes, align) for name in names) for names in groups.values()]
     own = sum(aligned(each.size_bytes, align) for each in layout.placements if each.name not in lowered)
     needed = [-(-(own + align) // block), *(-(-size // block) for size in sizes)]
-    if sum(needed) > rows:
-        raise ConfigError(f"eden.partitions: need {sum(needed)} rows of all banks; there are {rows}")
-    shares = _divided(rows, needed, [own, *sizes])
+    if sum(needed) > blocks:
+        raise ConfigError(f"eden.partitions: need {sum(needed) * unit} rows of all banks; there are {rows}")
+    shares = _divided(blocks, needed, [own, *sizes])
     first = shares[0]
     pinned: list[str] = []
     parts: list[Part] = []
@@ -63,7 +64,7 @@ def placed(config: RunConfig, layout: Layout, point_of: Mapping[str, Candidate])
         for name in names:
             pinned.append(f"{name}@{address}")
             address = aligned(address + layout[name].size_bytes, align)
-        part = Part(f"partition {len(partitions) + 1}", candidate, (first, first + count - 1), tuple(names))
+        part = Part(f"partition {len(partitions) + 1}", candidate, (first * unit, (first + count) * unit - 1), tuple(names))
         parts.append(part)
         point: dict[str, Any] = {"vdd_V": candidate.vdd_V, "trcd_ns": candidate.trcd_ns}
         partitions.append(PartitionConfig(name=part.name, rows=f"{part.rows[0]}-{part.rows[1]}", **point))
@@ -72,20 +73,25 @@ def placed(config: RunConfig, layout: Layout, point_of: Mapping[str, Candidate])
     return msgspec.structs.replace(config, dram=dram, layout=msgspec.structs.replace(config.layout, pinned=tuple(pinned), base_address=0)), parts
 
 
-def _check_rows(mapping: AddressMap, name: str, rows: int, block: int) -> None:
-    """Raise ConfigError where the addresses of a row number, over all banks, are not one range."""
-    tried = np.unique(np.array([0, 1, rows // 2, rows - 1]))
-    for row in tried:
-        addresses = row * block + np.array([0, block // 3 // 64 * 64, block - 64])
-        if (mapping.decode(addresses)["row"] != row).any():
+def _rows_together(mapping: AddressMap, name: str, rows: int) -> int:
+    """How many neighbouring rows, over all banks, are one range of addresses: 1, or more where a mapping XORs the lowest bits of the row.
+
+    Raises ConfigError where no such number is.
+    """
+    unit = 1 << sum(xor.width for xor in mapping.xors if xor.field == "row")
+    block = mapping.capacity_bytes // rows * unit
+    for number in {0, 1, rows // unit // 2, rows // unit - 1}:
+        addresses = number * block + np.array([0, block // 3 // 64 * 64, block - 64])
+        if (mapping.decode(addresses)["row"] // unit != number).any():
             raise ConfigError(
                 f"controller.address_mapping: {name}: rows are no ranges of addresses; expected one that begins with Ro, such as RoBaRaCoCh"
             )
+    return unit
 
 
-def _divided(rows: int, needed: Sequence[int], contents: Sequence[int]) -> list[int]:
-    """Rows of each part: at least those needed, the others by content."""
-    left, total = rows - sum(needed), max(1, sum(contents))
+def _divided(blocks: int, needed: Sequence[int], contents: Sequence[int]) -> list[int]:
+    """Blocks of rows of each part: at least those needed, the others by content."""
+    left, total = blocks - sum(needed), max(1, sum(contents))
     shares = [least + left * content // total for least, content in zip(needed, contents, strict=True)]
-    shares[-1] += rows - sum(shares)
+    shares[-1] += blocks - sum(shares)
     return shares

@@ -15,7 +15,7 @@ from edensim.core.cpu_cache import ABSENT_TAG
 from edensim.exceptions import ConfigError
 from edensim.memory.cpu_sampling import plan_of, run_sampled
 from edensim.memory.cpu_tally import COUNTERS, Tally
-from edensim.memory.records import Records, collect_counts
+from edensim.memory.records import Records
 from edensim.units import nominal_clock_MHz
 from edensim.vocabulary import REQUEST
 
@@ -136,7 +136,7 @@ class CpuEngine:
         machine = self.machine[0]
         slots = int(self.cores["now"].max())
         clock = max(int(self.engine.loop[0]["tick"]), -(-slots * int(machine["ticks"]) // int(machine["slots"])))
-        counts = collect_counts(self.engine.channels, self.engine.standard, self.engine.controller, clock)
+        counts = self.engine.snapshot(clock)
         counters = {name: int(machine[name]) for name in COUNTERS}
         return Tally(slots, int(self.cores["instructions"].sum()), counters, self.moved.reshape(-1, 2).copy(), counts)
 

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from edensim.exceptions import InputError, nearest
+from edensim.reproduction.accuracy_targets import ACCURACY_TARGETS
 from edensim.reproduction.machine_targets import MACHINE_TARGETS
 from edensim.reproduction.memory_targets import MEMORY_TARGETS
-from edensim.reproduction.network_targets import NETWORK_TARGETS
 from edensim.reproduction.target import Target
+from edensim.reproduction.tolerance_targets import TOLERANCE_TARGETS
 
-TARGETS: Final = tuple(sorted((*MACHINE_TARGETS, *MEMORY_TARGETS, *NETWORK_TARGETS), key=lambda target: target.number))
+TARGETS: Final = tuple(sorted((*MACHINE_TARGETS, *MEMORY_TARGETS, *ACCURACY_TARGETS, *TOLERANCE_TARGETS), key=lambda target: target.number))
 
 
 def chosen(names: Sequence[str]) -> list[Target]:

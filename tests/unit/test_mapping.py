@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import edensim
 from edensim.config import load_config
+from edensim.dram.address import address_map
 from edensim.eden.assignment import exact, greedy, safe_costs
 from edensim.eden.metadata import metadata
 from edensim.exceptions import InputError
@@ -57,10 +58,12 @@ def test_what_no_point_is_safe_for_stays_at_the_nominal_one() -> None:
     assert any("stays at the nominal point" in text for text in found.notes["said"])
 
 
-def test_fine_each_tensor_is_read_at_its_partitions_point(tmp_path: Path) -> None:
-    names = list(edensim.map_to_dram(0.0, RUNS / "tpu-yolo-tiny.yaml", overrides=LENET).items)
+@pytest.mark.parametrize("machine", ["tpu", "cpu"])  # rows in order; rows whose lowest bits are XORed
+def test_fine_each_tensor_is_read_at_its_partitions_point(machine: str, tmp_path: Path) -> None:
+    run = RUNS / f"{machine}-yolo-tiny.yaml"
+    names = list(edensim.map_to_dram(0.0, run, overrides=LENET).items)
     tolerated = {name: [0.0, 0.011, 0.06][index % 3] for index, name in enumerate(names)}
-    found = edensim.map_to_dram(tolerated, RUNS / "tpu-yolo-tiny.yaml", overrides=LENET, partitions=3)
+    found = edensim.map_to_dram(tolerated, run, overrides=LENET, partitions=3)
     assert len(found.partitions) == 3
     assert all(item["ber"] <= tolerated[name] for name, item in found.items.items())
     found.save_config(tmp_path / "mapped.yaml")
@@ -69,16 +72,15 @@ def test_fine_each_tensor_is_read_at_its_partitions_point(tmp_path: Path) -> Non
     prepared = prepare(load_config(tmp_path / "mapped.yaml").config)
     assert prepared.layout is not None
     rows = prepared.standard.organization.rows
-    block = prepared.standard.organization.access_bytes  # of one burst; a row number of all banks takes:
-    block *= prepared.standard.organization.bursts_per_row * prepared.standard.organization.ranks
-    block *= prepared.standard.organization.bankgroups * prepared.standard.organization.banks * prepared.config.dram.channels
+    mapping = address_map(prepared.config.controller.address_mapping, prepared.standard.organization, prepared.config.dram.channels)
     for part in found.partitions:
         first, last = part["rows"]
         assert 0 <= first <= last < rows
         for name in part["items"]:
             placement = prepared.layout[name]
-            assert first * block <= placement.address
-            assert placement.end <= (last + 1) * block
+            lying = mapping.decode(np.append(np.arange(placement.address, placement.end, 64), placement.end - 1))["row"]
+            assert first <= lying.min()
+            assert lying.max() <= last
 
 
 @pytest.mark.parametrize(

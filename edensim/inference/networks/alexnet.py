@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from edensim.exceptions import NetworkError
-from edensim.inference.networks.sizes import SMALL
+from edensim.inference.networks.sizes import is_small
 
 
 class AlexNet(nn.Module):  # type: ignore[misc]
@@ -14,10 +13,7 @@ class AlexNet(nn.Module):  # type: ignore[misc]
 
     def __init__(self, shape: tuple[int, int, int], classes: int) -> None:
         super().__init__()
-        channels, *extents = shape
-        small = min(extents) < SMALL
-        if min(extents) < 16:
-            raise NetworkError(f"alexnet: an input of {extents[0]}x{extents[1]}; expected 16x16 or more")
+        channels, small = shape[0], is_small("alexnet", shape, 16)
         first = nn.Conv2d(channels, 64, 3, 2, 1) if small else nn.Conv2d(channels, 64, 11, 4, 2)
         second = nn.Conv2d(64, 192, 3, 1, 1) if small else nn.Conv2d(64, 192, 5, 1, 2)
         window = (2, 2) if small else (3, 2)

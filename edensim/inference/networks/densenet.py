@@ -7,7 +7,7 @@ from collections import OrderedDict
 import torch
 from torch import nn
 
-from edensim.exceptions import NetworkError
+from edensim.inference.networks.sizes import LARGE, is_small
 
 #: Channels of the 1x1 convolution, in growths.
 BOTTLENECK = 4
@@ -34,10 +34,8 @@ class DenseNet(nn.Module):  # type: ignore[misc]
 
     def __init__(self, shape: tuple[int, int, int], classes: int, *, growth: int, blocks: tuple[int, ...], large: bool) -> None:
         super().__init__()
-        channels, *extents = shape
-        least = 64 if large else 16
-        if min(extents) < least:
-            raise NetworkError(f"densenet: an input of {extents[0]}x{extents[1]}; expected {least}x{least} or more")
+        channels = shape[0]
+        is_small("densenet", shape, LARGE if large else 16)
         width = 2 * growth
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         if large:

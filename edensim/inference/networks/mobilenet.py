@@ -7,8 +7,7 @@ from typing import Final
 import torch
 from torch import nn
 
-from edensim.exceptions import NetworkError
-from edensim.inference.networks.sizes import SMALL
+from edensim.inference.networks.sizes import is_small
 
 #: Expansion, channels, blocks and first stride of each stage.
 STAGES: Final = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
@@ -35,10 +34,7 @@ class MobileNetV2(nn.Module):  # type: ignore[misc]
 
     def __init__(self, shape: tuple[int, int, int], classes: int) -> None:
         super().__init__()
-        channels, *extents = shape
-        small = min(extents) < SMALL
-        if min(extents) < 16:
-            raise NetworkError(f"mobilenetv2: an input of {extents[0]}x{extents[1]}; expected 16x16 or more")
+        channels, small = shape[0], is_small("mobilenetv2", shape, 16)
         layers: list[nn.Module] = [_unit(channels, 32, 3, 1 if small else 2)]
         inputs = 32
         for number, (expansion, outputs, blocks, stride) in enumerate(STAGES):

@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from edensim.exceptions import NetworkError
-from edensim.inference.networks.sizes import SMALL
+from edensim.inference.networks.sizes import is_small
 
 
 class Bottleneck(nn.Module):  # type: ignore[misc]
@@ -34,13 +33,10 @@ class ResNet(nn.Module):  # type: ignore[misc]
 
     def __init__(self, shape: tuple[int, int, int], classes: int, blocks: tuple[int, ...]) -> None:
         super().__init__()
-        channels, *extents = shape
-        self.small = min(extents) < SMALL
-        if min(extents) < 16:
-            raise NetworkError(f"resnet: an input of {extents[0]}x{extents[1]}; expected 16x16 or more")
-        self.conv1 = nn.Conv2d(channels, 64, 3, 1, 1, bias=False) if self.small else nn.Conv2d(channels, 64, 7, 2, 3, bias=False)
+        channels, small = shape[0], is_small("resnet101", shape, 16)
+        self.conv1 = nn.Conv2d(channels, 64, 3, 1, 1, bias=False) if small else nn.Conv2d(channels, 64, 7, 2, 3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
-        self.maxpool = nn.Identity() if self.small else nn.MaxPool2d(3, 2, 1)
+        self.maxpool = nn.Identity() if small else nn.MaxPool2d(3, 2, 1)
         self.layer1 = _stage(64, 64, blocks[0], 1)
         self.layer2 = _stage(256, 128, blocks[1], 2)
         self.layer3 = _stage(512, 256, blocks[2], 2)

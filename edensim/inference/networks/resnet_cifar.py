@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from edensim.exceptions import NetworkError
+from edensim.inference.networks.sizes import is_small
 
 
 class Block(nn.Module):  # type: ignore[misc]
@@ -38,8 +38,7 @@ class ResNetCifar(nn.Module):  # type: ignore[misc]
 
     def __init__(self, shape: tuple[int, int, int], classes: int, blocks: int) -> None:
         super().__init__()
-        if min(shape[1:]) < 8:
-            raise NetworkError(f"resnet{6 * blocks + 2}: an input of {shape[1]}x{shape[2]}; expected 8x8 or more")
+        is_small(f"resnet{6 * blocks + 2}", shape, 8)
         self.conv1 = nn.Conv2d(shape[0], 16, 3, 1, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(16)
         self.layer1 = _stage(16, 16, blocks, 1)

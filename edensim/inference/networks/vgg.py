@@ -7,8 +7,7 @@ from typing import Final
 import torch
 from torch import nn
 
-from edensim.exceptions import NetworkError
-from edensim.inference.networks.sizes import SMALL
+from edensim.inference.networks.sizes import is_small
 
 #: Channels of the convolutions of each stage.
 STAGES: Final = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
@@ -19,10 +18,7 @@ class VGG16(nn.Module):  # type: ignore[misc]
 
     def __init__(self, shape: tuple[int, int, int], classes: int) -> None:
         super().__init__()
-        inputs, *extents = shape
-        small = min(extents) < SMALL
-        if min(extents) < 32:
-            raise NetworkError(f"vgg16: an input of {extents[0]}x{extents[1]}; expected 32x32 or more")
+        inputs, small = shape[0], is_small("vgg16", shape, 32)
         layers: list[nn.Module] = []
         for stage in STAGES:
             for outputs in stage:
