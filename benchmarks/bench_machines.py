@@ -5,7 +5,7 @@
 
 One pass of batch 1. The reduced point is EDEN's table 3 at that precision: so much off VDD (in proportion to the paper's 1.2 V DDR4)
 and off tRCD.
-Seconds are CPU time of the run at the reduced point, warm; baselines are not included.
+Seconds are CPU time of the run at the reduced point with its energies, warm; baselines are not included.
 """
 
 from __future__ import annotations
@@ -16,58 +16,36 @@ import time
 from pathlib import Path
 from typing import Any
 
-from edensim.config import load_config
-from edensim.dram.standard import load_standard
-from edensim.layers import comparison
-from edensim.system import prepare, result, simulate
+from edensim.reproduction.machine_work import machine_run
+from edensim.reproduction.published import published
 
-HARDWARE = Path(__file__).resolve().parent.parent / "configs" / "hardware"
-#: VDD (V) and tRCD (ns) taken off: EDEN, table 3, FP32 and int8; LeNet from its figure 9.
-REDUCTIONS = {
-    "resnet101": {"fp32": (0.30, 5.5), "int8": (0.30, 5.5)},
-    "mobilenetv2": {"fp32": (0.25, 1.0), "int8": (0.10, 1.0)},
-    "vgg16": {"fp32": (0.35, 6.0), "int8": (0.35, 6.0)},
-    "densenet201": {"fp32": (0.25, 2.0), "int8": (0.25, 2.0)},
-    "squeezenet1.1": {"fp32": (0.10, 1.0), "int8": (0.10, 1.0)},
-    "alexnet": {"fp32": (0.30, 4.5), "int8": (0.30, 4.5)},
-    "yolov3": {"fp32": (0.35, 6.0), "int8": (0.30, 5.5)},
-    "yolov3-tiny": {"fp32": (0.30, 5.0), "int8": (0.30, 4.5)},
-    "lenet": {"fp32": (0.25, 4.5), "int8": (0.25, 4.5)},
-}
+#: VDD (V) and tRCD (ns) taken off; LeNet's, which EDEN's table 3 leaves out, from its figure 9.
+REDUCTIONS = {network: {precision: said[1:] for precision, said in own.items()} for network, own in published()["table3"].items()}
+REDUCTIONS |= {"lenet": {"fp32": [0.25, 4.5], "int8": [0.25, 4.5]}}
 MACHINES = ("cpu", "gpu", "eyeriss", "tpu")
 
 
 def row(machine: str, network: str, precision: str) -> dict[str, Any]:
     """One network on one machine."""
-    path = HARDWARE / f"eden-{machine}.yaml"
-    base = load_config(path).config
-    standard = load_standard(base.dram.standard, organization=base.dram.organization, speed_bin=base.dram.speed_bin)
     less_V, less_ns = REDUCTIONS[network][precision]
-    vdd_V = round(standard.currents.vdd_V * (1 - less_V / 1.2), 4)
-    trcd_ns = round(standard.timings["nRCD"] * standard.tck_ps / 1000 - less_ns, 3)
-    runs = {}
-    for name, point in (("reduced", [f"dram.vdd_V={vdd_V}", f"dram.trcd_ns={trcd_ns}"]), ("nominal", []), ("ideal", ["dram.trcd_ns=0.001"])):
-        prepared = prepare(load_config(path, [f"network={network}", f"precision={precision}", *point]).config)
-        started = time.process_time()
-        memory = simulate(prepared)
-        seconds = time.process_time() - started
-        runs[name] = result(prepared, memory), seconds
-    reduced, seconds = runs["reduced"]
-    against = comparison(reduced, runs["nominal"][0])
+    started = time.process_time()
+    reduced = machine_run(machine, network, precision, less_V, less_ns)
+    seconds = time.process_time() - started
+    nominal, ideal = machine_run(machine, network, precision), machine_run(machine, network, precision, ideal=True)
+    energy_pJ = [run["energy_pJ"]["linear"]["total"] for run in (nominal, reduced)]
     return {
         "machine": machine,
         "network": network,
         "precision": precision,
-        "vdd_V": vdd_V,
-        "trcd_ns": trcd_ns,
-        "cycles": reduced.cycles,
-        "time_ms": reduced.time_ns / 1e6,
-        "dram_MB": sum(sum(layer["bytes_by_kind"].values()) for layer in reduced.layers) / 1e6,
-        "nominal_mJ": against["energy_pJ"] / 1e9,
-        "reduced_mJ": reduced.energy_pJ.total / 1e9,
-        "energy_saved": against["energy_saved"],
-        "speedup": against["speedup"],
-        "ideal_speedup": runs["nominal"][0].time_ns / runs["ideal"][0].time_ns,
+        **reduced["point"],
+        "cycles": reduced["cycles"],
+        "time_ms": reduced["time_ns"] / 1e6,
+        "dram_MB": reduced["dram_bytes"] / 1e6,
+        "nominal_mJ": energy_pJ[0] / 1e9,
+        "reduced_mJ": energy_pJ[1] / 1e9,
+        "energy_saved": 1 - energy_pJ[1] / energy_pJ[0],
+        "speedup": nominal["time_ns"] / reduced["time_ns"],
+        "ideal_speedup": nominal["time_ns"] / ideal["time_ns"],
         "seconds": seconds,
     }
 

@@ -31,6 +31,6 @@ def reproduce(
             raise
     if not quiet:
         for section, row in result.key_rows:
-            figures = f"published {shown(row.published, row)}, ours {shown(row.ours, row)} {difference(row)}"
+            figures = f"published {shown(row.published, row)}, ours {shown(row.ours, row, 'none')} {difference(row)}"
             typer.echo(f"{section.number:>2} {row.what}: {figures}".rstrip())
         typer.echo(f"{output / 'report.html'}: {sum(len(section.rows) for section in result.sections)} rows, {result.cpu_s:,.0f} CPU s")

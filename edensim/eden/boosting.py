@@ -165,7 +165,8 @@ def boost(
 ) -> Boosted:
     """Retrain a network with errors up to `ber`, and test it before and after in `repeats` memories that it was not trained in.
 
-    network, data, weights, bounding, comparison, size, threads: as for `evaluate`; a module of one's own is not changed, the result has a copy.
+    network, data, weights, bounding, comparison, size, threads, device: as for `evaluate`; a module of one's own is not
+    changed, the result has a copy.
     model or module: whose structure the memory's errors have; train_model: another one to train with (poor fit). variant, epochs, batch, rate: see
     `Schedule`. train_images, images: of the training and test splits (None: all). output: file of the weights. checkpoint: file
     that keeps what a run needs to go on, written after each epoch; with `resume`, a run goes on from it and ends with the same bits.

@@ -137,7 +137,8 @@ def tolerance(
 ) -> Tolerance:
     """The highest BER whose accuracy is within `drop` (a share of the images; default 0.01) of that without errors, or is at least `target`.
 
-    network, data, weights, bounding, comparison, images, batch, size: as for `evaluate`. model: whose structure errors have; or module: the model
+    network, data, weights, bounding, comparison, images, batch, size, device: as for `evaluate`.
+    model: whose structure errors have; or module: the model
     that its data have at the operating point. lowest, highest: BERs to search between, resolution_decades apart.
     fine: also for each data item. begin: share of the coarse BER that items begin at (the paper: 1); step: by which an item's BER is raised, of
     the coarse one; cap: times the coarse one, beyond which none is raised; validation_share: of the images, that trials are run on, in fine_repeats

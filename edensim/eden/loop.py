@@ -204,6 +204,7 @@ class _Loop:
             "repeats": eden.repeats,
             "images": eden.test_images,
             "threads": self.threads,
+            "device": "auto",
             "seed": self.config.errors.seed,
         }
 

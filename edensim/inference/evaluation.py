@@ -121,6 +121,7 @@ def evaluate(
     network: a name, or a trained torch.nn.Module with one input of images. data: digits, a folder or archive of images, or a Dataset.
     module at the configuration's operating point, or model with ber, as for `edensim.inject`; neither: as the configuration says.
     bounding: what becomes of values that no clean run has: zero, saturate, off. repeats: memories (seeds) that it is repeated with.
+    device: cpu, cuda, or auto (a GPU where torch finds one).
     batch: images of one pass: they lie in memory together. save_weights: where to keep weights that were trained here.
 
     Raises InputError for what cannot be accepted.

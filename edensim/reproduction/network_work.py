@@ -30,14 +30,12 @@ TEST_SEED: Final = 1000
 DATA_DEPENDENT: Final = {"failure_of_ones": 0.1, "failure_of_zeros": 0.9}
 
 
-def given_module(
-    network: str, data: str, weights: str | None, seed: int, train_images: int | None, train_epochs: int
-) -> tuple[torch.nn.Module, Normalization]:
+def module_of(network: str, data: str, weights: str | None, seed: int, train_images: int | None = None) -> tuple[torch.nn.Module, Normalization]:
     """A network with its weights, or trained on the data from this seed; and what its images are normalized by."""
     dataset = load_dataset(data, "train", train_images)
     normalization = normalization_for(network, dataset)
     if weights is None:
-        return train(network, dataset, epochs=train_epochs, normalization=normalization, seed=seed), normalization
+        return train(network, dataset, normalization=normalization, seed=seed), normalization
     module = build(network, dataset.shape, len(dataset.classes), seed=seed)
     return module, load_weights(module, Path(weights), network) or normalization
 
@@ -59,7 +57,7 @@ def shape_curve(
     network: str, data: str, weights: str | None, precision: str, model: int, bers: list[float], memories: int, images: int | None, seed: int
 ) -> dict[str, Any]:
     """Accuracy against BER of one error model at one precision, not boosted."""
-    module, normalization = given_module(network, data, weights, seed, None, 8) if weights is None else _loaded(network, data, weights, seed)
+    module, normalization = module_of(network, data, weights, seed)
     tested = subject(module, data, precision=precision, images=images, normalization=normalization)
     [clean] = tested.outcomes([None])
     return {"clean": clean.accuracy, "images": clean.images, "points": curve(tested, bers, memories, model, DATA_DEPENDENT if model == 3 else None)}
@@ -80,7 +78,7 @@ def retrained_curve(
     train_images: int | None,
 ) -> dict[str, Any]:
     """Accuracy against BER of a network after one variant of retraining, under model 0. baseline: none; poor-fit: trained with model 1's errors."""
-    module, normalization = _module(network, data, weights, seed, train_images)
+    module, normalization = module_of(network, data, weights, seed, train_images)
     if variant != "baseline":
         options: dict[str, Any] = {"variant": {"poor-fit": "constant", "control": "none"}.get(variant, variant)}
         if variant == "poor-fit":
@@ -109,7 +107,7 @@ def device_curve(
     images: int | None,
 ) -> dict[str, Any]:
     """Accuracy at lowered VDDs or tRCDs of a fitted module, un-boosted (boost_ber 0) or boosted up to a BER."""
-    module, normalization = _module(network, data, weights, seed, None)
+    module, normalization = module_of(network, data, weights, seed)
     if boost_ber:
         module = boost(module, ber=boost_ber, data=data, device="cpu", precision=precision, epochs=epochs, repeats=1, images=64, seed=seed).module
     tested = subject(module, data, precision=precision, images=images, normalization=normalization)
@@ -140,7 +138,7 @@ def coarse_tolerance(
     train_images: int | None,
 ) -> dict[str, Any]:
     """The BER that a network tolerates at a drop of 1 %, as given; and boosted: up to three times that BER, as long as it is more each time."""
-    module, _ = _module(network, data, weights, seed, train_images)
+    module, _ = module_of(network, data, weights, seed, train_images)
     common: dict[str, Any] = {"data": data, "precision": precision, "bounding": bounding, "seed": seed, "images": images}
     common["device"] = "cpu"
     given = tolerance(module, **common)
@@ -176,7 +174,7 @@ def fine_mapping(
     from edensim.dnn.readers.description import save_network
     from edensim.dnn.readers.torch_module import read_module
 
-    module, _ = _module(network, data, weights, seed, None)
+    module, _ = module_of(network, data, weights, seed)
     options: dict[str, Any] = {"device": "cpu", "fine": True, "begin": 0.5, "validation_share": share, "fine_repeats": repeats}
     options |= {"precision": precision, "seed": seed, "images": images}
     found = tolerance(module, data=data, **options)
@@ -197,17 +195,3 @@ def fine_mapping(
         "costs": dict(mapping.costs),
         "comparison": dict(mapping.comparison),
     }
-
-
-def _module(network: str, data: str, weights: str | None, seed: int, train_images: int | None) -> tuple[torch.nn.Module, Normalization]:
-    return _loaded(network, data, weights, seed) if weights is not None else given_module(network, data, None, seed, train_images, 8)
-
-
-def _loaded(network: str, data: str, weights: str, seed: int) -> tuple[torch.nn.Module, Normalization]:
-    from edensim.inference.networks import ENTRIES
-
-    tests = load_dataset(data, "test", 64)
-    module = build(network, tests.shape, len(tests.classes), seed=seed)
-    said = load_weights(module, Path(weights), network)
-    published = ENTRIES[network].normalization
-    return module, said or published or normalization_for(network, load_dataset(data, "train", 512))

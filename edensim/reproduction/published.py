@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import yaml
 
-from edensim.resources import config_folders
+from edensim.resources import configs_folder
 
 FILE: Final = "eden-micro2019.yaml"
 
@@ -15,8 +15,7 @@ FILE: Final = "eden-micro2019.yaml"
 @cache
 def published() -> dict[str, Any]:
     """Tables and figures by name. Shared: not to be changed."""
-    path = next(folder / FILE for folder in config_folders("published") if (folder / FILE).exists())
-    found: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    found: dict[str, Any] = yaml.safe_load((configs_folder() / "published" / FILE).read_text(encoding="utf-8"))
     return found
 
 

@@ -81,7 +81,7 @@ def rows_table(rows: list[tuple[str, Row]]) -> str:
     header = (["target"] if titled else []) + ["what", "published", "ours", "difference", "why"]
     lines = []
     for title, row in rows:
-        ours = shown(row.ours, row)
+        ours = shown(row.ours, row, "none")
         if row.interval is not None and row.ours is not None:
             ours += f" ({bare(row.interval[0])} to {bare(row.interval[1])})"
         lines.append([*([title] if titled else []), row.what, shown(row.published, row), ours, difference(row), row.why])
@@ -98,9 +98,9 @@ def _line(cells: object) -> str:
     return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
 
 
-def shown(value: float | None, row: Row) -> str:
+def shown(value: float | None, row: Row, absent: str = "not given") -> str:
     """A figure with its unit."""
-    return "not given" if value is None else f"{bare(value)} {row.unit}"
+    return absent if value is None else f"{bare(value)} {row.unit}"
 
 
 def bare(value: float) -> str:

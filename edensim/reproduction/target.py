@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edensim.exceptions import InputError
 from edensim.inference.datasets import installed
 from edensim.reproduction.section import Section
 from edensim.reproduction.task import Task
@@ -51,13 +52,17 @@ class Scope:
 def scope(full: bool, datasets: Path | None) -> Scope:
     """What can be run with what is at hand: LeNet on digits always, on Fashion-MNIST where that is installed; with `full`, ResNet-20 on CIFAR-10.
 
-    datasets: a folder that holds CIFAR-10 and ResNet-20's weights.
+    datasets: a folder that holds CIFAR-10 and ResNet-20's weights, which `full` needs. Raises InputError where it holds them not, or for nothing.
     """
+    if full != (datasets is not None):
+        raise InputError("--full: needs --datasets DIR, and that is for nothing else" if full else "--datasets: is for --full alone")
     sources = [Source("lenet", "digits", "LeNet, digits", label="lenet")]
-    if full and datasets is not None:
+    if datasets is not None:
         images, weights = datasets / "cifar10-jpeg.tar.gz", datasets / "resnet20-12fca82f.th"
-        if images.exists() and weights.exists():
-            sources.append(Source("resnet20", str(images), "ResNet-20, CIFAR-10", str(weights), 500, 2000, 8, "resnet20", 1))
+        for path in (images, weights):
+            if not path.is_file():
+                raise InputError(f"{path}: there is no such file; --full tests ResNet-20 on CIFAR-10 with it")
+        sources.append(Source("resnet20", str(images), "ResNet-20, CIFAR-10", str(weights), 500, 2000, 8, "resnet20", 1))
     fashion = Source("lenet", "fashion-mnist", "LeNet, Fashion-MNIST", None, 2000, 12000, 10, "lenet-fashion", 1)
     return Scope(full, 5, 3, tuple(sources), (fashion,) if installed("fashion-mnist") is not None else ())
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -16,17 +15,12 @@ from edensim import __version__
 from edensim.exceptions import EdensimError
 from edensim.resources import config_folders
 from edensim.results.files import save_text
+from edensim.sweep.grid import code_digest, digest
 
 #: Where the functions of tasks are: the work of each part of edensim.
 HOMES: Final = ("machine_work", "network_work")
-#: Folders of configurations that a function's outcome hangs on.
-CONFIGURED: Final = {
-    "machine_run": ("dram", "hardware"),
-    "exposed_run": ("dram", "hardware", "modules"),
-    "module_rates": ("modules",),
-    "device_curve": ("dram", "modules"),
-    "fine_mapping": ("dram", "hardware", "modules"),
-}
+#: Folders of configurations that outcomes hang on.
+CONFIGURATIONS: Final = ("dram", "hardware", "modules")
 
 
 @dataclass(frozen=True)
@@ -39,10 +33,8 @@ class Task:
 
     @property
     def key(self) -> str:
-        """The same for the same work by the same version of edensim from the same configurations."""
-        configurations = [_digest(kind) for kind in CONFIGURED.get(self.function, ())]
-        text = json.dumps([__version__, self.function, dict(sorted(self.arguments.items())), *configurations], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        """The same for the same work by the same code from the same configurations."""
+        return digest([__version__, code_digest(), _configurations(), self.function, dict(sorted(self.arguments.items()))])[:12]
 
     @property
     def file_name(self) -> str:
@@ -79,13 +71,10 @@ class Task:
 
 
 @cache
-def _digest(kind: str) -> str:
-    """Of all configurations of a kind."""
-    found = hashlib.sha256()
-    for folder in config_folders(kind):
-        for path in sorted(folder.glob("*.yaml")):
-            found.update(path.name.encode() + b"\0" + path.read_bytes())
-    return found.hexdigest()[:12]
+def _configurations() -> str:
+    """Of all that a run can name."""
+    folders = [folder for kind in CONFIGURATIONS for folder in config_folders(kind)]
+    return digest([[path.name, path.read_text(encoding="utf-8")] for folder in folders for path in sorted(folder.glob("*.yaml"))])
 
 
 def _word(value: Any) -> str:

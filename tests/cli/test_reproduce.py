@@ -44,6 +44,9 @@ def test_a_damaged_task_is_run_again(edensim: Edensim, tmp_path: Path) -> None:
 def test_what_is_unknown_is_refused(refused: Callable[..., str], tmp_path: Path) -> None:
     assert "cpu-speed" in refused("reproduce", "cpu-sped")
     assert "no-such" in refused("reproduce", "rates", "--datasets", "no-such")
+    assert "needs --datasets" in refused("reproduce", "rates", "--full")
+    assert "cifar10-jpeg.tar.gz: there is no such file" in refused("reproduce", "rates", "--full", "--datasets", tmp_path)
+    assert "for --full alone" in refused("reproduce", "rates", "--datasets", tmp_path)
     (tmp_path / "file").touch()
     assert "expected a folder" in refused("reproduce", "rates", "-o", "file")
 

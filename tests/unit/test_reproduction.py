@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from pathlib import Path
 
@@ -71,13 +70,12 @@ def test_rows_say_published_ours_difference_and_why() -> None:
     assert lines[0] == "| what | published | ours | difference | why |"
     assert lines[2] == "| speed | 1.08 times | 1.01 times | -0.07 | few activations \\| exposed |"
     assert lines[3] == "| BER | 0.001 BER | 0.01 BER (0.0001 to 0.1) | x 10 | another module |"
-    assert lines[4] == "| nothing | not given | not given |  | no weights |"
+    assert lines[4] == "| nothing | not given | none |  | no weights |"
 
 
 def test_the_largest_disagreement_counts_gains_not_speeds() -> None:
     [(_, row)] = largest(result())
     assert row.what == "BER"
-    assert abs(math.log10(0.01 / 0.08)) < 1
 
 
 def test_the_page_stands_alone(tmp_path: Path) -> None:
