@@ -38,7 +38,7 @@ Advance = Callable[[int, int | None], None]
 
 @dataclass(frozen=True)
 class Epoch:
-    """ber: errors were trained with; loss: mean over the epoch's batches (cross entropy, nats)."""
+    """ber: errors were trained with; loss: mean over the epoch's batches (of a classifier: cross entropy, nats)."""
 
     ber: float
     loss: float
@@ -99,10 +99,11 @@ class Boosted:
     def summary(self) -> str:
         """A few lines."""
         means = [sum(values) / len(values) for values in (self.before, self.after)]
+        what = self.notes.get("measure", "accuracy")
         return (
             f"{self.network} on {self.images:,} images of {self.dataset}, {self.precision}, {len(self.epochs)} epochs ({self.variant})\n"
-            f"accuracy without errors     {self.clean_before:.2%} before, {self.clean_after:.2%} after\n"
-            f"accuracy at BER {self.ber:<9.3g}   {means[0]:.2%} before, {means[1]:.2%} after, over {len(self.after)} memories"
+            f"{what} without errors     {self.clean_before:.2%} before, {self.clean_after:.2%} after\n"
+            f"{what} at BER {self.ber:<9.3g}   {means[0]:.2%} before, {means[1]:.2%} after, over {len(self.after)} memories"
         )
 
 

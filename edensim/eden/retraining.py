@@ -15,6 +15,7 @@ import torch
 from edensim.eden.memory import Memory
 from edensim.exceptions import EdensimError, InputError
 from edensim.inference.approximate import ApproximateNetwork, Range
+from edensim.inference.criteria import criterion_of
 from edensim.inference.datasets import Dataset, load_dataset, normalized
 from edensim.inference.placing import place
 from edensim.inference.subject import CALIBRATION_IMAGES, Subject, one_thread_each
@@ -104,6 +105,7 @@ def retrain(
     Raises EdensimError where training diverges.
     """
     module = copy.deepcopy(tested.network.module)
+    criterion = criterion_of(module)
     batch = min(schedule.batch, len(split))
     steps = len(split) // batch  # a last batch of fewer images is left to the next epoch's order
     device = next(module.parameters()).device
@@ -137,7 +139,7 @@ def retrain(
                 number = epoch * steps + step
                 own = replace(errors, seed=memory.seed + FIRST_MEMORY + number) if errors is not None else None
                 outputs = network.run(images[chosen], errors=own, number=number)
-                loss = torch.nn.functional.cross_entropy(outputs, labels[chosen])
+                loss = criterion.loss(outputs, labels[chosen])
                 value = float(loss.detach())
                 if value != value or value == float("inf"):
                     raise EdensimError(f"training diverged in epoch {epoch + 1} at BER {bers[epoch]:g}: the loss is {value}")

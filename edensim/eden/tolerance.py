@@ -187,7 +187,7 @@ class Tolerance:
         """A few lines: the coarse BER, the probes, and of items the span and those of least and most."""
         lines = [
             f"{self.network} on {self.images:,} images of {self.dataset}, {self.precision}, bounding {self.bounding}",
-            f"accuracy without errors  {self.clean_accuracy:.2%}; accepted from {self.threshold:.2%}",
+            f"{self.notes.get('measure', 'accuracy')} without errors  {self.clean_accuracy:.2%}; accepted from {self.threshold:.2%}",
             f"tolerable BER            {self.ber:.3g}" + ("" if self.complete else " (incomplete: the search was interrupted)"),
         ]
         for probe in self.probes:

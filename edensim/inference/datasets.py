@@ -1,4 +1,5 @@
-"""Labelled images: scikit-learn's digits, and folders and archives of idx files (MNIST, Fashion-MNIST), CIFAR-10 binaries, and image files."""
+"""Labelled images: scikit-learn's digits, folders and archives of idx files (MNIST, Fashion-MNIST), CIFAR-10 binaries, and image files; and
+detection sets that are composed of any of these."""
 
 from __future__ import annotations
 
@@ -17,6 +18,7 @@ from edensim.exceptions import InputError, nearest
 
 Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]
+Boxes = NDArray[np.float32]
 
 #: Names that need no files.
 EMBEDDED: Final = ("digits",)
@@ -24,25 +26,30 @@ SPLITS: Final = ("test", "train")
 #: Names of files that others install: where Debian's package puts them, and which it is. $EDENSIM_DATA/NAME comes first.
 INSTALLED: Final = {"fashion-mnist": (Path("/usr/share/datasets/fashion-mnist"), "dataset-fashion-mnist")}
 DATA_VARIABLE: Final = "EDENSIM_DATA"
+#: What a detection set's name begins with; the rest names the set whose images it is composed of.
+COMPOSED: Final = "composed:"
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """images: uint8 [n, channels, height, width]; labels: [n], indices into classes."""
+    """images: uint8 [n, channels, height, width]; labels: [n], indices into classes, or of a detection set [n, objects, 5]: index (-1: no object),
+    centre x, centre y, width and height as shares of the image."""
 
     name: str
     split: str
     images: Images
-    labels: Labels
+    labels: Labels | Boxes
     classes: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        if self.images.ndim != 4 or self.labels.shape != self.images.shape[:1]:
+        boxed = self.labels.ndim == 3 and self.labels.shape[2] == 5
+        if self.images.ndim != 4 or self.labels.shape[:1] != self.images.shape[:1] or not (boxed or self.labels.ndim == 1):
             raise InputError(f"{self.name}: expected images [n, channels, height, width], n labels, found {self.images.shape}, {self.labels.shape}")
         if not len(self.labels):
             raise InputError(f"{self.name}: has no images in the split {self.split!r}")
-        low, high = int(self.labels.min()), int(self.labels.max())
-        if low < 0 or high >= len(self.classes):
+        indices = self.labels[..., 0] if boxed else self.labels
+        low, high = int(indices.min()), int(indices.max())
+        if low < (-1 if boxed else 0) or high >= len(self.classes):
             raise InputError(f"{self.name}: labels from {low} to {high}; expected 0 to {len(self.classes) - 1} for {len(self.classes)} classes")
 
     @property
@@ -70,9 +77,9 @@ def chosen_index(total: int, images: int | None) -> NDArray[np.int64]:
 
 
 def load_dataset(name: str | Path, split: str = "test", images: int | None = None, *, size: int | None = None) -> Dataset:
-    """A data set by name (digits, fashion-mnist) or path.
+    """A data set by name (digits, fashion-mnist) or path; `composed:` before it makes a detection set of its images (see composed.py).
 
-    images: how many of the split, drawn the same every time. size: height and width to bring files to.
+    images: how many of the split, drawn the same every time. size: height and width to bring files to, or of a composed image.
 
     A path is a folder of idx files, of CIFAR-10 binaries, or of image files (SPLIT/CLASS/*.jpg, CLASS/*.jpg, or NNNN_name.jpg with NNNN the class),
     or a .tar(.gz) of the last.
@@ -83,6 +90,10 @@ def load_dataset(name: str | Path, split: str = "test", images: int | None = Non
         raise InputError(f"split: expected one of {', '.join(SPLITS)}, found {split!r}")
     if images is not None and images < 1:
         raise InputError(f"images: expected 1 or more, found {images}")
+    if str(name).startswith(COMPOSED):
+        from edensim.inference.composed import compose
+
+        return compose(load_dataset(str(name).removeprefix(COMPOSED), split), images, size)
     if str(name) == "digits":
         return _digits(split).chosen(images)
     path = installed(str(name)) if str(name) in INSTALLED else Path(name)
@@ -91,7 +102,9 @@ def load_dataset(name: str | Path, split: str = "test", images: int | None = Non
     if not path.exists():
         known = [*EMBEDDED, *INSTALLED]
         hint = nearest(str(name), known)
-        raise InputError(f"{name}: there is no such data set{hint}; expected {', '.join(known)}, or a folder or archive of images")
+        raise InputError(
+            f"{name}: there is no such data set{hint}; expected {', '.join(known)}, or a folder or archive of images, or composed: before one"
+        )
     from edensim.inference import dataset_files as files
 
     if path.is_dir() and (found := files.idx_files(path, split)):

@@ -24,7 +24,8 @@ BOUNDINGS = ("zero", "saturate", "off")
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Accuracies (shares of images). unquantized: of the module as it is; clean: at the precision, without errors; with_errors: one a repeat.
+    """Accuracies (shares of images; where objects are detected, mean average precisions). unquantized: of the module as it is; clean: at the
+    precision, without errors; with_errors: one a repeat.
 
     interval: 95 % of the mean over repeats (None: one repeat). items: of each data item: role, address, bytes, bits read, flips, BER, corrections.
     """
@@ -74,10 +75,11 @@ class Evaluation:
         """A few lines."""
         spread = f" ({self.interval[0]:.2%} to {self.interval[1]:.2%} at 95 %)" if self.interval is not None else ""
         repeats = f" over {len(self.with_errors)} repeats" if len(self.with_errors) > 1 else ""
+        what = self.notes.get("measure", "accuracy")
         return (
             f"{self.network} on {self.images:,} images of {self.dataset}, {self.precision}, bounding {self.bounding}\n"
-            f"accuracy without errors  {self.clean:.2%} (unquantized {self.unquantized:.2%})\n"
-            f"accuracy with errors     {self.mean:.2%}{repeats}{spread}\n"
+            f"{what} without errors  {self.clean:.2%} (unquantized {self.unquantized:.2%})\n"
+            f"{what} with errors     {self.mean:.2%}{repeats}{spread}\n"
             f"BER                      {self.ber:.3g} of {sum(item['bits'] for item in self.items.values()):,} bits read"
         )
 
@@ -191,6 +193,7 @@ def train_file(
     Raises InputError for what cannot be used together.
     """
     require_torch()
+    from edensim.inference.criteria import criterion_of
     from edensim.inference.datasets import load_dataset
     from edensim.inference.training import accuracy_of, normalization_for, train
     from edensim.inference.weights import save_weights
@@ -201,7 +204,9 @@ def train_file(
     module = train(network, dataset, **options, progress=progress)
     save_weights(module, target, normalization)
     tests = load_dataset(data, "test", None)
-    return f"{network}, {epochs} epochs on {len(dataset):,} images of {dataset.name}: {accuracy_of(module, tests, normalization):.2%} of its test"
+    found, measure = accuracy_of(module, tests, normalization), criterion_of(module).measure
+    said = f"{found:.2%} of its test" if measure == "accuracy" else f"{measure} of its test {found:.2%}"
+    return f"{network}, {epochs} epochs on {len(dataset):,} images of {dataset.name}: {said}"
 
 
 def planned(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,9 +13,10 @@ from typing import Any, Final
 
 import torch
 
-from edensim.exceptions import InputError, NetworkError
+from edensim.exceptions import InputError
 from edensim.inference.approximate import ApproximateNetwork, Errors, Tally
-from edensim.inference.datasets import Dataset, load_dataset, normalization_of, normalized
+from edensim.inference.criteria import Classification, criterion_of
+from edensim.inference.datasets import COMPOSED, Dataset, load_dataset, normalization_of, normalized
 from edensim.inference.devices import device_of
 from edensim.inference.networks import ENTRIES, build, known_name
 from edensim.inference.placing import place
@@ -28,16 +29,12 @@ CALIBRATION_IMAGES: Final = 512
 
 @dataclass(frozen=True)
 class Outcome:
-    """correct: of `images`; items: what came of each data item's loads."""
+    """accuracy: share of the `images` that are classified right (of a detection set: mean average precision); items: what came of each data
+    item's loads."""
 
-    correct: int
+    accuracy: float
     images: int
     items: dict[str, Tally]
-
-    @property
-    def accuracy(self) -> float:
-        """Share of the images that are classified right."""
-        return self.correct / self.images
 
 
 @dataclass(frozen=True)
@@ -56,15 +53,16 @@ class Subject:
 
         Each batch is computed by one thread, so that sums are in the same order with any number of them.
         """
+        criterion = criterion_of(self.network.module)
         jobs = [(each, number) for each in range(len(errors)) for number in range(len(self.batches))]
 
-        def run(job: tuple[int, int]) -> tuple[int, dict[str, Tally]]:
+        def run(job: tuple[int, int]) -> tuple[Any, dict[str, Tally]]:
             torch.set_num_threads(1)
             images, labels = self.batches[job[1]]
             tallies: dict[str, Tally] = {}
             with torch.inference_mode():
                 outputs = self.network.run(images, errors=errors[job[0]], number=first + job[1], tallies=tallies)
-            return correct_of(outputs, labels), tallies
+                return criterion.judged(outputs, labels), tallies
 
         with one_thread_each(), self.network.attached():
             if threads == 1:
@@ -79,19 +77,20 @@ class Subject:
             for _, tallies in own:
                 for name, tally in tallies.items():
                     items.setdefault(name, Tally()).add(tally)
-            found.append(Outcome(sum(correct for correct, _ in own), len(self.dataset), items))
+            found.append(Outcome(criterion.score([judged for judged, _ in own], len(self.dataset)), len(self.dataset), items))
         return found
 
     def unquantized_accuracy(self) -> float:
         """The module's own, without any memory."""
-        with one_thread_each(), torch.inference_mode():
-            return sum(correct_of(self.network.module(images), labels) for images, labels in self.batches) / len(self.dataset)
+        with one_thread_each():
+            return score_of(self.network.module, self.batches, len(self.dataset))
 
 
-def correct_of(outputs: torch.Tensor, labels: torch.Tensor) -> int:
-    """How many are classified right; an output with a NaN is no answer."""
-    right = outputs.argmax(1) == labels
-    return int((right & ~outputs.isnan().any(1)).sum())
+def score_of(module: torch.nn.Module, batches: Iterable[tuple[torch.Tensor, torch.Tensor]], images: int) -> float:
+    """Accuracy of a module on (normalized images, labels), as its criterion has it."""
+    criterion = criterion_of(module)
+    with torch.inference_mode():
+        return criterion.score([criterion.judged(module(inputs), labels) for inputs, labels in batches], images)
 
 
 @contextmanager
@@ -143,6 +142,7 @@ def subject(
         module, known = _named(name, weights, data, tests, seed, notes)
     else:
         name, module, known = type(network).__name__, network, None
+    check_kind(name, module, tests)
     normalization = normalization or known or normalization_of(calibration.images)
     if len(normalization[0]) != tests.shape[0]:
         raise InputError(f"{name}: its images have {len(normalization[0])} channels, those of {tests.name} have {tests.shape[0]}")
@@ -155,8 +155,15 @@ def subject(
     with one_thread_each(), approximate.attached():
         approximate.calibrate([images.to(computes_on) for images, _ in batched(calibration, normalization, batch)])
     batches = tuple((images.to(computes_on), labels.to(computes_on)) for images, labels in batched(tests, normalization, batch))
-    _check_classes(name, module, batches[0][0], tests)
-    notes = {**notes, "device": computes_on.type, "normalization": normalization, "calibration": f"{len(calibration)} images of {note}"}
+    with torch.inference_mode():
+        criterion_of(module).check(name, module(batches[0][0][:1]), len(tests.classes))
+    notes = {
+        **notes,
+        "measure": criterion_of(module).measure,
+        "device": computes_on.type,
+        "normalization": normalization,
+        "calibration": f"{len(calibration)} images of {note}",
+    }
     return Subject(name, approximate, tests, normalization, batches, notes)
 
 
@@ -200,8 +207,10 @@ def _named(
     return train(name, dataset, normalization=normalization, seed=seed), normalization
 
 
-def _check_classes(name: str, module: torch.nn.Module, images: torch.Tensor, tests: Dataset) -> None:
-    with torch.inference_mode():
-        shape = tuple(module(images[:1]).shape)
-    if len(shape) != 2 or shape[1] <= int(tests.labels.max()):
-        raise NetworkError(f"{name}: outputs of shape {shape}; expected logits of {len(tests.classes)} classes, as {tests.name} has")
+def check_kind(name: str, module: torch.nn.Module, dataset: Dataset) -> None:
+    """Raises InputError where one detects objects and the other has none, or the other way round."""
+    detects, boxed = not isinstance(criterion_of(module), Classification), dataset.labels.ndim == 3
+    if detects and not boxed:
+        raise InputError(f"{name} detects objects: {dataset.name} has one class an image; expected a detection set, such as {COMPOSED}{dataset.name}")
+    if boxed and not detects:
+        raise InputError(f"{name} gives one class an image; expected another data set than {dataset.name}, whose images have several objects")

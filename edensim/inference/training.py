@@ -8,8 +8,10 @@ from typing import cast
 import torch
 
 from edensim.exceptions import EdensimError
+from edensim.inference.criteria import criterion_of
 from edensim.inference.datasets import Dataset, normalization_of, normalized
 from edensim.inference.networks import ENTRIES, build, known_name
+from edensim.inference.subject import batched, check_kind, score_of
 from edensim.inference.weights import Normalization
 
 
@@ -29,6 +31,8 @@ def train(
     Raises EdensimError where training diverges.
     """
     module = build(network, dataset.shape, len(dataset.classes), seed=seed) if isinstance(network, str) else network
+    check_kind(network if isinstance(network, str) else type(module).__name__, module, dataset)
+    criterion = criterion_of(module)
     images = torch.from_numpy(normalized(dataset.images, normalization or normalization_of(dataset.images)))
     labels = torch.from_numpy(dataset.labels)
     steps = -(-len(labels) // batch)
@@ -43,7 +47,7 @@ def train(
             order = torch.randperm(len(labels), generator=generator)
             for step in range(steps):
                 chosen = order[step * batch : (step + 1) * batch]
-                loss = torch.nn.functional.cross_entropy(module(images[chosen]), labels[chosen])
+                loss = criterion.loss(module(images[chosen]), labels[chosen])
                 if not bool(torch.isfinite(loss)):
                     raise EdensimError(f"training diverged in epoch {epoch + 1}: the loss is {float(loss)}")
                 optimizer.zero_grad()
@@ -64,10 +68,5 @@ def normalization_for(network: str, dataset: Dataset) -> Normalization:
 
 
 def accuracy_of(module: torch.nn.Module, dataset: Dataset, normalization: Normalization, batch: int = 256) -> float:
-    """Share of images that a module classifies right."""
-    right = 0
-    with torch.inference_mode():
-        for at in range(0, len(dataset), batch):
-            outputs = module(torch.from_numpy(normalized(dataset.images[at : at + batch], normalization)))
-            right += int((outputs.argmax(1) == torch.from_numpy(dataset.labels[at : at + batch])).sum())
-    return right / len(dataset)
+    """Share of images that a module classifies right, or what its criterion has instead."""
+    return score_of(module, batched(dataset, normalization, batch), len(dataset))

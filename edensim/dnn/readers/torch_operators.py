@@ -269,6 +269,7 @@ MODULES: dict[str, Callable[[Traced, Any], str | None]] = {
     "ChannelShuffle": rearrangement("channel shuffle"),
     "ZeroPad2d": rearrangement("pad"),
     "ReflectionPad2d": rearrangement("pad"),
+    "ReplicationPad2d": rearrangement("pad"),
     **{name: function(kind) for name, kind in _ACTIVATIONS.items()},
 }
 

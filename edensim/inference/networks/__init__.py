@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from edensim.dnn.zoo import plain
+from edensim.dnn.zoo import SYNONYMS, plain
 from edensim.exceptions import NetworkError, nearest
 
 if TYPE_CHECKING:
@@ -43,12 +43,14 @@ ENTRIES = {
     "mobilenetv2": Entry("MobileNetV2", "mobilenet", "MobileNetV2", {}, IMAGENET),
     "densenet40": Entry("DenseNet-BC of 40 layers for CIFAR, growth 12", "densenet", "DenseNet", {"growth": 12, "blocks": (6, 6, 6), "large": False}),
     "densenet201": Entry("DenseNet-201", "densenet", "DenseNet", {"growth": 32, "blocks": (6, 12, 48, 32), "large": True}, IMAGENET),
+    "yolov3-tiny": Entry("YOLO-Tiny (v3-tiny), which detects objects", "yolo", "YoloTiny"),
 }
 
 
 def known_name(name: str) -> str:
     """The name in this list's own spelling. Raises NetworkError."""
     spelled = {plain(each): each for each in ENTRIES}
+    spelled |= {other: each for other, each in SYNONYMS.items() if each in ENTRIES}
     if plain(name) not in spelled:
         hint = nearest(name, ENTRIES)
         if os.path.exists(name):
