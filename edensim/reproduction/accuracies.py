@@ -32,3 +32,8 @@ def note(source: Source, runs: Sequence[Mapping[str, Any]]) -> str:
     """What was tested, in a line."""
     seeds = f"{len(runs)} seeds" if len(runs) > 1 else "one seed"
     return f"{source.title}: {runs[0]['images']:,} test images, {100 * mean([run['clean'] for run in runs]):.2f} % right without errors, {seeds}"
+
+
+def percent(ends: tuple[float, float] | None) -> tuple[float, float] | None:
+    """An interval of shares."""
+    return None if ends is None else (100 * ends[0], 100 * ends[1])

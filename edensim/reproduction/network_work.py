@@ -77,10 +77,11 @@ def retrained_curve(
     images: int | None,
     train_images: int | None,
 ) -> dict[str, Any]:
-    """Accuracy against BER of a network after one variant of retraining, under model 0. baseline: none; poor-fit: trained with model 1's errors."""
+    """Accuracy against BER of a network after one variant of retraining, under model 0. baseline: none; poor-fit: curricular,
+    with model 1's errors."""
     module, normalization = module_of(network, data, weights, seed, train_images)
     if variant != "baseline":
-        options: dict[str, Any] = {"variant": {"poor-fit": "constant", "control": "none"}.get(variant, variant)}
+        options: dict[str, Any] = {"variant": {"poor-fit": "curricular", "control": "none"}.get(variant, variant)}
         if variant == "poor-fit":
             options |= {"train_model": 1}
         rate = 2e-3 if weights is None else 1e-3

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from edensim.inference.evaluation import interval_of
-from edensim.reproduction.accuracies import OTHER_NETWORK, PRECISIONS, note
+from edensim.reproduction.accuracies import OTHER_NETWORK, PRECISIONS, note, percent
 from edensim.reproduction.published import TITLES, published
 from edensim.reproduction.section import Picture, Row, Section, Table
 from edensim.reproduction.target import Found, Scope, Source, Target, geometric_mean, mean
@@ -47,12 +47,12 @@ def coarse(scope: Scope, found: Found) -> Section:
         for precision in PRECISIONS:
             before = values(precision, "unboosted")
             rows.append(
-                Row(f"{source.title}, {precision}, un-boosted", None, 100 * mean(before), "%", "not in table 3", _percent(interval_of(before)))
+                Row(f"{source.title}, {precision}, un-boosted", None, 100 * mean(before), "%", "not in table 3", percent(interval_of(before)))
             )
             if precision in ("fp32", "int8"):
                 after = values(precision, "boosted")
                 why = "table 3 has no such network"
-                rows.append(Row(f"{source.title}, {precision}, boosted", None, 100 * mean(after), "%", why, _percent(interval_of(after))))
+                rows.append(Row(f"{source.title}, {precision}, boosted", None, 100 * mean(after), "%", why, percent(interval_of(after))))
                 gains = [high / low for high, low in zip(after, before, strict=True) if low]
                 why = "the paper says 5 to 10 times (its smaller figure stands here)"
                 what = f"{source.title}, {precision}: gain of boosting"
@@ -72,10 +72,6 @@ def coarse(scope: Scope, found: Found) -> Section:
             why = "no trained weights at this size and data set come with a package; its traffic and energy are in targets 1 to 4"
             rows.append(Row(f"{TITLES[network]}, {precision}, boosted", said[precision][0], None, "%", why))
     return Section(9, "coarse", "Tolerable BER, one for all data", rows, text)
-
-
-def _percent(ends: tuple[float, float] | None) -> tuple[float, float] | None:
-    return None if ends is None else (100 * ends[0], 100 * ends[1])
 
 
 # -------------------------------------------------------------------------------------------------------------------- 10: fine tolerance
