@@ -228,6 +228,7 @@ class EdenConfig(Section, frozen=True, kw_only=True):
     test_images: Positive | None = None
     repeats: Positive = 5  # memories (seeds) that accuracies are means of
     fine: bool = False  # a tolerable BER, and a place, for each data item; else one for all
+    fine_epochs: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 0  # of retraining after each round in which items' BERs are raised
     partitions: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 4  # that a fine mapping may make
     objective: Literal["energy", "time", "energy-delay"] = "energy"
     algorithm: Literal["greedy", "exact"] = "greedy"

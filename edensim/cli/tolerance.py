@@ -31,6 +31,9 @@ def tolerance(
     cap: Annotated[float, typer.Option(metavar="X", help="Times the coarse BER, beyond which no item's is raised.")] = 20.0,
     validation_share: Annotated[float, typer.Option(metavar="X", help="Of the images, that a raise is tried on.")] = 0.1,
     fine_repeats: Annotated[int, typer.Option(metavar="N", help="Memories that a raise is tried in.")] = 1,
+    fine_epochs: Annotated[int, typer.Option(metavar="N", help="Of retraining after each round of raises.")] = 0,
+    train_images: Annotated[int | None, typer.Option(metavar="N", help="Of the training split, for that (default: all).")] = None,
+    save_weights: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep the network that the result is true of.")] = None,
     bounding: Annotated[str, typer.Option(metavar="zero|saturate|off", help="What becomes of implausible values.")] = "zero",
     comparison: Annotated[str, typer.Option(metavar="value|exponent", help="What is compared with the bounds.")] = "value",
     seed: Annotated[int | None, typer.Option(metavar="N", help="Of the first memory (default: the module's, else 1).")] = None,
@@ -50,7 +53,7 @@ def tolerance(
     from edensim.eden.characterization import tolerance as characterized
     from edensim.progress import Progress
 
-    check_outputs(output, json_path, inputs=[path for path in (weights,) if path is not None])
+    check_outputs(output, json_path, save_weights, inputs=[path for path in (weights,) if path is not None])
     options: dict[str, Any] = {"data": data, "weights": weights, "precision": precision, "module": module, "model": model, "drop": drop}
     options |= {"target": target, "lowest": lowest, "highest": highest, "resolution_decades": resolution, "repeats": repeats, "rule": rule}
     options |= {
@@ -60,6 +63,9 @@ def tolerance(
         "cap": cap,
         "validation_share": validation_share,
         "fine_repeats": fine_repeats,
+        "fine_epochs": fine_epochs,
+        "train_images": train_images,
+        "save_weights": save_weights,
         "bounding": bounding,
     }
     options |= {"comparison": comparison, "seed": seed, "images": images, "batch": batch, "size": size, "threads": threads, "device": device}

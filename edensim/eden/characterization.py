@@ -13,6 +13,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from edensim.eden.fine import ROUNDING, raise_items
@@ -24,6 +25,7 @@ from edensim.inference.evaluation import BOUNDINGS, interval_of, require_torch
 if TYPE_CHECKING:
     import torch
 
+    from edensim.eden.item_retraining import ItemRetraining
     from edensim.inference.datasets import Dataset
     from edensim.inference.placing import Item
     from edensim.inference.subject import Subject
@@ -53,6 +55,7 @@ class Search:
     cap: float = 20.0
     validation_share: float = 0.1
     fine_repeats: int = 1
+    fine_epochs: int = 0
 
     def __post_init__(self) -> None:
         if self.drop is not None and self.target is not None:
@@ -71,6 +74,8 @@ class Search:
         for what in ("repeats", "fine_repeats"):
             if getattr(self, what) < 1:
                 raise InputError(f"{what}: expected 1 or more, found {getattr(self, what)}")
+        if self.fine_epochs < 0:
+            raise InputError(f"fine_epochs: expected 0 or more, found {self.fine_epochs}")
         if self.rule not in RULES:
             raise InputError(f"rule: expected one of {', '.join(RULES)}, found {self.rule!r}{nearest(self.rule, RULES)}")
         if self.rule == "interval" and self.repeats < 2:
@@ -119,6 +124,9 @@ def tolerance(
     cap: float = 20.0,
     validation_share: float = 0.1,
     fine_repeats: int = 1,
+    fine_epochs: int = 0,
+    train_images: int | None = None,
+    save_weights: str | os.PathLike[str] | None = None,
     bounding: str = "zero",
     comparison: str = "value",
     seed: int | None = None,
@@ -142,13 +150,16 @@ def tolerance(
     that its data have at the operating point. lowest, highest: BERs to search between, resolution_decades apart.
     fine: also for each data item. begin: share of the coarse BER that items begin at (the paper: 1); step: by which an item's BER is raised, of
     the coarse one; cap: times the coarse one, beyond which none is raised; validation_share: of the images, that trials are run on, in fine_repeats
-    memories.
+    memories. fine_epochs: of retraining after each round of raises, with each item's BER, on train_images of the training split (None: all), as the
+    paper does; 0: none. save_weights: file for the network that the result is true of, which is another one where it was retrained.
     retrain: gives the module to test at a BER (boosting at each probe, as the paper does); None: always the same.
     output: file that has what was found so far, also where the search is interrupted; resume: such a file or result, to go on from.
 
     The result is the same with any number of threads. Raises InputError for what cannot be accepted, and for a target above the clean accuracy.
     """
-    search = Search(drop, target, lowest, highest, resolution_decades, repeats, rule, fine, begin, step, cap, validation_share, fine_repeats)
+    search = Search(
+        drop, target, lowest, highest, resolution_decades, repeats, rule, fine, begin, step, cap, validation_share, fine_repeats, fine_epochs
+    )
     if threads < 1:
         raise InputError(f"threads: expected 1 or more, found {threads}")
     if bounding not in BOUNDINGS:
@@ -173,6 +184,7 @@ def tolerance(
 
     [clean] = tested.outcomes([None], threads=threads)
     asked = {"comparison": comparison, "batch": batch, "size": size, "retrain": retrain is not None, **search.__dict__}
+    asked |= {"train_images": train_images} if fine_epochs else {}
     found = Tolerance(
         network=tested.name,
         dataset=tested.dataset.name,
@@ -190,7 +202,16 @@ def tolerance(
     )
     if before is not None:
         _check_same(before, found)
-    run = _Run(search, memory, at, threads, found, before, progress, output)
+    between = None
+    if fine and fine_epochs:
+        from edensim.eden.item_retraining import ItemRetraining
+        from edensim.eden.retraining import training_split
+
+        def rebuilt(module: torch.nn.Module) -> Subject:
+            return replace(subject(module, data, normalization=tested.normalization, **options), name=tested.name)
+
+        between = ItemRetraining(training_split(data, tested, train_images, size), memory, fine_epochs, rebuilt)
+    run = _Run(search, memory, at, threads, found, before, progress, output, between)
     try:
         run.coarse()
         if fine and run.found.ber > 0:
@@ -200,12 +221,17 @@ def tolerance(
         raise
     run.found = replace(run.found, complete=True)
     run.keep()
+    if save_weights is not None:
+        from edensim.inference.weights import save_weights as save
+
+        last = run.last or at(run.found.ber)
+        save(last.network.module, Path(save_weights), last.normalization)
     return run.found
 
 
 @dataclass
 class _Run:
-    """A search under way. found: so far."""
+    """A search under way. found: so far; between: what retrains between rounds of raises; last: the network after these."""
 
     search: Search
     memory: Memory
@@ -215,6 +241,8 @@ class _Run:
     before: Tolerance | None
     progress: Advance | None
     output: str | os.PathLike[str] | None
+    between: ItemRetraining | None = None
+    last: Subject | None = None
     done: int = 0
     known: dict[float, Probe] = field(default_factory=dict)
 
@@ -264,12 +292,23 @@ class _Run:
         device = tested.batches[0][0].device
         drawn = batched(sample, tested.normalization, self.found.config["tolerance"]["batch"])
         batches = tuple((images.to(device), labels.to(device)) for images, labels in drawn)
-        sampled = replace(tested, dataset=sample, batches=batches)
-        [clean] = sampled.outcomes([None], threads=self.threads)
+        state = {"whole": tested, "sampled": replace(tested, dataset=sample, batches=batches)}
+        [clean] = state["sampled"].outcomes([None], threads=self.threads)
+        adopted = list[int]()
 
         def accuracy(bers: Mapping[str, float]) -> float:
-            values = list(self._accuracies(sampled, lambda repeat: self._errors(bers, repeat), search.fine_repeats))
+            values = list(self._accuracies(state["sampled"], lambda repeat: self._errors(bers, repeat), search.fine_repeats))
             return sum(values) / len(values)
+
+        def retrained(round_: int, bers: Mapping[str, float]) -> None:
+            assert self.between is not None
+            earlier, before = dict(state), accuracy(bers)
+            whole = self.between.after(round_, state["whole"], bers)
+            state.update(whole=whole, sampled=replace(whole, dataset=sample, batches=batches))
+            if accuracy(bers) < before:
+                state.update(earlier)
+            else:
+                adopted.append(round_)
 
         placed = tested.network.placing.items
         first = coarse * search.begin
@@ -280,6 +319,7 @@ class _Run:
         options: dict[str, Any] = {"begin": search.begin, "step": search.step, "threshold": threshold}
         options["highest"] = min(search.highest, search.cap * coarse)
         options["known"] = self.before.trials if self.before is not None else ()
+        options["after_round"] = None if self.between is None else retrained
         said = {"sample": {"images": len(sample), "clean_accuracy": clean.accuracy, "first_accuracy": begin, "threshold": threshold}}
         self._set(placed, said, raised, last)
         for trial, raised in raise_items(list(placed), coarse=coarse, accuracy=accuracy, seed=self.memory.seed, **options):  # noqa: B007
@@ -287,9 +327,10 @@ class _Run:
                 last[trial.item] = trial.accuracy
             self.found = replace(self.found, trials=(*self.found.trials, trial))
             self.keep()
-        share, tests = self._confirmed(tested, first, raised)
+        share, tests = self._confirmed(state["whole"], first, raised)
+        self.last = state["whole"] if share > 0 else tested
         confirmed = {name: first + share * (ber - first) if share > 0 else coarse for name, ber in raised.items()}  # coarse has passed, too
-        self._set(placed, {**said, "bers_on_sample": raised, "share_of_raises": share, "tests": tests}, confirmed, last)
+        self._set(placed, {**said, "bers_on_sample": raised, "share_of_raises": share, "tests": tests, "retrained_after": adopted}, confirmed, last)
 
     def _set(self, placed: Mapping[str, Item], said: Mapping[str, Any], bers: Mapping[str, float], accuracies: Mapping[str, float]) -> None:
         """What is known of the items."""
@@ -318,7 +359,7 @@ def _within(what: str, value: float, low: float, high: float) -> None:
 
 
 #: Keys of the search that may differ where one goes on from another's probes.
-_FREE: Final = frozenset({"fine", "begin", "step", "cap", "validation_share", "fine_repeats"})
+_FREE: Final = frozenset({"fine", "begin", "step", "cap", "validation_share", "fine_repeats", "fine_epochs"})
 
 
 def _check_same(before: Tolerance, found: Tolerance) -> None:

@@ -31,11 +31,12 @@ def raise_items(
     seed: int,
     accuracy: Callable[[Mapping[str, float]], float],
     known: Sequence[Trial] = (),
+    after_round: Callable[[int, Mapping[str, float]], None] | None = None,
 ) -> Iterator[tuple[Trial, dict[str, float]]]:
     """Each trial, and the BER of every item after it. The same for the same seed.
 
     begin, step: of the coarse BER; highest: BER that no item passes; accuracy(bers): of the sample;
-    known: trials of the same search that need not be done again.
+    known: trials of the same search that need not be done again; after_round(number, bers): called after each round that raised something.
 
     Raises InputError where these are of another search.
     """
@@ -43,6 +44,7 @@ def raise_items(
     rising = list(items)
     left = list(known)
     for number in range(1 + int(highest / (coarse * step))):
+        passed = list[bool]()
         order = np.random.default_rng([seed, number]).permutation(len(rising)).tolist()
         for item in [rising[index] for index in order]:
             raised = coarse * (begin + step * (steps[item] + 1))
@@ -55,10 +57,13 @@ def raise_items(
                 trial = Trial(item, raised, found, found >= threshold - ROUNDING)
             elif (trial.item, trial.ber) != (item, raised):
                 raise InputError(f"trial of {trial.item!r} at BER {trial.ber:g}: of another search; expected {item!r} at {raised:g}")
+            passed.append(trial.passed)
             if trial.passed:
                 steps[item] += 1
             else:
                 rising.remove(item)
             yield trial, {name: coarse * (begin + step * steps[name]) for name in items}
+        if after_round is not None and any(passed):
+            after_round(number, {name: coarse * (begin + step * steps[name]) for name in items})
         if not rising:
             return

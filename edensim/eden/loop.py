@@ -171,7 +171,10 @@ class _Loop:
                 break  # it has stopped improving
             best, weights = found, boosted
         if eden.fine:
-            best = self._tolerance(weights, None if best is given else goal, "for each data item", fine=True)
+            refined = self.folder / "fine.pt"
+            options = {"fine_epochs": eden.fine_epochs, "train_images": eden.train_images, "save_weights": refined}
+            best = self._tolerance(weights, None if best is given else goal, "for each data item", fine=True, **options)
+            weights = refined
         best.save(self.folder / "tolerance.json")
         mapping = self._mapping(best, weights)
         accuracies = self._accuracies(mapping, weights)
@@ -229,10 +232,10 @@ class _Loop:
             train_file(self.network, path, data=self.config.eden.data, **options)
         return path
 
-    def _tolerance(self, weights: Path, goal: float | None, what: str, *, fine: bool = False) -> Tolerance:
+    def _tolerance(self, weights: Path, goal: float | None, what: str, **options: Any) -> Tolerance:
         self.say(f"characterizing: {what}")
         asked: dict[str, Any] = {"drop": self.config.eden.drop} if goal is None else {"target": goal}
-        return tolerance(self.network, weights=weights, fine=fine, **asked, **self._common())
+        return tolerance(self.network, weights=weights, **asked, **options, **self._common())
 
     def _mapping(self, found: Tolerance, weights: Path) -> DramMapping:
         """Of the very module that was characterized, written as a network that a machine runs."""

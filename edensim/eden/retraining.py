@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 
 from edensim.eden.memory import Memory
+from edensim.errors.injector import Injector
 from edensim.exceptions import EdensimError, InputError
-from edensim.inference.approximate import ApproximateNetwork, Range
+from edensim.inference.approximate import ApproximateNetwork, Errors, Range
 from edensim.inference.criteria import criterion_of
 from edensim.inference.datasets import Dataset, load_dataset, normalized
 from edensim.inference.placing import place
@@ -89,18 +90,31 @@ def _hold(weights: Sequence[tuple[str, torch.Tensor]], ranges: Mapping[str, Rang
             values.clamp_(ranges[name].low, ranges[name].high)
 
 
+def _errors(memory: Memory, bers: float | Mapping[str, float], offset: int) -> Errors:
+    """In a memory of its own: `offset` beyond the first's seed."""
+
+    def of(ber: float) -> Injector | None:
+        return replace(memory.injector(ber), seed=memory.seed + offset) if ber > 0 else None
+
+    return of(bers) if isinstance(bers, float) else {name: of(ber) for name, ber in bers.items()}
+
+
 def retrain(
     tested: Subject,
     split: Dataset,
     memory: Memory,
-    bers: Sequence[float],
+    bers: Sequence[float | Mapping[str, float]],
     *,
     schedule: Schedule,
+    first: int = 0,
     checkpoint: Checkpoint | None = None,
     resume: bool = False,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> tuple[torch.nn.Module, list[tuple[float, float]]]:
-    """A copy of the network, retrained, in evaluation mode; and (BER, mean loss) of each epoch. bers: of the epochs.
+    """A copy of the network, retrained, in evaluation mode; and (BER, mean loss) of each epoch.
+
+    bers: of the epochs, each for all data or by item (then their mean is recorded). first: number of the first step, of which follows what memories
+    errors are drawn in.
 
     Raises EdensimError where training diverges.
     """
@@ -131,18 +145,18 @@ def retrain(
     with one_thread_each(), network.attached():
         for epoch in range(len(records), len(bers)):
             network.calibrate([images[at : at + batch] for at in range(0, min(CALIBRATION_IMAGES, len(images) - batch + 1), batch)])
-            errors = memory.injector(bers[epoch]) if bers[epoch] > 0 else None
+            asked = bers[epoch]
+            ber = asked if isinstance(asked, float) else sum(asked.values()) / len(asked)
             order = torch.randperm(len(labels), generator=generator)
             total = 0.0
             for step in range(steps):
                 chosen = order[step * batch : (step + 1) * batch]
-                number = epoch * steps + step
-                own = replace(errors, seed=memory.seed + FIRST_MEMORY + number) if errors is not None else None
-                outputs = network.run(images[chosen], errors=own, number=number)
+                number = first + epoch * steps + step
+                outputs = network.run(images[chosen], errors=_errors(memory, asked, FIRST_MEMORY + number), number=number)
                 loss = criterion.loss(outputs, labels[chosen])
                 value = float(loss.detach())
                 if value != value or value == float("inf"):
-                    raise EdensimError(f"training diverged in epoch {epoch + 1} at BER {bers[epoch]:g}: the loss is {value}")
+                    raise EdensimError(f"training diverged in epoch {epoch + 1} at BER {ber:g}: the loss is {value}")
                 optimizer.zero_grad()
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(module.parameters(), GRADIENT_NORM)
@@ -152,7 +166,7 @@ def retrain(
                 total += value
                 if progress is not None:
                     progress(epoch * steps + step + 1, len(bers) * steps)
-            records.append((bers[epoch], total / steps))
+            records.append((ber, total / steps))
             if checkpoint is not None:
                 state = {"module": module.state_dict(), "optimizer": optimizer.state_dict(), "rates": rates.state_dict()}
                 checkpoint.save({**state, "generator": generator.get_state(), "records": records})

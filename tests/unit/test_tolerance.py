@@ -128,6 +128,33 @@ def test_fine_is_confirmed_on_all_images_and_the_same_with_any_threads(weights: 
     assert {name: item.ber for name, item in one.items.items()} == pytest.approx(expected)
 
 
+def test_rounds_that_raise_something_are_told() -> None:
+    rounds = []
+    trials = raised(after_round=lambda number, bers: rounds.append((number, dict(bers))))
+    assert [number for number, _ in rounds] == list(range(len(rounds)))
+    assert rounds[0][1] == pytest.approx({"a": 0.045, "b": 0.045, "c": 0.045})
+    assert rounds[-1][1] == pytest.approx(trials[-1][1])
+
+
+@needs_torch
+def test_retrained_between_rounds_the_result_is_of_the_network_kept(weights: Path, tmp_path: Path) -> None:
+    from edensim.eden.memory import memory_of
+    from edensim.inference.subject import subject
+
+    options = {"fine": True, "begin": 0.5, "step": 0.5, "validation_share": 0.5, "fine_epochs": 1, "train_images": 256, "output": tmp_path / "t.json"}
+    told = characterized(weights, **options, save_weights=tmp_path / "kept.pt")
+    fine = told.notes["fine"]
+    assert fine["retrained_after"]  # else nothing is tested here
+    tested = subject("lenet", "digits", weights=tmp_path / "kept.pt", images=120)
+    memory = memory_of(module=None, model="uniform", seed=told.seed, config=None, overrides=(), sections={})
+    bers = {name: item.ber for name, item in told.items.items()}
+    errors = [{name: memory.injector(ber, repeat) for name, ber in bers.items()} for repeat in range(2)]
+    assert fine["tests"][-1]["accuracies"] == [outcome.accuracy for outcome in tested.outcomes(errors)]
+    assert characterized(weights, **{**options, "output": None}, resume=tmp_path / "t.json") == told
+    with pytest.raises(InputError, match="fine_epochs: expected 0 or more"):
+        characterized(weights, fine_epochs=-1)
+
+
 @needs_torch
 @pytest.mark.parametrize("tests_done", [5, 9])
 def test_an_interrupted_search_goes_on(weights: Path, tmp_path: Path, tests_done: int) -> None:
