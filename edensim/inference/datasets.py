@@ -93,7 +93,10 @@ def load_dataset(name: str | Path, split: str = "test", images: int | None = Non
     if str(name).startswith(COMPOSED):
         from edensim.inference.composed import compose
 
-        return compose(load_dataset(str(name).removeprefix(COMPOSED), split), images, size)
+        source = str(name).removeprefix(COMPOSED)
+        if not source or source.startswith(COMPOSED):
+            raise InputError(f"{name}: expected a data set with one object an image behind {COMPOSED}, such as {COMPOSED}digits")
+        return compose(load_dataset(source, split), images, size)
     if str(name) == "digits":
         return _digits(split).chosen(images)
     path = installed(str(name)) if str(name) in INSTALLED else Path(name)

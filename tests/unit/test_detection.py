@@ -171,6 +171,9 @@ def test_networks_and_sets_of_two_kinds_are_refused() -> None:
         evaluate(build("lenet", (1, 96, 96), 10), data="composed:digits", ber=1e-3)
     with pytest.raises(InputError, match="no such data set"):
         load_dataset("composed:digitz")
+    for name in ("composed:", "composed:composed:digits"):
+        with pytest.raises(InputError, match="expected a data set with one object an image behind composed:"):
+            load_dataset(name)
     boxes = np.full((1, 4, 5), 12, np.float32)
     with pytest.raises(InputError, match="labels from 12 to 12"):
         Dataset("boxes", "test", np.zeros((1, 1, 96, 96), np.uint8), boxes, tuple("0123456789"))
