@@ -22,6 +22,7 @@ def eden(
     """Boost a network, find what it tolerates, map it to DRAM, and run it there: accuracy, energy and speedup. Goes on where it was interrupted."""
     from edensim.eden.loop import eden as looped
     from edensim.exceptions import InputError
+    from edensim.progress import Progress
 
     if output.exists() and not output.is_dir():
         raise InputError(f"{output}: expected a folder, found a file")
@@ -30,6 +31,6 @@ def eden(
         if not quiet:
             typer.echo(text, err=True)
 
-    result = looped(run, output, overrides=overrides or [], threads=threads, say=say)
+    result = looped(run, output, overrides=overrides or [], threads=threads, say=say, watch=lambda unit: Progress(quiet, unit))
     if not quiet:
         typer.echo(result.summary())

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,10 @@ from edensim.inference.evaluation import interval_of, require_torch
 
 #: Says what is being done: a line for a log or a terminal.
 Say = Callable[[str], None]
+#: What is called with how much of a step is done and, where known, of how much.
+Advance = Callable[[int, int | None], None]
+#: Makes such a thing for a step, counted in some unit.
+Watch = Callable[[str], AbstractContextManager[Advance | None]]
 
 
 @dataclass(frozen=True)
@@ -106,11 +111,13 @@ def eden(
     overrides: Sequence[str] = (),
     threads: int = 1,
     say: Say | None = None,
+    watch: Watch | None = None,
 ) -> EdenRun:
     """Run the whole loop of a configuration (its machine, network, `errors.module` and `eden.*`).
 
     folder: gets weights.pt (the network's last ones), network.json (for `edensim simulate`), tolerance.json, mapped.yaml and eden.json; what a
-    round needs to go on is kept there, too, so that an interrupted run goes on where it was.
+    round needs to go on is kept there, too, so that an interrupted run goes on where it was. watch: for each long step is asked for what shows its
+    progress.
 
     Raises InputError for what cannot be accepted.
     """
@@ -126,7 +133,7 @@ def eden(
             raise ConfigError("eden.network: names no network; expected one that `edensim evaluate` knows")
         target = Path(folder)
         target.mkdir(parents=True, exist_ok=True)
-        return _Loop(run, target, threads, say or (lambda text: None)).run()
+        return _Loop(run, target, threads, say or (lambda text: None), watch or (lambda unit: nullcontext())).run()
 
 
 @dataclass(frozen=True)
@@ -135,6 +142,7 @@ class _Loop:
     folder: Path
     threads: int
     say: Say
+    watch: Watch
 
     @property
     def network(self) -> str:
@@ -153,17 +161,19 @@ class _Loop:
             aim = min(0.5, (best.ber or 1e-4) * eden.raise_by)
             boosted = self.folder / f"round-{number + 1}.pt"
             self.say(f"round {number + 1}: boosting to BER {aim:.3g}")
-            done = boost(
-                self.network,
-                ber=aim,
-                weights=weights,
-                epochs=eden.epochs,
-                train_images=eden.train_images,
-                output=boosted,
-                checkpoint=self.folder / f"round-{number + 1}.checkpoint",
-                resume=True,
-                **self._common(),
-            )
+            with self.watch("steps") as progress:
+                done = boost(
+                    self.network,
+                    ber=aim,
+                    weights=weights,
+                    epochs=eden.epochs,
+                    train_images=eden.train_images,
+                    output=boosted,
+                    checkpoint=self.folder / f"round-{number + 1}.checkpoint",
+                    resume=True,
+                    progress=progress,
+                    **self._common(),
+                )
             found = self._tolerance(boosted, goal, f"after round {number + 1}") if done.clean_after >= goal else None
             kept = found is not None and found.ber > best.ber
             rounds.append(Round(aim, found.ber if found is not None else 0.0, done.clean_after, kept))
@@ -229,13 +239,15 @@ class _Loop:
         if not path.exists():
             self.say(f"no weights are given: {self.network} is trained on {self.config.eden.data}")
             options: dict[str, Any] = {"epochs": 8, "batch": 64, "rate": 2e-3, "seed": 1, "images": self.config.eden.train_images}
-            train_file(self.network, path, data=self.config.eden.data, **options)
+            with self.watch("steps") as progress:
+                train_file(self.network, path, data=self.config.eden.data, progress=progress, **options)
         return path
 
     def _tolerance(self, weights: Path, goal: float | None, what: str, **options: Any) -> Tolerance:
         self.say(f"characterizing: {what}")
         asked: dict[str, Any] = {"drop": self.config.eden.drop} if goal is None else {"target": goal}
-        return tolerance(self.network, weights=weights, **asked, **options, **self._common())
+        with self.watch("tests") as progress:
+            return tolerance(self.network, weights=weights, progress=progress, **asked, **options, **self._common())
 
     def _mapping(self, found: Tolerance, weights: Path) -> DramMapping:
         """Of the very module that was characterized, written as a network that a machine runs."""
@@ -248,7 +260,8 @@ class _Loop:
         network = read_module(tested.network.module, batch=1, shape=tested.dataset.shape)
         save_network(replace(network, name=self.network), self.folder / "network.json")
         run = msgspec.structs.replace(self.config, network=str(self.folder / "network.json"), input_height=None, input_width=None)
-        mapping = map_to_dram(found, run)
+        with self.watch("timings") as progress:
+            mapping = map_to_dram(found, run, progress=progress)
         mapping = replace(mapping, config=msgspec.structs.replace(mapping.config, network="network.json"))
         mapping.save_config(self.folder / "mapped.yaml")
         return mapping
