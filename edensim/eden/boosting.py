@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from edensim.inference.datasets import Dataset
     from edensim.inference.subject import Subject
+    from edensim.inference.weights import Normalization
 
 VARIANTS: Final = ("curricular", "constant", "none")
 #: Epochs that each step of the BER lasts (section 3.2 of the paper).
@@ -154,6 +155,7 @@ def boost(
     train_images: int | None = None,
     images: int | None = None,
     size: int | None = None,
+    normalization: Normalization | None = None,
     threads: int = 1,
     device: str = "auto",
     output: str | os.PathLike[str] | None = None,
@@ -166,7 +168,7 @@ def boost(
 ) -> Boosted:
     """Retrain a network with errors up to `ber`, and test it before and after in `repeats` memories that it was not trained in.
 
-    network, data, weights, bounding, comparison, size, threads, device: as for `evaluate`; a module of one's own is not
+    network, data, weights, bounding, comparison, size, normalization, threads, device: as for `evaluate`; a module of one's own is not
     changed, the result has a copy.
     model or module: whose structure the memory's errors have; train_model: another one to train with (poor fit). variant, epochs, batch, rate: see
     `Schedule`. train_images, images: of the training and test splits (None: all). output: file of the weights. checkpoint: file
@@ -194,7 +196,7 @@ def boost(
     )
     options: dict[str, Any] = {"precision": precision, "comparison": comparison, "images": images, "size": size}
     options |= {"device": device, "capacity_bytes": memory.geometry.mapping.capacity_bytes, "correction": None if bounding == "off" else bounding}
-    tested = subject(network, data, weights=weights, **options)
+    tested = subject(network, data, weights=weights, normalization=normalization, **options)
     split = training_split(data, tested, train_images, size)
     asked = {**schedule.__dict__, "ber": ber, "bounding": bounding, "comparison": comparison, "train_images": len(split), "size": size}
     asked |= {"train_errors": {**trained_with.structure.to_dict(), "weak_fraction": None}}

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from edensim.inference.datasets import Dataset
     from edensim.inference.placing import Item
     from edensim.inference.subject import Subject
+    from edensim.inference.weights import Normalization
 
 RULES: Final = ("mean", "interval")
 #: Shares of the raises found on the sample that are tried on all images, in this order.
@@ -135,6 +136,7 @@ def tolerance(
     images: int | None = None,
     batch: int = 32,
     size: int | None = None,
+    normalization: Normalization | None = None,
     retrain: Retrain | None = None,
     output: str | os.PathLike[str] | None = None,
     resume: str | os.PathLike[str] | Tolerance | None = None,
@@ -145,7 +147,7 @@ def tolerance(
 ) -> Tolerance:
     """The highest BER whose accuracy is within `drop` (a share of the images; default 0.01) of that without errors, or is at least `target`.
 
-    network, data, weights, bounding, comparison, images, batch, size, device: as for `evaluate`.
+    network, data, weights, bounding, comparison, images, batch, size, normalization, device: as for `evaluate`.
     model: whose structure errors have; or module: the model
     that its data have at the operating point. lowest, highest: BERs to search between, resolution_decades apart.
     fine: also for each data item. begin: share of the coarse BER that items begin at (the paper: 1); step: by which an item's BER is raised, of
@@ -174,7 +176,7 @@ def tolerance(
     correction = None if bounding == "off" else bounding
     options: dict[str, Any] = {"precision": precision, "comparison": comparison, "images": images, "batch": batch, "size": size}
     options |= {"capacity_bytes": capacity, "correction": correction, "device": device}
-    tested = subject(network, data, weights=weights, **options)
+    tested = subject(network, data, weights=weights, normalization=normalization, **options)
 
     def at(ber: float) -> Subject:
         """The network to be tested at a BER."""

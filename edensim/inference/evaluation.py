@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from edensim.errors.plan import ErrorPlan
     from edensim.inference.datasets import Dataset
     from edensim.inference.subject import Outcome, Subject
+    from edensim.inference.weights import Normalization
 
 #: What becomes of implausible values.
 BOUNDINGS = ("zero", "saturate", "off")
@@ -110,6 +111,7 @@ def evaluate(
     images: int | None = None,
     batch: int = 32,
     size: int | None = None,
+    normalization: Normalization | None = None,
     threads: int = 1,
     device: str = "auto",
     config: str | os.PathLike[str] | None = None,
@@ -123,6 +125,7 @@ def evaluate(
     network: a name, or a trained torch.nn.Module with one input of images. data: digits, a folder or archive of images, or a Dataset.
     module at the configuration's operating point, or model with ber, as for `edensim.inject`; neither: as the configuration says.
     bounding: what becomes of values that no clean run has: zero, saturate, off. repeats: memories (seeds) that it is repeated with.
+    normalization: (means, deviations) of the channels that a module of one's own was trained with (None: those of the data).
     device: cpu, cuda, or auto (a GPU where torch finds one).
     batch: images of one pass: they lie in memory together. save_weights: where to keep weights that were trained here.
 
@@ -140,7 +143,7 @@ def evaluate(
     capacity = plan.geometry.mapping.capacity_bytes
     correction = None if bounding == "off" else bounding
     options: dict[str, Any] = {"images": images, "batch": batch, "size": size, "capacity_bytes": capacity, "correction": correction}
-    options["device"] = device
+    options |= {"device": device, "normalization": normalization}
     tested = subject(network, data, weights=weights, precision=precision, comparison=comparison, **options)
     if save_weights is not None:
         from edensim.inference.weights import save_weights as save

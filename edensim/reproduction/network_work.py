@@ -30,9 +30,11 @@ TEST_SEED: Final = 1000
 DATA_DEPENDENT: Final = {"failure_of_ones": 0.1, "failure_of_zeros": 0.9}
 
 
-def module_of(network: str, data: str, weights: str | None, seed: int, train_images: int | None = None) -> tuple[torch.nn.Module, Normalization]:
+def module_of(
+    network: str, data: str, weights: str | None, seed: int, train_images: int | None = None, size: int | None = None
+) -> tuple[torch.nn.Module, Normalization]:
     """A network with its weights, or trained on the data from this seed; and what its images are normalized by."""
-    dataset = load_dataset(data, "train", train_images)
+    dataset = load_dataset(data, "train", train_images, size=size)
     normalization = normalization_for(network, dataset)
     if weights is None:
         return train(network, dataset, normalization=normalization, seed=seed), normalization
@@ -86,7 +88,7 @@ def retrained_curve(
             options |= {"train_model": 1}
         rate = 2e-3 if weights is None else 1e-3
         options |= {"device": "cpu", "repeats": 1, "images": 64, "train_images": train_images}
-        options |= {"epochs": epochs, "rate": rate, "seed": seed, "precision": precision}
+        options |= {"epochs": epochs, "rate": rate, "seed": seed, "precision": precision, "normalization": normalization}
         module = boost(module, ber=ber, data=data, **options).module
     tested = subject(module, data, precision=precision, images=images, normalization=normalization)
     [clean] = tested.outcomes([None])
@@ -110,7 +112,8 @@ def device_curve(
     """Accuracy at lowered VDDs or tRCDs of a fitted module, un-boosted (boost_ber 0) or boosted up to a BER."""
     module, normalization = module_of(network, data, weights, seed)
     if boost_ber:
-        module = boost(module, ber=boost_ber, data=data, device="cpu", precision=precision, epochs=epochs, repeats=1, images=64, seed=seed).module
+        options: dict[str, Any] = {"device": "cpu", "precision": precision, "epochs": epochs, "repeats": 1, "images": 64, "seed": seed}
+        module = boost(module, ber=boost_ber, data=data, normalization=normalization, **options).module
     tested = subject(module, data, precision=precision, images=images, normalization=normalization)
     [clean] = tested.outcomes([None])
     points = []
@@ -137,11 +140,12 @@ def coarse_tolerance(
     seed: int,
     images: int | None,
     train_images: int | None,
+    size: int | None = None,
 ) -> dict[str, Any]:
     """The BER that a network tolerates at a drop of 1 %, as given; and boosted: up to three times that BER, as long as it is more each time."""
-    module, _ = module_of(network, data, weights, seed, train_images)
+    module, normalization = module_of(network, data, weights, seed, train_images, size)
     common: dict[str, Any] = {"data": data, "precision": precision, "bounding": bounding, "seed": seed, "images": images}
-    common["device"] = "cpu"
+    common |= {"device": "cpu", "normalization": normalization, "size": size}
     given = tolerance(module, **common)
     found: dict[str, Any] = {"clean": given.clean_accuracy, "unboosted": given.ber, "images": given.images, "rounds": []}
     if not boosted:
@@ -175,11 +179,18 @@ def fine_mapping(
     from edensim.dnn.readers.description import save_network
     from edensim.dnn.readers.torch_module import read_module
 
-    module, _ = module_of(network, data, weights, seed)
-    options: dict[str, Any] = {"device": "cpu", "fine": True, "begin": 0.5, "validation_share": share, "fine_repeats": repeats}
+    module, normalization = module_of(network, data, weights, seed)
+    options: dict[str, Any] = {
+        "device": "cpu",
+        "normalization": normalization,
+        "fine": True,
+        "begin": 0.5,
+        "validation_share": share,
+        "fine_repeats": repeats,
+    }
     options |= {"precision": precision, "seed": seed, "images": images}
     found = tolerance(module, data=data, **options)
-    tested = subject(module, data, precision=precision, images=64)
+    tested = subject(module, data, precision=precision, images=64, normalization=normalization)
     with tempfile.TemporaryDirectory() as folder:
         description = Path(folder) / "network.json"
         save_network(replace(read_module(tested.network.module, batch=1, shape=tested.dataset.shape), name=network), description)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from edensim.exceptions import InputError
 from edensim.inference.datasets import installed
@@ -18,7 +18,8 @@ from edensim.reproduction.task import Task
 class Source:
     """A network that can be tested. weights: a file (None: trained here, from each seed). images: of the test (None: all).
 
-    label: in names of tasks; coarse_seeds: of target 9, where others have the scope's.
+    label: in names of tasks; coarse_seeds: of target 9, where others have the scope's. brief: in target 9 only int8 and FP32, un-boosted, once.
+    size: height and width that its images are brought to.
     """
 
     network: str
@@ -30,6 +31,8 @@ class Source:
     epochs: int = 40
     label: str = ""
     coarse_seeds: int = 5
+    brief: bool = False
+    size: int | None = None
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -49,10 +52,16 @@ class Scope:
     coarse_only: tuple[Source, ...] = ()
 
 
-def scope(full: bool, datasets: Path | None) -> Scope:
-    """What can be run with what is at hand: LeNet on digits always, on Fashion-MNIST where that is installed; with `full`, ResNet-20 on CIFAR-10.
+#: Networks with published weights for ImageNet that come with packages.
+IMAGENET: Final = {"squeezenet1.1": "SqueezeNet 1.1", "mobilenetv2": "MobileNetV2"}
 
-    datasets: a folder that holds CIFAR-10 and ResNet-20's weights, which `full` needs. Raises InputError where it holds them not, or for nothing.
+
+def scope(full: bool, datasets: Path | None) -> Scope:
+    """What can be run with what is at hand: LeNet on digits always, on Fashion-MNIST where that is installed; with `full`, ResNet-20 on CIFAR-10,
+    YOLO-Tiny on a detection set composed of Fashion-MNIST, and ImageNet's networks where their weights are.
+
+    datasets: a folder that holds CIFAR-10 and ResNet-20's weights, which `full` needs, and may hold ImageNet's images and weights by name
+    (`squeezenet1.1.pt`, as benchmarks/imagenet_weights.py writes it). Raises InputError where it holds not what is needed, or for nothing.
     """
     if full != (datasets is not None):
         raise InputError("--full: needs --datasets DIR, and that is for nothing else" if full else "--datasets: is for --full alone")
@@ -63,8 +72,19 @@ def scope(full: bool, datasets: Path | None) -> Scope:
             if not path.is_file():
                 raise InputError(f"{path}: there is no such file; --full tests ResNet-20 on CIFAR-10 with it")
         sources.append(Source("resnet20", str(images), "ResNet-20, CIFAR-10", str(weights), 500, 2000, 8, "resnet20", 1))
-    fashion = Source("lenet", "fashion-mnist", "LeNet, Fashion-MNIST", None, 2000, 12000, 10, "lenet-fashion", 1)
-    return Scope(full, 5, 3, tuple(sources), (fashion,) if installed("fashion-mnist") is not None else ())
+    only = list[Source]()
+    if installed("fashion-mnist") is not None:
+        only.append(Source("lenet", "fashion-mnist", "LeNet, Fashion-MNIST", None, 2000, 12000, 10, "lenet-fashion", 1))
+        if datasets is not None:
+            data, title = "composed:fashion-mnist", "YOLO-Tiny, composed Fashion-MNIST (mAP)"
+            only.append(Source("yolov3-tiny", data, title, None, 300, 3000, 10, "yolo-tiny", 1, brief=True))
+    if datasets is not None:
+        images = datasets / "imagenet-1000.tar"
+        for name, title in IMAGENET.items():
+            weights = datasets / f"{name}.pt"
+            if images.is_file() and weights.is_file():
+                only.append(Source(name, str(images), f"{title}, ImageNet", str(weights), 200, None, 10, name, 1, brief=True, size=224))
+    return Scope(full, 5, 3, tuple(sources), tuple(only))
 
 
 #: Outcomes of a target's tasks, by the target's own names for them.

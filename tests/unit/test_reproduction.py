@@ -91,3 +91,19 @@ def test_the_page_stands_alone(tmp_path: Path) -> None:
 def test_rows_come_back_from_json() -> None:
     rows = result().sections[0].rows
     assert [Row.from_dict(json.loads(json.dumps(row.to_dict()))) for row in rows] == list(rows)
+
+
+def test_full_tests_what_a_folder_holds(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="needs --datasets DIR"):
+        scope(full=True, datasets=None)
+    with pytest.raises(InputError, match=r"cifar10-jpeg.tar.gz: there is no such file"):
+        scope(full=True, datasets=tmp_path)
+    for name in ("cifar10-jpeg.tar.gz", "resnet20-12fca82f.th", "imagenet-1000.tar", "mobilenetv2.pt"):
+        (tmp_path / name).touch()
+    asked = scope(full=True, datasets=tmp_path)
+    assert [source.network for source in asked.sources] == ["lenet", "resnet20"]
+    [imagenet] = [source for source in asked.coarse_only if source.data.endswith("imagenet-1000.tar")]
+    assert (imagenet.network, imagenet.size) == ("mobilenetv2", 224)
+    [coarse] = chosen(["coarse"])
+    own = [task.arguments for name, task in coarse.tasks(asked).items() if name.startswith("mobilenetv2")]
+    assert [(each["precision"], each["boosted"]) for each in own] == [("fp32", False), ("int8", False)]

@@ -194,6 +194,23 @@ def test_a_network_trained_anew_at_each_probe(weights: Path) -> None:
 
 
 @needs_torch
+def test_a_module_of_ones_own_is_the_same_network_with_its_normalization(weights: Path) -> None:
+    from edensim import evaluate, tolerance
+    from edensim.inference.networks import build
+    from edensim.inference.weights import load_weights
+
+    module = build("lenet", (1, 8, 8), 10)
+    normalization = load_weights(module, weights, "lenet")
+    named = characterized(weights, images=60)
+    options = {"images": 60, "repeats": 2, "drop": 0.05, "lowest": 1e-4, "highest": 0.1, "resolution_decades": 0.25}
+    assert tolerance(module, normalization=normalization, **options).probes == named.probes
+    other = ((0.9,), (0.01,))
+    spoilt = evaluate(module, ber=1e-4, repeats=1, images=60, normalization=other)
+    assert spoilt.notes["normalization"] == other
+    assert spoilt.clean < named.clean_accuracy
+
+
+@needs_torch
 @pytest.mark.parametrize(
     ("options", "message"),
     [
