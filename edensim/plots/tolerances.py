@@ -45,8 +45,10 @@ def draw_accuracy(paths: Sequence[Path], where: Sequence[str]) -> SubFigure:
     axes.set_xscale("log")
     axes.set_ylim(0, 100)
     axes.set_xlabel("Bit error rate")
-    axes.set_ylabel("Accuracy (%)")
-    axes.set_title("Accuracy against bit error rate")
+    measures = sorted({str(each.notes.get("measure", "accuracy")) for each in found})
+    what = " and ".join(measure[0].upper() + measure[1:] if measure == "accuracy" else measure for measure in measures)
+    axes.set_ylabel(f"{what} (%)")
+    axes.set_title(f"{what} against bit error rate")
     add_legend(panel, title="tolerable BER (dotted); dashed: accuracy that is accepted; lines through points: 95 % of the mean")
     return panel
 
