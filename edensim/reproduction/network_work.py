@@ -174,8 +174,15 @@ def fine_mapping(
     images: int | None,
     share: float = 0.5,
     repeats: int = 1,
+    step: float = 0.125,
+    cap: float = 20.0,
+    fine_epochs: int = 0,
+    train_images: int | None = None,
 ) -> dict[str, Any]:
-    """What each weight tensor and ifm tolerates, and a mapping of them to four partitions of a module, by both algorithms."""
+    """What each weight tensor and ifm tolerates, and a mapping of them to four partitions of a module, by both algorithms.
+
+    fine_epochs: of retraining after each round of raises.
+    """
     from edensim.dnn.readers.description import save_network
     from edensim.dnn.readers.torch_module import read_module
 
@@ -188,7 +195,8 @@ def fine_mapping(
         "validation_share": share,
         "fine_repeats": repeats,
     }
-    options |= {"precision": precision, "seed": seed, "images": images}
+    options |= {"precision": precision, "seed": seed, "images": images, "step": step, "cap": cap}
+    options |= {"fine_epochs": fine_epochs, "train_images": train_images}
     found = tolerance(module, data=data, **options)
     tested = subject(module, data, precision=precision, images=64, normalization=normalization)
     with tempfile.TemporaryDirectory() as folder:
