@@ -15,7 +15,7 @@ def boost(
     network: Annotated[str, typer.Argument(metavar="NETWORK", help="As for evaluate.")],
     ber: Annotated[float, typer.Option(metavar="BER", help="Bit error rate that the last epochs are trained with.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Weights to write.")],
-    data: Annotated[str, typer.Option(metavar="DATA", help="digits, fashion-mnist, or a folder or archive of images.")] = "digits",
+    data: Annotated[str, typer.Option(metavar="DATA", help="digits, fashion-mnist, a folder or archive of images; composed:DATA.")] = "digits",
     weights: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Trained weights to begin with (default: trained here, on digits only).")
     ] = None,

@@ -13,7 +13,7 @@ from edensim.cli.outputs import check_outputs, interruptible, is_stdout, write_j
 
 def evaluate(
     network: Annotated[str, typer.Argument(metavar="NETWORK", help="lenet, resnet20, mobilenetv2, ...; an unknown name lists all.")] = "lenet",
-    data: Annotated[str, typer.Option(metavar="DATA", help="digits, fashion-mnist, or a folder or archive of images.")] = "digits",
+    data: Annotated[str, typer.Option(metavar="DATA", help="digits, fashion-mnist, a folder or archive of images; composed:DATA.")] = "digits",
     weights: Annotated[Path | None, typer.Option(metavar="FILE", help="Trained weights (default: trained here, on digits only).")] = None,
     precision: Annotated[str, typer.Option(metavar="int4|int8|int16|fp32", help="How weights and feature maps are stored.")] = "int8",
     module: Annotated[str | None, typer.Option(metavar="MODULE.yaml", help="A fitted module, at the point that --set dram... asks for.")] = None,

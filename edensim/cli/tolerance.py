@@ -13,7 +13,7 @@ from edensim.cli.outputs import check_outputs, interruptible, is_stdout, write_j
 
 def tolerance(
     network: Annotated[str, typer.Argument(metavar="NETWORK", help="As for evaluate.")] = "lenet",
-    data: Annotated[str, typer.Option(metavar="DATA", help="digits, fashion-mnist, or a folder or archive of images.")] = "digits",
+    data: Annotated[str, typer.Option(metavar="DATA", help="digits, fashion-mnist, a folder or archive of images; composed:DATA.")] = "digits",
     weights: Annotated[Path | None, typer.Option(metavar="FILE", help="Trained weights (default: trained here, on digits only).")] = None,
     precision: Annotated[str, typer.Option(metavar="int4|int8|int16|fp32", help="How weights and feature maps are stored.")] = "int8",
     module: Annotated[str | None, typer.Option(metavar="MODULE.yaml", help="Errors as a fitted module's, at the point of --set dram... .")] = None,

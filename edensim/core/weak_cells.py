@@ -129,11 +129,11 @@ def points_in(strip, h, poisson):
 
 @inlined
 def permuted(x, key, row_bits):
-    """A permutation of the positions of a row, one per key. Factors of 32 bits, of which no more are used, multiply faster as vectors."""
+    """A permutation of the positions of a row, one per key."""
     mask = (U1 << row_bits) - U1
-    x = ((x & LOW32) * ((key | U1) & LOW32) + (key >> U32)) & mask
+    x = (x * (key | U1) + (key >> U32)) & mask
     x ^= x >> (row_bits >> U1)
-    return ((x & LOW32) * (((key >> U16) | U1) & LOW32)) & mask
+    return (x * ((key >> U16) | U1)) & mask
 
 
 @inlined

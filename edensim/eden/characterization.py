@@ -75,8 +75,9 @@ class Search:
         for what in ("repeats", "fine_repeats"):
             if getattr(self, what) < 1:
                 raise InputError(f"{what}: expected 1 or more, found {getattr(self, what)}")
-        if self.fine_epochs < 0:
-            raise InputError(f"fine_epochs: expected 0 or more, found {self.fine_epochs}")
+        if self.fine_epochs < 0 or (self.fine_epochs and not self.fine):
+            expected = "0 or more" if self.fine_epochs < 0 else "0 where no items are raised (fine)"
+            raise InputError(f"fine_epochs: expected {expected}, found {self.fine_epochs}")
         if self.rule not in RULES:
             raise InputError(f"rule: expected one of {', '.join(RULES)}, found {self.rule!r}{nearest(self.rule, RULES)}")
         if self.rule == "interval" and self.repeats < 2:
@@ -205,7 +206,7 @@ def tolerance(
     if before is not None:
         _check_same(before, found)
     between = None
-    if fine and fine_epochs:
+    if fine_epochs:
         from edensim.eden.item_retraining import ItemRetraining
         from edensim.eden.retraining import training_split
 

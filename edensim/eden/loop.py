@@ -19,7 +19,7 @@ import msgspec
 
 from edensim import __version__
 from edensim.config import RunConfig, load_config, resolved
-from edensim.eden.boosting import boost
+from edensim.eden.boosting import Advance, boost
 from edensim.eden.characterization import tolerance
 from edensim.eden.mapping import DramMapping, map_to_dram
 from edensim.eden.memory import memory_of
@@ -29,9 +29,7 @@ from edensim.inference.evaluation import interval_of, require_torch
 
 #: Says what is being done: a line for a log or a terminal.
 Say = Callable[[str], None]
-#: What is called with how much of a step is done and, where known, of how much.
-Advance = Callable[[int, int | None], None]
-#: Makes such a thing for a step, counted in some unit.
+#: Makes what shows the progress of a step, counted in some unit.
 Watch = Callable[[str], AbstractContextManager[Advance | None]]
 
 

@@ -153,6 +153,8 @@ def test_retrained_between_rounds_the_result_is_of_the_network_kept(weights: Pat
     assert characterized(weights, **{**options, "output": None}, resume=tmp_path / "t.json") == told
     with pytest.raises(InputError, match="fine_epochs: expected 0 or more"):
         characterized(weights, fine_epochs=-1)
+    with pytest.raises(InputError, match="fine_epochs: expected 0 where no items are raised"):
+        characterized(weights, fine_epochs=1)
 
 
 @needs_torch
