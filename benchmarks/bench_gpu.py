@@ -8,14 +8,16 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import msgspec
 import workloads as shared
 
-from edensim.config import ControllerConfig, DramConfig, RunConfig
+from edensim.config import DramConfig, load_config
 from edensim.dnn.layout import lay_out
 from edensim.dnn.loading import load_network
 from edensim.dram.operating_point import resolve_operating_plan
 from edensim.frontends.gpu import gpu_machine
 from edensim.memory import simulate_machine
+from edensim.resources import configs_folder
 
 NETWORKS = ("lenet", "alexnet", "squeezenet1.1", "mobilenetv2", "resnet101", "densenet201", "vgg16", "yolov3-tiny", "yolov3")
 
@@ -31,9 +33,10 @@ def seconds_of_walk(machine: Any) -> float:
 def figures(name: str, options: Any) -> dict[str, Any]:
     """One network: seconds, cycles at each tRCD, traffic."""
     network = load_network(name, batch=options.batch).fused()
-    machine = gpu_machine(network, lay_out(network, options.precision), RunConfig())
+    config = load_config(configs_folder() / "hardware" / "eden-gpu.yaml").config
+    machine = gpu_machine(network, lay_out(network, options.precision), config)
     walk = min(seconds_of_walk(machine) for _ in range(options.runs))
-    controller = ControllerConfig(address_mapping=options.mapping, read_queue=64, write_queue=64)
+    controller = msgspec.structs.replace(config.controller, address_mapping=options.mapping or config.controller.address_mapping)
     cycles, seconds, run = [], [], None
     for trcd_ns in (None, options.trcd_ns, 0.001):
         standard, plan = resolve_operating_plan(DramConfig(standard="GDDR5", channels=options.channels, trcd_ns=trcd_ns))
@@ -66,7 +69,7 @@ def main() -> None:
     options.add_argument("--precision", default="fp32")
     options.add_argument("--batch", type=int, default=1)
     options.add_argument("--channels", type=int, default=12)
-    options.add_argument("--mapping", default="R14B2C7G2H2")
+    options.add_argument("--mapping", help="address mapping (default: that of configs/hardware/eden-gpu.yaml)")
     options.add_argument("--trcd-ns", type=float, default=10.5)
     options.add_argument("networks", nargs="*", default=NETWORKS)
     arguments = options.parse_args()

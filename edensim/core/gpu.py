@@ -5,12 +5,13 @@ thread block for some rows. WINDOW: a thread for each output, that reads its win
 from end to end, all in proportion.
 
 A tile is one step of all thread blocks that run at the same time. Its compute cycles: the greatest of what its multiprocessors need, what the L2
-cache needs to deliver its sectors, and the latency of the L2 cache.
+cache needs to deliver its sectors, and the latency of the L2 cache. Stores wait for nothing: where an SM holds several thread blocks, those of GEMM
+that are done store their sums during the first steps of those that follow; behind the last, tiles without reads do.
 """
 
 from __future__ import annotations
 
-from edensim.core.gpu_gemm import gemm_step
+from edensim.core.gpu_gemm import gemm_step, gemm_store
 from edensim.core.gpu_kernel import GEMM, STREAM, VECTOR, cut, load_extras, load_tap, load_warps, store_warps
 from edensim.core.gpu_l2 import READS, SECTOR_BYTES, WRITES, finish
 from edensim.core.jit import entry, jit, register
@@ -106,13 +107,24 @@ def end_tile(l2, transfers, k, tiles, running, sectors):
         transfers[at + i] = transfers[transfers.shape[0] - 1 - i]
     l2["count"][READS] = at + writes
     l2["count"][WRITES] = 0
-    cycles = max(-(-running // k["sms"]) * k["step_cycles"], -(-sectors * SECTOR_BYTES // k["l2_bytes_per_cycle"]))
-    tile["compute_cycles"] = max(cycles, k["latency"])
+    cycles = -(-sectors * SECTOR_BYTES // k["l2_bytes_per_cycle"])
+    if running > 0:
+        cycles = max(cycles, -(-running // k["sms"]) * k["step_cycles"], k["latency"])
+    tile["compute_cycles"] = cycles
     tile["layer"] = k["layer"]
     tile["barrier"] = 1 if k["exposed"] and k["next_step"] == 0 else 0
     k["cycles"] += tile["compute_cycles"]
     k["transfers"] = at + writes
     k["tiles"] += 1
+
+
+@jit
+def store_step(l2, transfers, k):
+    """What thread blocks of GEMM store at this step: those of the wave before, or, where nothing hides it, their own behind their last step."""
+    share = k["next_step"] if k["store_lag"] > 0 else k["next_step"] - k["steps"] + k["store_steps"]
+    first = k["next_wave"] - k["store_lag"]
+    if first >= 0 and 0 <= share < k["store_steps"]:
+        gemm_store(l2, transfers, k, first, min(first + k["wave"], k["blocks"]), share)
 
 
 @entry("GPU_KERNEL[:]", "GPU_OPERAND[:]", "GPU_L2[:]", "TILE[:]", "TRANSFER[:]")
@@ -123,16 +135,20 @@ def walk(kernels, operands, l2s, tiles, transfers):
     k["tiles"] = 0
     k["transfers"] = 0
     l2["count"][READS] = 0
-    while k["next_wave"] < k["blocks"]:
+    while k["next_wave"] - k["store_lag"] < k["blocks"]:
         if k["tiles"] >= tiles.shape[0] or k["transfers"] + k["room"] > transfers.shape[0]:
             return MORE
         first = k["next_wave"]
         end = min(first + k["wave"], k["blocks"])
         before = l2["read"] + l2["written"]
-        run_step(l2, transfers, k, operands, first, end, k["next_step"])
-        end_tile(l2, transfers, k, tiles, end - first, l2["read"] + l2["written"] - before)
+        running = max(end - first, 0)
+        if running > 0:
+            run_step(l2, transfers, k, operands, first, end, k["next_step"])
+        if k["kind"] == GEMM:
+            store_step(l2, transfers, k)
+        end_tile(l2, transfers, k, tiles, running, l2["read"] + l2["written"] - before)
         k["next_step"] += 1
-        if k["next_step"] == k["steps"]:
+        if k["next_step"] == (k["steps"] if running > 0 else k["store_steps"]):
             k["next_step"] = 0
-            k["next_wave"] = end
+            k["next_wave"] += k["wave"]
     return DONE

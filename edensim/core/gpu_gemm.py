@@ -9,22 +9,23 @@ from edensim.core.jit import jit
 
 @jit
 def gemm_step(l2, transfers, k, extras, first, end, step):
-    """One step of thread blocks [first, end) of GEMM, which run abreast: the filters of each, then product after product the columns of each.
-
-    With the last step they store their tiles, filter after filter.
-    """
+    """One step of thread blocks [first, end) of GEMM, which run abreast: the filters of each, then product after product the columns of each."""
     for block in range(first, end):
         load_filters(l2, transfers, k, block, step)
     for product in range(k["tile_k"]):
         for block in range(first, end):
             load_columns(l2, transfers, k, block, step * k["tile_k"] + product)
-    if step < k["steps"] - 1:
-        return
-    if extras.shape[0] > 0 and k["splits"] == 1:
+    if step == k["steps"] - 1 and extras.shape[0] > 0 and k["splits"] == 1:
         for block in range(first, end):
             low, count = filters_of(k, block)
             load_extras(l2, transfers, extras, low, low + count - 1, k["filters"] * k["groups"])
-    for row in range(k["tile_m"]):
+
+
+@jit
+def gemm_store(l2, transfers, k, first, end, share):
+    """Thread blocks [first, end) of GEMM, which have their sums, store a share of them: row after row of each tile."""
+    rows = k["tile_n"] if k["rows"] and k["splits"] == 1 else k["tile_m"]
+    for row in range(rows * share // k["store_steps"], rows * (share + 1) // k["store_steps"]):
         for block in range(first, end):
             store_row(l2, transfers, k, block, row)
 
@@ -92,21 +93,21 @@ def load_columns(l2, transfers, k, block, product):
 def store_row(l2, transfers, k, block, row):
     """Outputs of a filter of a thread block: of the ofm, or partial sums (filter after filter) where thread blocks share the depth.
 
-    Where an output position is a row of a matrix, the filters lie side by side, and all go with the first.
+    Where an output position is a row of a matrix, those of a position: its filters lie side by side.
     """
     filter, filters = filters_of(k, block)
-    if row >= filters:
-        return
     every = k["filters"] * k["groups"]
     first = block // k["blocks_m"] % k["blocks_n"] * k["tile_n"]
     end = min(first + k["tile_n"], k["positions"])
+    if k["rows"] and k["splits"] == 1:
+        if first + row < end:
+            store_warps(l2, transfers, k["lanes"], k["ofm"], (first + row) * every + filter, filters, k["ofm_bits"], k["ofm_tensor"])
+        return
+    if row >= filters:
+        return
     if k["splits"] > 1:
         at = (split_of(k, block) * every + filter + row) * k["positions"] + first
         store_warps(l2, transfers, 32, k["ofm"], at, end - first, k["ofm_bits"], k["ofm_tensor"])
-    elif k["rows"]:
-        if row == 0:
-            for position in range(first, end):
-                store_warps(l2, transfers, k["lanes"], k["ofm"], position * every + filter, filters, k["ofm_bits"], k["ofm_tensor"])
     else:
         store_positions(l2, transfers, k, filter + row, first, end)
 

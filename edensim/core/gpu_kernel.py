@@ -28,6 +28,9 @@ GPU_KERNEL = register(
             ("latency", np.int64),
             ("l2_bytes_per_cycle", np.int64),
             ("exposed", np.int64),  # 1: nothing hides the begin of a wave
+            # Products: steps over which thread blocks store their sums; how many blocks lie between those that store and those that compute.
+            ("store_steps", np.int64),
+            ("store_lag", np.int64),
             ("room", np.int64),  # transfers that a tile may need at most
             # Products: filters of a group, output positions of the batch, products summed for each output.
             ("filters", np.int64),

@@ -31,6 +31,9 @@ LETTERS: Mapping[str, str] = {"R": "row", "B": "bank", "G": "bankgroup", "K": "r
 NAMED: Mapping[str, tuple[tuple[str, int | None], ...]] = {
     "RoBaRaCoCh": (("channel", None), ("column", None), ("rank", None), ("bankgroup", None), ("bank", None), ("row", None)),
     "RoBaRaCoBgCh": (("channel", None), ("bankgroup", None), ("column", None), ("rank", None), ("bank", None), ("row", None)),
+    "RoBaRaCoBgChCo": (
+        ("column", 3), ("channel", None), ("bankgroup", None), ("column", None), ("rank", None), ("bank", None), ("row", None),
+    ),
     "ChRaBaRoCo": (("column", None), ("row", None), ("bank", None), ("bankgroup", None), ("rank", None), ("channel", None)),
     "MOP4CLXOR": (
         ("channel", None), ("column", 2), ("rank", None), ("bankgroup", None), ("bank", None), ("column", None), ("row", None),

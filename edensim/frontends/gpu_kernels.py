@@ -39,6 +39,8 @@ THREADS = 256
 #: Bytes that a thread of VECTOR and STREAM loads at once, and such loads of one thread of VECTOR on their way.
 THREAD_BYTES = 16
 UNROLL = 4
+#: Steps over which the thread blocks of a wave are spread in storing their sums: they do not run in lockstep.
+STORE_STEPS = 16
 #: Bytes of partial sums.
 SUM_BYTES = 4
 
@@ -210,6 +212,8 @@ def gemm_kernels(network: Network, layout: Layout, layer: Layer, gemm: Gemm, com
         "blocks_m": tiling.blocks_m,
         "blocks_n": tiling.blocks_n,
         "splits": tiling.splits,
+        "store_steps": min(tiling.steps, STORE_STEPS) if tiling.resident > 1 else 1,
+        "store_lag": tiling.resident * config.sms if tiling.resident > 1 else 0,
         "packed": int(config.weights == "packed"),
         "rows": int(rows),
         "plane_elements": channels * height * width,

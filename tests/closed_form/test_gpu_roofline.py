@@ -6,23 +6,24 @@ from collections.abc import Callable
 
 import pytest
 
-from edensim.config import ControllerConfig
+from edensim.config import load_config
 from edensim.dnn.builder import NetworkBuilder
 from edensim.dnn.layout import lay_out
 from edensim.dram.standard import load_standard
 from edensim.frontends.gpu import gpu_machine
 from edensim.memory import simulate_machine
-from edensim.sections import GpuConfig, RunConfig
+from edensim.resources import configs_folder
 
-CHANNELS = 12
-#: Bank groups change with each access of a channel: GDDR5 moves 32 bytes every two clocks, but from one bank group only every three.
-CONTROLLER = ControllerConfig(address_mapping="R14B2C7G2H2", read_queue=64, write_queue=64)
+#: EDEN's GPU as it is shipped.
+CONFIG = load_config(configs_folder() / "hardware" / "eden-gpu.yaml").config
 
 Build = Callable[[NetworkBuilder], str]
 
 COMPUTE: dict[str, tuple[tuple[int, ...], Build]] = {
     "3x3, tiles that fit": ((1, 192, 56, 64), lambda b: b.convolution("c", "input", 256, 3, padding=1)),
     "3x3 of VGG16": ((1, 256, 56, 56), lambda b: b.convolution("c", "input", 256, 3, padding=1)),
+    "3x3 of VGG16, early": ((1, 64, 224, 224), lambda b: b.convolution("c", "input", 64, 3, padding=1)),
+    "3x3 of YOLO, early": ((1, 32, 304, 304), lambda b: b.convolution("c", "input", 64, 3, padding=1)),
 }
 MEMORY: dict[str, tuple[tuple[int, ...], Build]] = {
     "one vector": ((1, 4096), lambda b: b.linear("c", "input", 4096)),
@@ -31,6 +32,15 @@ MEMORY: dict[str, tuple[tuple[int, ...], Build]] = {
     "addition": ((1, 64, 160, 160), lambda b: b.addition("c", ["input", b.further_input("other", (1, 64, 160, 160))])),
     "pooling": ((1, 64, 320, 320), lambda b: b.pooling("c", "input", "max", 2)),
     "pooling of planes": ((1, 64, 300, 300), lambda b: b.adaptive_pooling("c", "input")),
+    "1x1 of YOLO, early": ((1, 64, 304, 304), lambda b: b.convolution("c", "input", 32, 1)),
+}
+#: Short products whose outputs are many times the L2 cache, scattered over the planes of the ofm. Until it is full the cache writes nothing back, and
+#: only behind the last thread block is the rest written.
+SCATTERED: dict[str, tuple[tuple[int, ...], Build]] = {
+    "first of YOLO": ((1, 3, 608, 608), lambda b: b.convolution("c", "input", 32, 3, padding=1)),
+    "second of YOLO": ((1, 32, 608, 608), lambda b: b.convolution("c", "input", 64, 3, stride=2, padding=1)),
+    "1x1 of ResNet, widening": ((8, 64, 56, 56), lambda b: b.convolution("c", "input", 256, 1)),
+    "1x1 of ResNet, narrowing": ((8, 256, 56, 56), lambda b: b.convolution("c", "input", 64, 1)),
 }
 
 
@@ -39,13 +49,13 @@ def times(shape: tuple[int, ...], build: Build) -> tuple[float, float, float]:
     builder = NetworkBuilder("one", shape)
     build(builder)
     network = builder.build()
-    standard = load_standard("GDDR5")
-    config = GpuConfig()
-    machine = gpu_machine(network, lay_out(network, "fp32"), RunConfig(gpu=config))
-    run = simulate_machine(standard, CONTROLLER, machine, channels=CHANNELS)
+    gpu, channels = CONFIG.gpu, CONFIG.dram.channels
+    standard = load_standard(CONFIG.dram.standard, organization=CONFIG.dram.organization)
+    machine = gpu_machine(network, lay_out(network, "fp32"), CONFIG)
+    run = simulate_machine(standard, CONFIG.controller, machine, channels=channels)
     moved = sum(sum(layer.read_bytes.values()) + sum(layer.write_bytes.values()) for layer in run.layers)
-    arithmetic = 2 * network.macs / (config.sms * config.flops_per_cycle) * 1e3 / config.clock_MHz
-    return run.cycles * standard.tck_ps / 1e3, arithmetic, moved / (standard.peak_bandwidth_GBps * CHANNELS)
+    arithmetic = 2 * network.macs / (gpu.sms * gpu.flops_per_cycle) * 1e3 / gpu.clock_MHz
+    return run.cycles * standard.tck_ps / 1e3, arithmetic, moved / (standard.peak_bandwidth_GBps * channels)
 
 
 @pytest.mark.parametrize("layer", COMPUTE)
@@ -60,3 +70,9 @@ def test_memory_bound(layer: str) -> None:
     took, arithmetic, bandwidth = times(*MEMORY[layer])
     assert bandwidth > arithmetic
     assert bandwidth < took < 1.1 * bandwidth
+
+
+@pytest.mark.parametrize("layer", SCATTERED)
+def test_scattered_outputs(layer: str) -> None:
+    took, arithmetic, bandwidth = times(*SCATTERED[layer])
+    assert max(arithmetic, bandwidth) < took < 1.4 * max(arithmetic, bandwidth)

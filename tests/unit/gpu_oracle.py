@@ -76,24 +76,59 @@ class Oracle:
     def tiles(self) -> Iterator[list[Access]]:
         """Accesses of each tile."""
         record = self.kernel.record[0]
+        steps, shares = int(record["steps"]), int(record["store_steps"])
+        before: list[int] = []
         for first in range(0, int(record["blocks"]), int(record["wave"])):
             blocks = range(first, min(first + int(record["wave"]), int(record["blocks"])))
-            for step in range(int(record["steps"])):
-                yield list(getattr(self, self.kernel.name)(blocks, step))
+            for step in range(steps):
+                own = list(getattr(self, self.kernel.name)(blocks, step))
+                if self.kernel.name == "gemm" and not record["store_lag"]:
+                    own += self.stores(blocks, step - steps + 1, 1)
+                yield own + list(self.stores(before, step, shares))
+            before = list(blocks) if record["store_lag"] else []
+        for share in range(shares if before else 0):
+            yield list(self.stores(before, share, shares))
 
-    def gemm(self, blocks: range, step: int) -> Iterator[Access]:
-        """Thread blocks of a product abreast: weights, then columns product by product, then outputs filter by filter."""
-        tiling = self.kernel.tiling
+    def places(self, blocks: Iterable[int]) -> list[tuple[int, range, range]]:
+        """Group, filters of the group and output positions of thread blocks of a product."""
+        tiling, gemm = self.kernel.tiling, self.network.gemm(self.layer)
         assert tiling is not None
         assert tiling.splits == 1
-        gemm = self.network.gemm(self.layer)
         assert gemm is not None
-        weight, *extras = self.layer.weights
         places = []
         for block in blocks:
             m, n, group = block % tiling.blocks_m, block // tiling.blocks_m % tiling.blocks_n, block // (tiling.blocks_m * tiling.blocks_n)
             filters = range(m * tiling.tile_m, min((m + 1) * tiling.tile_m, gemm.rows))
             places.append((group, filters, range(n * tiling.tile_n, min((n + 1) * tiling.tile_n, gemm.columns))))
+        return places
+
+    def stores(self, blocks: Iterable[int], share: int, shares: int) -> Iterator[Access]:
+        """A share of the outputs of thread blocks of a product: filter by filter, of a linear layer position by position."""
+        if not blocks or not 0 <= share < shares:
+            return
+        tiling, gemm = self.kernel.tiling, self.network.gemm(self.layer)
+        assert tiling is not None
+        assert gemm is not None
+        linear = self.layer.operator is Operator.LINEAR
+        rows = tiling.tile_n if linear else tiling.tile_m
+        every, plane = gemm.rows * gemm.groups, gemm.columns // self.network.batch
+        for row in range(rows * share // shares, rows * (share + 1) // shares):
+            for group, filters, positions in self.places(blocks):
+                if linear:
+                    if row < len(positions):
+                        yield from self.warps(self.layer.output, [positions[row] * every + f for f in filters], is_write=True)
+                elif row < len(filters):
+                    f = group * gemm.rows + filters[row]
+                    outputs = [(p // plane * every + f) * plane + p % plane for p in positions]
+                    yield from self.warps(self.layer.output, outputs, is_write=True)
+
+    def gemm(self, blocks: range, step: int) -> Iterator[Access]:
+        """Thread blocks of a product abreast: weights, then columns product by product."""
+        tiling, gemm = self.kernel.tiling, self.network.gemm(self.layer)
+        assert tiling is not None
+        assert gemm is not None
+        weight, *extras = self.layer.weights
+        places = self.places(blocks)
         deep = range(step * tiling.tile_k, min((step + 1) * tiling.tile_k, gemm.depth))
         for group, filters, _ in places:
             base = group * gemm.rows * gemm.depth
@@ -115,18 +150,6 @@ class Oracle:
         for group, filters, _ in places:
             for extra in extras:
                 yield from self.warps(extra, [group * gemm.rows + f for f in filters])
-        for row in range(tiling.tile_m):
-            for group, filters, positions in places:
-                every = gemm.rows * gemm.groups
-                if self.layer.operator is Operator.LINEAR:
-                    if row == 0:
-                        for position in positions:
-                            yield from self.warps(self.layer.output, [position * every + f for f in filters], is_write=True)
-                elif row < len(filters):
-                    plane = gemm.columns // self.network.batch
-                    f = group * gemm.rows + filters[row]
-                    outputs = [(p // plane * every + f) * plane + p % plane for p in positions]
-                    yield from self.warps(self.layer.output, outputs, is_write=True)
 
     def source(self, group: int, product: int, position: int) -> int:
         """Element of the ifm that a product of an output position takes, -1 in the padding."""

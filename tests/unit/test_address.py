@@ -88,6 +88,7 @@ def test_orders_of_named_mappings() -> None:
     order = {name: [(part.field, part.width) for part in address_map(name, organization, 2).slices] for name in NAMED}
     assert order["RoBaRaCoCh"] == [("channel", 1), ("column", 7), ("rank", 2), ("bankgroup", 1), ("bank", 2), ("row", 16)]
     assert order["ChRaBaRoCo"] == [("column", 7), ("row", 16), ("bank", 2), ("bankgroup", 1), ("rank", 2), ("channel", 1)]
+    assert order["RoBaRaCoBgChCo"] == [("column", 3), ("channel", 1), ("bankgroup", 1), ("column", 4), ("rank", 2), ("bank", 2), ("row", 16)]
     assert order["MOP4CLXOR"] == [("channel", 1), ("column", 2), ("rank", 2), ("bankgroup", 1), ("bank", 2), ("column", 5), ("row", 16)]
 
 
@@ -145,7 +146,7 @@ def test_sizes_must_be_powers_of_two() -> None:
 
 
 @pytest.mark.parametrize("channels", [3, 6, 12])
-@pytest.mark.parametrize("mapping", ["RoBaRaCoCh", "MOP4CLXOR"])
+@pytest.mark.parametrize("mapping", ["RoBaRaCoCh", "RoBaRaCoBgChCo", "MOP4CLXOR"])
 def test_blocks_go_round_where_channels_are_no_power_of_two(mapping: str, channels: int) -> None:
     mapped = address_map(mapping, ORGANIZATIONS["DDR4, 1 rank"], channels)
     assert mapped.capacity_bytes == channels * address_map(mapping, ORGANIZATIONS["DDR4, 1 rank"], 1).capacity_bytes

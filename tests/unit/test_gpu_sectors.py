@@ -59,11 +59,11 @@ def expanded(schedule: Any) -> list[tuple[list[int], list[int]]]:
 @pytest.mark.nojit
 @pytest.mark.boundscheck
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize(("precision", "weights"), [("fp32", "packed"), ("int8", "rows"), ("int4", "packed")])
-def test_tiles_move_what_an_lru_cache_would(case: str, precision: str, weights: str) -> None:
+@pytest.mark.parametrize(("precision", "weights", "blocks"), [("fp32", "packed", 2), ("int8", "rows", 2), ("int4", "packed", 1)])
+def test_tiles_move_what_an_lru_cache_would(case: str, precision: str, weights: str, blocks: int) -> None:
     network = built(*CASES[case])
     layout = lay_out(network, precision)
-    config = GpuConfig(**SMALL, weights=weights)
+    config = GpuConfig(**SMALL | {"blocks": blocks}, weights=weights)
     kernel = layer_kernels(network, layout, 0, config)[0]
     oracle = Oracle(network, layout, network.layers[0], kernel, config)
     expected = [list(tile) for tile in oracle.tiles()]
