@@ -14,9 +14,11 @@ from edensim.core import state, tiles
 from edensim.core.tiles import run_tiles
 from edensim.exceptions import NetworkError
 from edensim.memory.engine import Engine
+from edensim.memory.owed import behind, writes_left
 from edensim.memory.records import Records
 from edensim.results import Counts
 from edensim.units import nominal_clock_MHz
+from edensim.vocabulary import TRANSFER
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,7 +50,7 @@ class TiledMachine(Protocol):
     def outstanding(self) -> int: ...
 
     def schedules(self) -> Iterable[Schedule]:
-        """What to run, each to its end before the next."""
+        """What to run, one after the other: the next begins when all tiles are computed, while memory still takes what they have written."""
         ...
 
     def counters(self) -> dict[str, Any]:
@@ -64,7 +66,8 @@ class TiledMachine(Protocol):
 class LayerRun:
     """A layer on a machine.
 
-    cycles: memory clock from the end of the layer before to its own end; stall_cycles: of them, those in which the machine waited for data.
+    cycles: memory clock from the end of the layer before to its own end (its last tile computed; of the last layer, memory drained);
+    stall_cycles: of them, those in which the machine waited for data.
     compute_cycles: clock cycles of the machine spent computing. counts: what memory did meanwhile; cell_point: the operating points at its end.
     read_bytes, write_bytes: {tensor index: bytes moved}, whole accesses.
     """
@@ -91,9 +94,14 @@ def run_machine(engine: Engine, machine: TiledMachine) -> list[LayerRun]:
     engine.loop["alone"] = len(engine.channels) == 1 and machine.outstanding == 0
     layers: list[LayerRun] = []
     snapshot = Snapshot(engine)
-    for schedule in machine.schedules():
-        if len(schedule.tiles):
-            layers += run_schedule(engine, record, schedule, snapshot)
+    owed = np.zeros(0, TRANSFER)
+    schedules = (schedule for schedule in machine.schedules() if len(schedule.tiles))
+    schedule = next(schedules, None)
+    while schedule is not None:
+        following = next(schedules, None)
+        done, owed = run_schedule(engine, record, schedule, owed, snapshot, drains=following is None)
+        layers += done
+        schedule = following
     return layers
 
 
@@ -114,36 +122,43 @@ class Snapshot:
         return cycles, own
 
 
-def run_schedule(engine: Engine, record: Records, schedule: Schedule, snapshot: Snapshot) -> list[LayerRun]:
-    """Run one schedule until memory is drained; one LayerRun per layer, in order. The drain counts to the last."""
-    lines = transferred_lines(schedule, int(engine.mapping[0]["offset_bits"]), int(engine.mapping[0]["capacity"]))
+def run_schedule(
+    engine: Engine, record: Records, schedule: Schedule, owed: Records, snapshot: Snapshot, *, drains: bool
+) -> tuple[list[LayerRun], Records]:
+    """Run one schedule, and the writes owed by the one before: one LayerRun per layer, in order, and the writes that it owes ([n] TRANSFER).
+
+    drains: until memory is drained, which counts to the last layer.
+    """
+    offset_bits = int(engine.mapping[0]["offset_bits"])
+    tiles_, transfers = behind(owed, schedule.tiles, schedule.transfers)
+    lines = transferred_lines(tiles_, transfers, offset_bits, int(engine.mapping[0]["capacity"]))
     q = record[0]
     for name in ("computed", "busy", "tile", "transfer", "run", "first", "count"):
         q[name] = 0
     q["line"] = q["last_line"] = -1
     q["ends_at"] = (int(engine.loop[0]["tick"]) - 1) * int(q["memory_step"])
-    count = len(schedule.tiles)
+    count = len(tiles_)
     done_at, stalls = np.zeros(count, np.int64), np.zeros(count, np.int64)
-    arrays = (record, engine.mapping, schedule.tiles, schedule.transfers, done_at, stalls)
+    arrays = (record, engine.mapping, tiles_, transfers, done_at, stalls)
     step = partial(run_tiles, engine.channels, engine.timing, engine.loop, *arrays, engine.commands, engine.exposures)
     layers: list[LayerRun] = []
-    first = 0
+    first = count - len(schedule.tiles)  # the tile that writes what is owed belongs to no layer
     while True:
         status = engine.drive(step)
         if status == state.DONE:
-            return layers
+            return layers, np.zeros(0, TRANSFER)
         last = int(q["computed"])
-        if last == count:
+        if last == count and drains:
             status = engine.drive(step)  # the drain belongs to the last layer
             assert status == state.DONE
         cycles, counts = snapshot.next(int(engine.loop[0]["tick"]))
         own = slice(first, last)
         layers.append(
             LayerRun(
-                layer=int(schedule.tiles[first]["layer"]),
+                layer=int(tiles_[first]["layer"]),
                 cycles=cycles,
                 stall_cycles=int(stalls[own].sum()),
-                compute_cycles=int(schedule.tiles["compute_cycles"][own].sum()),
+                compute_cycles=int(tiles_["compute_cycles"][own].sum()),
                 counts=counts,
                 cell_point=engine.cell_point,
                 read_bytes=lines.bytes_of(own, is_write=False),
@@ -153,7 +168,7 @@ def run_schedule(engine: Engine, record: Records, schedule: Schedule, snapshot: 
         if engine.listeners.progress is not None:
             engine.listeners.progress(int(q["reads"] + q["writes"]))
         if last == count:
-            return layers
+            return layers, writes_left(record, tiles_, transfers, offset_bits)
         first = last
 
 
@@ -178,9 +193,8 @@ class TransferredLines:
         return moved
 
 
-def transferred_lines(schedule: Schedule, offset_bits: int, capacity_bytes: int) -> TransferredLines:
+def transferred_lines(tiles_: Records, transfers: Records, offset_bits: int, capacity_bytes: int) -> TransferredLines:
     """Count the accesses of every transfer as the engine makes them. Raises NetworkError for one beyond the capacity."""
-    tiles_, transfers = schedule.tiles, schedule.transfers
     first, stride = transfers["address"], transfers["stride_bytes"]
     last_run = first + stride * (transfers["count"].astype(np.int64) - 1)
     end = np.maximum(first, last_run) + transfers["run_bytes"]

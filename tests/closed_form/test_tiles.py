@@ -130,3 +130,41 @@ def test_a_transfer_beyond_the_memory_is_refused():
     builder.tile(0, 1).read(0, (1 << 33) - 64, 128)
     with pytest.raises(NetworkError, match=r"beyond the capacity of 8,589,934,592 bytes"):
         tiles.run(builder.build())
+
+
+def test_the_next_schedule_begins_while_memory_still_takes_writes():
+    """10,000 lines to write take at least nCCDS cycles each; the second schedule needs two of those and is through long before."""
+    lines = 10_000
+    first, second = ScheduleBuilder(), ScheduleBuilder()
+    first.tile(0, 10).read(0, 0, 64).write(1, 1 << 20, 64 * lines)
+    second.tile(1, 10).read(2, 1 << 25, 64)
+    second.tile(2, 10).read(2, 1 << 26, 64)
+    memory, commands = tiles.run(first.build(), second.build(), depth=1)
+    assert [run.layer for run in memory.layers] == [0, 1, 2]
+    assert sum(run.cycles for run in memory.layers[:2]) < 1000
+    assert memory.cycles >= 4 * lines
+    assert [sum(run.write_bytes.values()) for run in memory.layers] == [64 * lines, 0, 0]
+    assert memory.counts.writes == lines == (commands["command"] == WR).sum()
+
+
+WRITES = st.lists(st.tuples(st.integers(0, 1 << 20), st.integers(1, 900), st.integers(1, 900), st.integers(1, 60)), max_size=4)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(st.lists(st.lists(WRITES, min_size=1, max_size=3), min_size=2, max_size=4), st.sampled_from([1, 2]))
+def test_whatever_is_owed_is_written_once(work: list[list[list[tuple[int, int, int, int]]]], channels: int):
+    """Several schedules write the same lines as one that holds all their tiles; a line that repeats within a transfer is asked once."""
+    builders, whole = [], ScheduleBuilder()
+    for schedule in work:
+        builders.append(ScheduleBuilder())
+        for transfers in schedule:
+            for tile in (builders[-1].tile(0, 3), whole.tile(0, 3)):
+                for address, run_bytes, stride, count in transfers:
+                    tile.write(7, address, run_bytes, stride_bytes=stride, count=count)
+    parts, issued = tiles.run(*(builder.build() for builder in builders), channels=channels)
+    one, expected = tiles.run(whole.build(), channels=channels)
+    assert parts.counts.writes == one.counts.writes
+    assert sum(run.write_bytes.get(7, 0) for run in parts.layers) == sum(run.write_bytes.get(7, 0) for run in one.layers)
+    places = ["channel", "bankgroup", "bank", "row", "column"]
+    written, wanted = (np.unique(found[found["command"] == WR][places]) if len(found) else found for found in (issued, expected))
+    assert np.array_equal(written, wanted)
