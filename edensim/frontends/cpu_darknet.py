@@ -246,7 +246,7 @@ class DarknetLoops:
         factor = Ref(a, (depth * FLOAT, FLOAT))
         nest = builder.add((rows, depth), columns, [factor, other, own], row_cost=ROW, element_cost=PRODUCT / self.lanes, parallel=True)
         each = [((rows,), depth, Ref(a, (depth * FLOAT,), FLOAT)), ((rows,), columns, Ref(c, (columns * FLOAT,), FLOAT, kind=UPDATE))]
-        builder.sampled(nest, each, [((1,), depth * columns, Ref(b, (0,), FLOAT))])
+        builder.sampled(nest, each, [((1,), depth * columns, Ref(b, (0,), FLOAT))], steps=depth)
 
     def _connected(self, builder: LayerBuilder, step: Step, buffers: Buffers) -> None:
         layer = step.layer

@@ -44,6 +44,7 @@ class Sample:
     """A nest whose turns of the outermost loop are alike: some are walked, the rest is extrapolated.
 
     nest: its index in the layer. shared_bytes: what all turns touch; each_bytes: what a turn adds; touches: lines touched in a turn.
+    steps: turns of the second loop, where those are alike too and each touches its own part of what all share; else 1.
     each, shared: indices in `shadow` of nests that touch the same lines once: of one turn (outermost loop: the same), and of all.
     """
 
@@ -51,6 +52,7 @@ class Sample:
     shared_bytes: int
     each_bytes: int
     touches: int
+    steps: int
     each: tuple[int, ...]
     shared: tuple[int, ...]
 
@@ -104,7 +106,9 @@ class LayerBuilder:
         self._together[len(self._nests) - 1] = together
         return len(self._nests) - 1
 
-    def sampled(self, nest: int, each: Sequence[tuple[Sequence[int], int, Ref]], shared: Sequence[tuple[Sequence[int], int, Ref]]) -> None:
+    def sampled(
+        self, nest: int, each: Sequence[tuple[Sequence[int], int, Ref]], shared: Sequence[tuple[Sequence[int], int, Ref]], *, steps: int = 1
+    ) -> None:
         """Turns of this nest's outermost loop are alike. each, shared: (loops, inner, reference) that touch what a turn and what all turns touch."""
         loops, inner, first, count, *_ = self._nests[nest]
         turns = max(1, loops[0])
@@ -132,6 +136,7 @@ class LayerBuilder:
                 lines(shared) * LINE_BYTES,
                 lines(each) * LINE_BYTES // turns,
                 touches,
+                steps,
                 tuple(range(at, at + len(each))),
                 tuple(range(at + len(each), at + len(each) + len(shared))),
             )

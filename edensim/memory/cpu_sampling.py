@@ -3,7 +3,8 @@
 Systematic sampling: turns are walked at equal distances over the whole loop, so that slow changes (caches filling with what was written) are seen.
 Where what all turns share fits the last level, the turns left out still pass through the caches, line by line but each line once: what they
 displace, and so their misses and write-backs, is counted; only their time is extrapolated. Where it does not fit, a turn leaves the caches as it
-found them.
+found them; of a long one that consists of steps which are alike, too, only its begin is walked, until nothing of the turn before is left in the
+caches, and some steps behind it.
 """
 
 from __future__ import annotations
@@ -30,12 +31,17 @@ LONG_TOUCHES = 5_000_000
 MOST_TOUCHES, FEWEST_STRATA = 2_500_000, 3
 #: Loops that touch fewer lines are walked whole.
 LEAST_TOUCHES = 300_000
+#: Loops of fewer turns are not walked in steps.
+LEAST_TURNS = 4
 #: Loops of which more would be walked than this part are walked whole.
 MOST_WALKED = 0.6
 #: What is used over and over stays in the last level up to this part of it; of more, everything is gone before it is used again.
 RESIDENT_PART = 0.95
 #: Part of the last level that turns left out may fill before what they share is touched again.
 WARMED_PART = 0.03
+#: Of a turn in steps: its begin streams so many times the last level; lines touched in the steps walked behind it, at least.
+BEGIN_PART = 1.25
+STEADY_TOUCHES = 100_000
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,10 @@ def plan_of(sample: Sample, layer: CpuLayer, cpu: CpuEngine) -> Plan | None:
 
 def run_sampled(cpu: CpuEngine, layer: CpuLayer, sample: Sample, plan: Plan) -> Tally:
     """Run a nest in samples; returns what was extrapolated. Between two walks, figures lie between theirs."""
+    if not plan.resident and plan.turns >= LEAST_TURNS:
+        begin, steady = steps_of(cpu, sample)
+        if begin + steady < sample.steps:
+            return run_in_steps(cpu, layer, sample, plan.turns, begin, steady)
     block = plan.block
     walk(cpu, layer, sample, 0, block)  # what is cold is only there once
     starts = np.linspace(block, plan.turns - block, plan.strata + 1).astype(int).tolist()
@@ -83,6 +93,32 @@ def run_sampled(cpu: CpuEngine, layer: CpuLayer, sample: Sample, plan: Plan) -> 
             extra = part if extra is None else extra.plus(part)
         earlier = later
     assert extra is not None
+    return extra
+
+
+def steps_of(cpu: CpuEngine, sample: Sample) -> tuple[int, int]:
+    """Steps of a turn's begin, and of those walked behind it."""
+    capacity = cpu.config.l3_kB * 1024 * cpu.config.cores
+    begin = -(-int(BEGIN_PART * capacity) * sample.steps // sample.shared_bytes)
+    return begin, -(-STEADY_TOUCHES * sample.steps // sample.touches)
+
+
+def run_in_steps(cpu: CpuEngine, layer: CpuLayer, sample: Sample, turns: int, begin: int, steady: int) -> Tally:
+    """Run a nest of which two turns are walked in part; returns what was extrapolated."""
+    left = sample.steps - begin - steady
+    walk(cpu, layer, sample, 0, 1, (0, begin))  # what is cold is only there once
+    first = measured(cpu, layer, sample, 0, 1, (begin, begin + steady))
+    head = measured(cpu, layer, sample, 1, 1, (0, begin))
+    second = measured(cpu, layer, sample, 1, 1, (begin, begin + steady))
+    parts = ((first, left / steady), (head, turns - 2), (second, left / steady + (turns - 2) * (left + steady) / steady))
+    for walked, factor in parts:
+        cpu.engine.exposures += np.rint(walked.exposures * factor).astype(np.int64)
+    extra, *others = (walked.tally.times(factor) for walked, factor in parts)
+    for other in others:
+        extra = extra.plus(other)
+    held = cpu.hold()
+    walk(cpu, layer, sample, turns - 1, turns, (sample.steps - begin, sample.steps), functional=True)  # what follows finds the last turn's lines
+    cpu.restore(held)
     return extra
 
 
@@ -109,10 +145,10 @@ class Traffic:
     parts: int
 
 
-def measured(cpu: CpuEngine, layer: CpuLayer, sample: Sample, start: int, block: int) -> Walked:
-    """Walk some turns and say what happened."""
+def measured(cpu: CpuEngine, layer: CpuLayer, sample: Sample, start: int, block: int, steps: tuple[int, int] | None = None) -> Walked:
+    """Walk some turns, or some steps of them, and say what happened."""
     before, exposures = cpu.tally(), cpu.engine.exposures.copy()
-    walk(cpu, layer, sample, start, start + block)
+    walk(cpu, layer, sample, start, start + block, steps)
     return Walked(cpu.tally().minus(before), cpu.engine.exposures - exposures)
 
 
@@ -136,11 +172,18 @@ def extrapolated(earlier: Walked, later: Walked, weight: float, factor: float, t
     )
 
 
-def walk(cpu: CpuEngine, layer: CpuLayer, sample: Sample, start: int, stop: int) -> None:
-    """Some turns as they are."""
-    nest = layer.nests[sample.nest : sample.nest + 1].copy()
+def walk(
+    cpu: CpuEngine, layer: CpuLayer, sample: Sample, start: int, stop: int, steps: tuple[int, int] | None = None, *, functional: bool = False
+) -> None:
+    """Some turns as they are; steps: of their second loop, None for all."""
+    nest, refs = layer.nests[sample.nest : sample.nest + 1].copy(), layer.refs
     nest["first"], nest["stop"] = start, stop
-    cpu.run(nest, layer.refs)
+    if steps is not None:
+        nest["loops"][:, 1] = steps[1] - steps[0]
+        refs = refs.copy()
+        for place, stride in (("base", "stride"), ("row", "row_stride"), ("column", "column_stride")):
+            refs[place] += steps[0] * refs[stride][:, 1]
+    cpu.run(nest, refs, functional=functional)
 
 
 def warm(cpu: CpuEngine, layer: CpuLayer, sample: Sample, start: int, stop: int) -> Traffic:
