@@ -46,9 +46,11 @@ STEADY_TOUCHES = 100_000
 
 @dataclass(frozen=True)
 class Plan:
-    """turns: of each core's part of the loop; block: turns walked at once; strata: how often; resident: what the turns share fits the last level."""
+    """turns: of the loop on every core; rest: 1 if some cores have one more; block: turns walked at once; strata: how often; resident: what the turns
+    share fits the last level."""
 
     turns: int
+    rest: int
     block: int
     strata: int
     resident: bool
@@ -58,7 +60,7 @@ def plan_of(sample: Sample, layer: CpuLayer, cpu: CpuEngine) -> Plan | None:
     """How to sample a loop; None if it is walked whole."""
     nest = layer.nests[sample.nest]
     cores = cpu.config.cores if nest["parallel"] else 1
-    turns = -(-int(nest["loops"][0]) // cores)
+    turns, rest = divmod(int(nest["loops"][0]), cores)
     capacity = cpu.config.l3_kB * 1024 * cpu.config.cores
     resident = sample.shared_bytes <= RESIDENT_PART * capacity
     total = turns * sample.touches
@@ -68,15 +70,23 @@ def plan_of(sample: Sample, layer: CpuLayer, cpu: CpuEngine) -> Plan | None:
     strata = min(strata, max(MOST_TOUCHES // max(1, block * sample.touches) - 2, FEWEST_STRATA if resident else 1))
     if total < LEAST_TOUCHES or block * (strata + 2) > MOST_WALKED * turns:
         return None
-    return Plan(turns, block, strata, resident)
+    return Plan(turns, int(rest > 0), block, strata, resident)
 
 
 def run_sampled(cpu: CpuEngine, layer: CpuLayer, sample: Sample, plan: Plan) -> Tally:
-    """Run a nest in samples; returns what was extrapolated. Between two walks, figures lie between theirs."""
-    if not plan.resident and plan.turns >= LEAST_TURNS:
-        begin, steady = steps_of(cpu, sample)
-        if begin + steady < sample.steps:
-            return run_in_steps(cpu, layer, sample, plan.turns, begin, steady)
+    """Run a nest in samples; returns what was extrapolated."""
+    begin, steady = steps_of(cpu, sample)
+    if not plan.resident and plan.turns >= LEAST_TURNS and begin + steady < sample.steps:
+        extra = run_in_steps(cpu, layer, sample, plan.turns, begin, steady)
+    else:
+        extra = run_in_turns(cpu, layer, sample, plan)
+    if plan.rest:
+        walk(cpu, layer, sample, plan.turns, plan.turns + 1)
+    return extra
+
+
+def run_in_turns(cpu: CpuEngine, layer: CpuLayer, sample: Sample, plan: Plan) -> Tally:
+    """Run the turns that all cores have in samples; returns what was extrapolated. Between two walks, figures lie between theirs."""
     block = plan.block
     walk(cpu, layer, sample, 0, block)  # what is cold is only there once
     starts = np.linspace(block, plan.turns - block, plan.strata + 1).astype(int).tolist()
@@ -97,7 +107,9 @@ def run_sampled(cpu: CpuEngine, layer: CpuLayer, sample: Sample, plan: Plan) -> 
 
 
 def steps_of(cpu: CpuEngine, sample: Sample) -> tuple[int, int]:
-    """Steps of a turn's begin, and of those walked behind it."""
+    """Steps of a turn's begin, and of those walked behind it; more than there are where the turns share nothing."""
+    if not sample.shared_bytes:
+        return sample.steps, 0
     capacity = cpu.config.l3_kB * 1024 * cpu.config.cores
     begin = -(-int(BEGIN_PART * capacity) * sample.steps // sample.shared_bytes)
     return begin, -(-STEADY_TOUCHES * sample.steps // sample.touches)

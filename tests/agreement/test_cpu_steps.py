@@ -13,15 +13,15 @@ from edensim.memory import cpu_sampling
 from edensim.memory.cpu import CpuRun, run_cpu_machine
 from edensim.memory.engine import Engine, Listeners
 
-#: 1024 rows of 10.8 kB, streamed once for each of 16 filters through 256 kB; 350,000 lines touched in a turn.
-CHANNELS, SIDE, FILTERS = 1024, 52, 16
+#: 1024 rows of 10.8 kB, streamed once for each filter through 256 kB; 350,000 lines touched in a turn.
+CHANNELS, SIDE = 1024, 52
 
 
-def run(*settings: str) -> CpuRun:
+def run(filters: int, *settings: str) -> CpuRun:
     caches = ("cpu.l1_kB=16", "cpu.l2_kB=64", "cpu.l3_kB=256", "cpu.prefetch=none", "cpu.library=darknet")
     config = load_config(None, ["frontend=cpu", "precision=fp32", *caches, *settings]).config
     builder = NetworkBuilder("streamed", (1, CHANNELS, SIDE, SIDE))
-    builder.convolution("a", "input", FILTERS, 1)
+    builder.convolution("a", "input", filters, 1)
     builder.pooling("b", "a", "max", 2)
     network = builder.build()
     standard, plan = resolve_operating_plan(config.dram)
@@ -29,8 +29,8 @@ def run(*settings: str) -> CpuRun:
     return run_cpu_machine(engine, cpu_machine(network, lay_out(network, "fp32"), config))
 
 
-@pytest.mark.parametrize("cores", [1, 2])
-def test_parts_of_turns_stand_for_all(cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("cores", "filters"), [(1, 16), (2, 16), (2, 17)])
+def test_parts_of_turns_stand_for_all(cores: int, filters: int, monkeypatch: pytest.MonkeyPatch) -> None:
     steps: list[tuple[int, int]] = []
     wrapped = cpu_sampling.run_in_steps
 
@@ -39,7 +39,7 @@ def test_parts_of_turns_stand_for_all(cores: int, monkeypatch: pytest.MonkeyPatc
         return wrapped(cpu, layer, sample, turns, begin, steady)
 
     monkeypatch.setattr(cpu_sampling, "run_in_steps", watched)
-    exact, sampled = run(f"cpu.cores={cores}", "cpu.sampling=exact"), run(f"cpu.cores={cores}")
+    exact, sampled = run(filters, f"cpu.cores={cores}", "cpu.sampling=exact"), run(filters, f"cpu.cores={cores}")
     [(walked, there)] = steps
     assert walked < there / 2
     assert exact.total.sampled == 0
@@ -49,8 +49,8 @@ def test_parts_of_turns_stand_for_all(cores: int, monkeypatch: pytest.MonkeyPatc
     assert sampled.memory_cycles == pytest.approx(exact.memory_cycles, rel=0.01)
     for name in ("llc_read_misses", "llc_writebacks", "memory_stall_cycles"):
         assert sampled.total.counters[name] == pytest.approx(exact.total.counters[name], rel=0.01), name
-    # About 150 in a turn: few.
-    assert sampled.total.counters["exposed_activations"] == pytest.approx(exact.total.counters["exposed_activations"], rel=0.05)
+    # About 150 in a turn, so that chance alone moves what a third of two turns shows by a tenth.
+    assert sampled.total.counters["exposed_activations"] == pytest.approx(exact.total.counters["exposed_activations"], rel=0.15)
     assert sampled.total.moved.sum(0) == pytest.approx(exact.total.moved.sum(0), rel=0.01)
     # What follows finds the caches as it would.
     assert sampled.layers[1].counters["llc_read_misses"] == pytest.approx(exact.layers[1].counters["llc_read_misses"], abs=10)
