@@ -279,6 +279,8 @@ def run_tiles(channels, timing, loops, tilers, mappings, tiles, transfers, done_
         if loop["record"] and loop["recorded"] + channels.shape[0] > commands.shape[0]:
             return COMMANDS_FULL
         wake = FOREVER
+        if q["count"][READS] == 0 and q["tile"][READS] < tiles.shape[0]:
+            enumerate_lines(q, m, tiles, transfers, READS, tiles.shape[0])  # tiles without reads are passed over
         list_writes(q, m, tiles, transfers)
         if compute(q, m, tiles, transfers, done_at, stalls, clock):
             return MARK

@@ -91,6 +91,7 @@ def run_machine(engine: Engine, machine: TiledMachine) -> list[LayerRun]:
     if not 1 <= machine.depth <= tiles.MAX_DEPTH:
         raise NetworkError(f"{machine.depth} tiles at once; expected 1 to {tiles.MAX_DEPTH}")
     q["depth"], q["outstanding_allowed"], q["offers"] = machine.depth, machine.outstanding, len(engine.channels)
+    q["ends_at"] = (int(engine.loop[0]["tick"]) - 1) * int(q["memory_step"])
     engine.loop["alone"] = len(engine.channels) == 1 and machine.outstanding == 0
     layers: list[LayerRun] = []
     snapshot = Snapshot(engine)
@@ -136,7 +137,6 @@ def run_schedule(
     for name in ("computed", "busy", "tile", "transfer", "run", "first", "count"):
         q[name] = 0
     q["line"] = q["last_line"] = -1
-    q["ends_at"] = (int(engine.loop[0]["tick"]) - 1) * int(q["memory_step"])
     count = len(tiles_)
     done_at, stalls = np.zeros(count, np.int64), np.zeros(count, np.int64)
     arrays = (record, engine.mapping, tiles_, transfers, done_at, stalls)

@@ -64,15 +64,16 @@ def lines_of(transfer: Any, access_bytes: int) -> list[int]:
 
 
 class TiledSource:
-    """The machine. Times are fractions of memory clocks."""
+    """The machine. Times are fractions of memory clocks. The tiles of a schedule are there once all of the schedule before are computed."""
 
-    def __init__(self, tiles: Sequence[Tile], memory: Memory, *, depth: int, outstanding: int, cycles_per_clock: Fraction) -> None:
-        self.tiles = tiles
+    def __init__(self, schedules: Sequence[list[Tile]], memory: Memory, *, depth: int, outstanding: int, cycles_per_clock: Fraction) -> None:
+        self.schedules = list(schedules)
         self.memory = memory
         self.depth = depth
         self.outstanding = outstanding
         self.cycles_per_clock = cycles_per_clock
-        self.reads = [(number, read) for number, tile in enumerate(tiles) for read in tile.reads]
+        self.tiles: list[Tile] = []
+        self.reads: list[tuple[int, Read]] = []
         self.next_read = 0
         self.waiting_writes: list[Request] = []
         self.held: set[int] = set()
@@ -84,7 +85,7 @@ class TiledSource:
     @property
     def finished(self) -> bool:
         """All tiles are computed and their writes accepted."""
-        return self.computed == len(self.tiles) and not self.waiting_writes
+        return self.computed == len(self.tiles) and not self.waiting_writes and not self.schedules
 
     def tick(self, ticks: int) -> None:
         """Compute and offer, before memory tick `ticks` + 1."""
@@ -95,8 +96,16 @@ class TiledSource:
         while accepted < len(self.memory.channels) and self._offer_write(ticks):
             accepted += 1
 
+    def _begin(self) -> None:
+        """The next schedule."""
+        tiles = self.schedules.pop(0)
+        self.reads += [(len(self.tiles) + number, read) for number, tile in enumerate(tiles) for read in tile.reads]
+        self.tiles += tiles
+
     def _compute(self, clock: int) -> None:
-        while self.computed < len(self.tiles):
+        while self.computed < len(self.tiles) or self.schedules:
+            if self.computed == len(self.tiles):
+                self._begin()
             if self.busy:
                 if self.ends_at > clock:
                     return
@@ -163,8 +172,7 @@ class TiledSimulation(Simulation):
 def simulate_reference_tiles(
     standard: Standard,
     controller: ControllerConfig,
-    tiles: NDArray[Any],
-    transfers: NDArray[Any],
+    schedules: Sequence[tuple[NDArray[Any], NDArray[Any]]],
     address_map: AddressDecoder,
     *,
     clock_MHz: float,
@@ -174,10 +182,11 @@ def simulate_reference_tiles(
     plan: OperatingPlan | None = None,
     max_cycles: int | None = None,
 ) -> tuple[ReferenceRun, list[int]]:
-    """Run one schedule (TILE and TRANSFER records); also the memory clock at which each tile was computed."""
+    """Run schedules (TILE and TRANSFER records) one after the other; also the memory clock at which each tile was computed."""
     memory = Memory(standard, controller, address_map, channels, plan)
-    memory.learn(np.array([address for transfer in transfers for address in lines_of(transfer, address_map.access_bytes)], np.int64))
-    objects = tiles_of(tiles, transfers, memory)
+    every = (transfer for _, transfers in schedules for transfer in transfers)
+    memory.learn(np.array([address for transfer in every for address in lines_of(transfer, address_map.access_bytes)], np.int64))
+    objects = [tiles_of(tiles, transfers, memory) for tiles, transfers in schedules]
     source = TiledSource(objects, memory, depth=depth, outstanding=outstanding, cycles_per_clock=core_clock_ratio(standard, clock_MHz))
     TiledSimulation(memory, max_cycles).run_tiles(source)
     return run_of(memory, cycles=memory.ticks), source.done_at

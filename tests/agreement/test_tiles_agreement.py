@@ -54,9 +54,9 @@ def schedule_of(work: list) -> Schedule:
     return builder.build()
 
 
-@settings(max_examples=40, deadline=None, derandomize=True, phases=[Phase.generate])
+@settings(max_examples=60, deadline=None, derandomize=True, phases=[Phase.generate])
 @given(
-    TILES,
+    st.lists(TILES, min_size=1, max_size=3),
     CONTROLLERS,
     st.sampled_from([1, 2, 3]),
     st.integers(1, 4),
@@ -66,16 +66,15 @@ def schedule_of(work: list) -> Schedule:
 )
 def test_same_commands_and_same_tiles(work: list, controller: ControllerConfig, channels: int, depth: int, outstanding: int, clock: float, name: str):
     standard = load_standard(name)
-    schedule = schedule_of(work)
+    schedules = tuple(schedule_of(part) for part in work)
     kept: list[np.ndarray] = []
-    machine = tiles.Machine((schedule,), depth=depth, outstanding=outstanding, clock_MHz=clock)
+    machine = tiles.Machine(schedules, depth=depth, outstanding=outstanding, clock_MHz=clock)
     simulate_machine(standard, controller, machine, channels=channels, on_commands=kept.append)
     mapping = address_map(controller.address_mapping, standard.organization, channels)
     twin, _ = simulate_reference_tiles(
         standard,
         controller,
-        schedule.tiles,
-        schedule.transfers,
+        [(schedule.tiles, schedule.transfers) for schedule in schedules],
         mapping,
         clock_MHz=clock,
         depth=depth,
