@@ -30,7 +30,7 @@ LONG_TOUCHES = 5_000_000
 #: Lines walked in a loop at most, where that leaves this many strata.
 MOST_TOUCHES, FEWEST_STRATA = 2_500_000, 3
 #: Loops that touch fewer lines are walked whole.
-LEAST_TOUCHES = 300_000
+LEAST_TOUCHES = 500_000
 #: Loops of fewer turns are not walked in steps.
 LEAST_TURNS = 4
 #: Loops of which more would be walked than this part are walked whole.
