@@ -109,7 +109,10 @@ class LayerBuilder:
     def sampled(
         self, nest: int, each: Sequence[tuple[Sequence[int], int, Ref]], shared: Sequence[tuple[Sequence[int], int, Ref]], *, steps: int = 1
     ) -> None:
-        """Turns of this nest's outermost loop are alike. each, shared: (loops, inner, reference) that touch what a turn and what all turns touch."""
+        """Turns of this nest's outermost loop are alike. each, shared: (loops, inner, reference) that touch what a turn and what all turns touch.
+
+        steps: as a `Sample` has them.
+        """
         loops, inner, first, count, *_ = self._nests[nest]
         turns = max(1, loops[0])
 
