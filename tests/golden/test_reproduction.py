@@ -17,8 +17,8 @@ from edensim.reproduction.targets import chosen
 ROOT = Path(__file__).resolve().parents[2]
 #: report.json of `edensim reproduce all`.
 RECORDED = json.loads((ROOT / "benchmarks" / "reproduction.json").read_text())
-#: Targets whose work takes seconds, and does not hang on how torch sums; the others' figures move only with the engine's or the networks', which other
-#: tests hold.
+#: Targets whose work takes seconds, and does not hang on how torch sums; the others' figures move only with the engine's or the networks', which
+#: other tests hold.
 QUICK = ("rates", "gpu", "accelerators", "sensitivity")
 
 
