@@ -112,7 +112,7 @@ def end_tile(l2, transfers, k, tiles, running, sectors):
         cycles = max(cycles, -(-running // k["sms"]) * k["step_cycles"], k["latency"])
     tile["compute_cycles"] = cycles
     tile["layer"] = k["layer"]
-    tile["barrier"] = 1 if k["exposed"] and k["next_step"] == 0 else 0
+    tile["barrier"] = 1 if k["kind"] == GEMM and k["store_lag"] == 0 and k["next_step"] == 0 else 0
     k["cycles"] += tile["compute_cycles"]
     k["transfers"] = at + writes
     k["tiles"] += 1

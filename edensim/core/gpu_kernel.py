@@ -27,8 +27,8 @@ GPU_KERNEL = register(
             ("sms", np.int64),
             ("latency", np.int64),
             ("l2_bytes_per_cycle", np.int64),
-            ("exposed", np.int64),  # 1: nothing hides the begin of a wave
-            # Products: steps over which thread blocks store their sums; how many blocks lie between those that store and those that compute.
+            # Products: steps over which thread blocks store their sums; how many blocks lie between those that store and those that compute, 0 where
+            # an SM holds one block, which stores before the next begins: nothing hides its begin or its end.
             ("store_steps", np.int64),
             ("store_lag", np.int64),
             ("room", np.int64),  # transfers that a tile may need at most

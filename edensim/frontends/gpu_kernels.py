@@ -190,6 +190,7 @@ def gemm_kernels(network: Network, layout: Layout, layer: Layer, gemm: Gemm, com
     ifm, weights, *extras = (layout[name] for name in (layer.inputs[0], *layer.weights))
     ofm = layout[layer.output]
     rows = layer.operator is Operator.LINEAR
+    wave = tiling.resident * config.sms
     _, channels, height, width = image(network.tensors[layer.inputs[0]].shape)
     fields = {
         **common,
@@ -198,10 +199,9 @@ def gemm_kernels(network: Network, layout: Layout, layer: Layer, gemm: Gemm, com
         **ofm_fields(ofm),
         "kind": gpu.GEMM,
         "blocks": tiling.blocks,
-        "wave": tiling.resident * config.sms,
+        "wave": wave,
         "steps": tiling.steps,
         "step_cycles": tiling.step_cycles,
-        "exposed": int(tiling.resident == 1),
         "filters": gemm.rows,
         "positions": gemm.columns,
         "depth": gemm.depth,
@@ -213,7 +213,7 @@ def gemm_kernels(network: Network, layout: Layout, layer: Layer, gemm: Gemm, com
         "blocks_n": tiling.blocks_n,
         "splits": tiling.splits,
         "store_steps": min(tiling.steps, STORE_STEPS) if tiling.resident > 1 else 1,
-        "store_lag": tiling.resident * config.sms if tiling.resident > 1 else 0,
+        "store_lag": wave if tiling.resident > 1 else 0,
         "packed": int(config.weights == "packed"),
         "rows": int(rows),
         "plane_elements": channels * height * width,

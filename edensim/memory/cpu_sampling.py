@@ -75,11 +75,8 @@ def plan_of(sample: Sample, layer: CpuLayer, cpu: CpuEngine) -> Plan | None:
 
 def run_sampled(cpu: CpuEngine, layer: CpuLayer, sample: Sample, plan: Plan) -> Tally:
     """Run a nest in samples; returns what was extrapolated."""
-    begin, steady = steps_of(cpu, sample)
-    if not plan.resident and plan.turns >= LEAST_TURNS and begin + steady < sample.steps:
-        extra = run_in_steps(cpu, layer, sample, plan.turns, begin, steady)
-    else:
-        extra = run_in_turns(cpu, layer, sample, plan)
+    steps = None if plan.resident or plan.turns < LEAST_TURNS else steps_of(cpu, sample)
+    extra = run_in_turns(cpu, layer, sample, plan) if steps is None else run_in_steps(cpu, layer, sample, plan.turns, *steps)
     if plan.rest:
         walk(cpu, layer, sample, plan.turns, plan.turns + 1)
     return extra
@@ -106,13 +103,12 @@ def run_in_turns(cpu: CpuEngine, layer: CpuLayer, sample: Sample, plan: Plan) ->
     return extra
 
 
-def steps_of(cpu: CpuEngine, sample: Sample) -> tuple[int, int]:
-    """Steps of a turn's begin, and of those walked behind it; more than there are where the turns share nothing."""
-    if not sample.shared_bytes:
-        return sample.steps, 0
+def steps_of(cpu: CpuEngine, sample: Sample) -> tuple[int, int] | None:
+    """Steps of a streamed turn's begin, and of those walked behind it; None where it has no more steps than these."""
     capacity = cpu.config.l3_kB * 1024 * cpu.config.cores
     begin = -(-int(BEGIN_PART * capacity) * sample.steps // sample.shared_bytes)
-    return begin, -(-STEADY_TOUCHES * sample.steps // sample.touches)
+    steady = -(-STEADY_TOUCHES * sample.steps // sample.touches)
+    return (begin, steady) if begin + steady < sample.steps else None
 
 
 def run_in_steps(cpu: CpuEngine, layer: CpuLayer, sample: Sample, turns: int, begin: int, steady: int) -> Tally:

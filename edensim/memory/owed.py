@@ -12,21 +12,20 @@ from edensim.vocabulary import TILE, TRANSFER
 
 def writes_left(record: Records, tiles: Records, transfers: Records, offset_bits: int) -> Records:
     """[n] TRANSFER of the writes not accepted yet, in order; record: the [1] TILER that ran the schedule until all tiles were computed."""
-    q = record[0]
-    first, count = int(q["first"][WRITES]), int(q["count"][WRITES])
-    placed = q["placed"][WRITES][first : first + count]
-    parts = [_single_lines(placed["line"], placed["tensor"], offset_bits)]
-    at, done = int(q["tile"][WRITES]), int(q["transfer"][WRITES])
+    first, count, at, transfer, run, line, last_line = (
+        int(record[0][name][WRITES]) for name in ("first", "count", "tile", "transfer", "run", "line", "last_line")
+    )
+    placed = record[0]["placed"][WRITES][first : first + count]
+    left = [_single_lines(placed["line"], placed["tensor"], offset_bits)]
     for tile in tiles[at:]:
-        own = slice(int(tile["first_transfer"]) + int(tile["reads"]) + done, int(tile["first_transfer"]) + int(tile["reads"]) + int(tile["writes"]))
-        chosen = transfers[own]
-        if len(parts) == 1 and len(chosen):  # the transfer under way
-            lines = _lines_left(chosen[0], int(q["run"][WRITES]), int(q["line"][WRITES]), int(q["last_line"][WRITES]), offset_bits)
-            parts.append(_single_lines(lines, np.full(len(lines), chosen[0]["tensor"], np.int32), offset_bits))
-            chosen = chosen[1:]
-        parts.append(chosen)
-        done = 0
-    return np.concatenate(parts)
+        begin = int(tile["first_transfer"]) + int(tile["reads"])
+        left.append(transfers[begin + transfer : begin + int(tile["writes"])])
+        transfer = 0
+    listed = np.concatenate(left[1:]) if len(left) > 1 else transfers[:0]
+    if len(listed):  # the first of them may be under way
+        lines = _lines_left(listed[0], run, line, last_line, offset_bits)
+        left = [left[0], _single_lines(lines, np.full(len(lines), listed[0]["tensor"], np.int32), offset_bits), listed[1:]]
+    return np.concatenate(left)
 
 
 def behind(owed: Records, tiles: Records, transfers: Records) -> tuple[Records, Records]:

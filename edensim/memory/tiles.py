@@ -69,7 +69,7 @@ class LayerRun:
     cycles: memory clock from the end of the layer before to its own end (its last tile computed; of the last layer, memory drained);
     stall_cycles: of them, those in which the machine waited for data.
     compute_cycles: clock cycles of the machine spent computing. counts: what memory did meanwhile; cell_point: the operating points at its end.
-    read_bytes, write_bytes: {tensor index: bytes moved}, whole accesses.
+    read_bytes, write_bytes: {tensor index: bytes moved}, whole accesses; memory may take the last of what it writes during the next layer.
     """
 
     layer: int

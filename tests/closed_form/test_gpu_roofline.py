@@ -35,12 +35,12 @@ MEMORY: dict[str, tuple[tuple[int, ...], Build]] = {
     "1x1 of YOLO, early": ((1, 64, 304, 304), lambda b: b.convolution("c", "input", 32, 1)),
 }
 #: Short products whose outputs are many times the L2 cache, scattered over the planes of the ofm. Until it is full the cache writes nothing back, and
-#: only behind the last thread block is the rest written.
-SCATTERED: dict[str, tuple[tuple[int, ...], Build]] = {
-    "first of YOLO": ((1, 3, 608, 608), lambda b: b.convolution("c", "input", 32, 3, padding=1)),
-    "second of YOLO": ((1, 32, 608, 608), lambda b: b.convolution("c", "input", 64, 3, stride=2, padding=1)),
-    "1x1 of ResNet, widening": ((8, 64, 56, 56), lambda b: b.convolution("c", "input", 256, 1)),
-    "1x1 of ResNet, narrowing": ((8, 256, 56, 56), lambda b: b.convolution("c", "input", 64, 1)),
+#: only behind the last thread block is the rest written. They miss the 10 % that the others keep: the figure is how far they are above, at most.
+SCATTERED: dict[str, tuple[tuple[int, ...], Build, float]] = {
+    "first of YOLO": ((1, 3, 608, 608), lambda b: b.convolution("c", "input", 32, 3, padding=1), 0.17),
+    "second of YOLO": ((1, 32, 608, 608), lambda b: b.convolution("c", "input", 64, 3, stride=2, padding=1), 0.14),
+    "1x1 of ResNet, widening": ((8, 64, 56, 56), lambda b: b.convolution("c", "input", 256, 1), 0.38),
+    "1x1 of ResNet, narrowing": ((8, 256, 56, 56), lambda b: b.convolution("c", "input", 64, 1), 0.18),
 }
 
 
@@ -74,5 +74,6 @@ def test_memory_bound(layer: str) -> None:
 
 @pytest.mark.parametrize("layer", SCATTERED)
 def test_scattered_outputs(layer: str) -> None:
-    took, arithmetic, bandwidth = times(*SCATTERED[layer])
-    assert max(arithmetic, bandwidth) < took < 1.4 * max(arithmetic, bandwidth)
+    shape, build, above = SCATTERED[layer]
+    took, arithmetic, bandwidth = times(shape, build)
+    assert max(arithmetic, bandwidth) < took < (1 + above) * max(arithmetic, bandwidth)
