@@ -31,8 +31,8 @@ def tensor_of(regions, line):
 def send(h, m, regions, moved, line, tag, slot):
     """A line is to be fetched for `tag`, or written (-1), from a slot on."""
     tensor = tensor_of(regions, line)
-    if tensor >= 0:
-        moved[2 * tensor + (tag < 0)] += 1
+    at = 2 * tensor if tensor >= 0 else moved.shape[0] - 2  # the last: what belongs to no tensor
+    moved[at + (tag < 0)] += 1
     if h["functional"]:
         return
     for part in range(h["parts"]):

@@ -98,7 +98,7 @@ class CpuEngine:
         self.engine, self.config = engine, config
         self.machine, self.cores, self.tags = cpu_records(config, engine.standard, engine)
         self.regions = np.zeros(0, np.int64)
-        self.moved = np.zeros(2 * tensors, np.int64)
+        self.moved = np.zeros(2 * (tensors + 1), np.int64)  # lines read and written of each tensor, and of none
 
     def run(self, nests: Records, refs: Records, records: Records | None = None, *, functional: bool = False) -> None:
         """Run nests one after the other. functional: caches only, no time passes and nothing is asked of memory."""

@@ -36,7 +36,7 @@ class Tally:
     slots: float
     instructions: int
     counters: dict[str, int]
-    moved: NDArray[np.int64]  # [tensors, 2] lines read and written
+    moved: NDArray[np.int64]  # [tensors + 1, 2] lines read and written of each tensor; last, of none (a library's workspace)
     counts: Counts
 
     def minus(self, other: Tally) -> Tally:

@@ -72,4 +72,6 @@ def test_each_layer_has_its_figures(sampled):
         assert figures["cycles"] > 0
         assert figures["dram_reads"] + 64 >= figures["llc_read_misses"]
         assert layer.counts.cycles > 0
+        # Every line belongs to a tensor or to none (the workspace): nothing is left out.
+        assert layer.moved.sum(0).tolist() == [layer.counters["llc_read_misses"], layer.counters["llc_writebacks"]]
     assert sum(layer.cycles for layer in sampled.layers) == sampled.total.cycles
