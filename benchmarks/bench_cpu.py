@@ -13,26 +13,52 @@ import time
 from pathlib import Path
 from typing import Any
 
-from edensim.config import load_config
-from edensim.dnn.layout import lay_out
-from edensim.dnn.loading import load_network
+from edensim.config.loading import load_config
 from edensim.dram.operating_point import resolve_operating_plan
-from edensim.frontends.cpu import cpu_machine
-from edensim.memory.cpu import run_cpu_machine
-from edensim.memory.engine import Engine, Listeners
+from edensim.engine.engine import Engine, Listeners
+from edensim.engine.loop_nests import run_cpu_machine
+from edensim.machines.cpu.machine import cpu_machine
+from edensim.networks.layout import lay_out
+from edensim.networks.loading import load_network
 
 #: EDEN's CPU: two cores, DDR4-2133, two channels; its reduction of tRCD (5.5 ns of 14.06 ns), and one clock in place of none.
 SETUP = ("frontend=cpu", "dram.channels=2", "dram.speed_bin=2133P")
 POINTS = {"nominal": (), "reduced": ("dram.trcd_ns=8.56",), "ideal": ("dram.trcd_ns=0.9",)}
-NETWORKS = ("lenet", "squeezenet1.1", "alexnet", "mobilenetv2", "yolov3-tiny", "densenet201", "resnet101", "vgg16", "yolov3")
+NETWORKS = (
+    "lenet",
+    "squeezenet1.1",
+    "alexnet",
+    "mobilenetv2",
+    "yolov3-tiny",
+    "densenet201",
+    "resnet101",
+    "vgg16",
+    "yolov3",
+)
 
 
-def figures(network: str, library: str, point: str, precision: str, settings: list[str]) -> dict[str, Any]:
+def figures(
+    network: str, library: str, point: str, precision: str, settings: list[str]
+) -> dict[str, Any]:
     """One pass of a network."""
-    config = load_config(None, [*SETUP, *POINTS[point], f"network={network}", f"precision={precision}", f"cpu.library={library}", *settings]).config
+    config = load_config(
+        None,
+        [
+            *SETUP,
+            *POINTS[point],
+            f"network={network}",
+            f"precision={precision}",
+            f"cpu.library={library}",
+            *settings,
+        ],
+    ).config
     standard, plan = resolve_operating_plan(config.dram)
-    read = load_network(network, batch=config.batch, height=config.input_height, width=config.input_width)
-    engine = Engine(standard, config.controller, config.dram.channels, Listeners(), plan=plan, keep_returns=True)
+    read = load_network(
+        network, batch=config.batch, height=config.input_height, width=config.input_width
+    )
+    engine = Engine(
+        standard, config.controller, config.dram.channels, Listeners(), plan=plan, keep_returns=True
+    )
     machine = cpu_machine(read, lay_out(read.fused(), precision), config)
     begin, wall = time.process_time(), time.perf_counter()
     run = run_cpu_machine(engine, machine)

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import workloads as shared
 
-from edensim.config import ControllerConfig, SourceConfig
+from edensim.config.models import ControllerConfig, SourceConfig
 from edensim.dram.standard import load_standard
-from edensim.memory import simulate_memory
+from edensim.engine.memory_run import simulate_memory
 from edensim.vocabulary import REQUEST
 
 #: Requests handed over at once, as the trace readers do.
@@ -53,8 +53,14 @@ def figures(name: str, options: Any, folder: Path) -> dict[str, Any]:
         "engine_s": ours,
         "peer_s": peer,
         "peer_measured": bool(options.peer),
-        "requests_per_cpu_s": {"best": options.requests / min(ours), "median": options.requests / statistics.median(ours)},
-        "ratio": {"best_to_best": min(peer) / min(ours), "median_to_median": statistics.median(peer) / statistics.median(ours)},
+        "requests_per_cpu_s": {
+            "best": options.requests / min(ours),
+            "median": options.requests / statistics.median(ours),
+        },
+        "ratio": {
+            "best_to_best": min(peer) / min(ours),
+            "median_to_median": statistics.median(peer) / statistics.median(ours),
+        },
     }
 
 
@@ -62,11 +68,19 @@ def main() -> None:
     """Time the three traces and print a table."""
     options = shared.parser(__doc__, runs=7)
     options.add_argument("--requests", type=int, default=1_000_000)
-    options.add_argument("--peer", metavar="COMMAND", help="command line of the peer; {trace} stands for the trace file")
+    options.add_argument(
+        "--peer",
+        metavar="COMMAND",
+        help="command line of the peer; {trace} stands for the trace file",
+    )
     arguments = options.parse_args()
     if not arguments.peer:
-        print("peer: recorded figures (no --peer): whole process on another machine, so ratios are rough")
-    print(f"{'trace':6}{'requests/CPU s':>16}{'median':>14}{'ns each':>9}{'peer s':>9}{'ratio':>8}{'median':>8}")
+        print(
+            "peer: recorded figures (no --peer): whole process on another machine, so ratios are rough"
+        )
+    print(
+        f"{'trace':6}{'requests/CPU s':>16}{'median':>14}{'ns each':>9}{'peer s':>9}{'ratio':>8}{'median':>8}"
+    )
     results = {}
     with tempfile.TemporaryDirectory() as folder:
         for name in shared.NAMES:
@@ -74,7 +88,9 @@ def main() -> None:
             rate, ratio = result["requests_per_cpu_s"], result["ratio"]
             each = f"{1e9 / rate['best']:9.1f}{min(result['peer_s']):9.2f}{ratio['best_to_best']:8.1f}{ratio['median_to_median']:8.1f}"
             print(f"{name:6}{rate['best']:16,.0f}{rate['median']:14,.0f}{each}", flush=True)
-    shared.finish(arguments, {"benchmark": "engine", "requests": arguments.requests, "traces": results})
+    shared.finish(
+        arguments, {"benchmark": "engine", "requests": arguments.requests, "traces": results}
+    )
 
 
 if __name__ == "__main__":

@@ -7,11 +7,11 @@ from typing import Any
 
 import workloads as shared
 
-from edensim.config import load_config
-from edensim.dnn.layout import lay_out
-from edensim.dnn.loading import load_network
-from edensim.frontends.eyeriss import eyeriss_machine
-from edensim.frontends.eyeriss_mapping import find_mapping
+from edensim.config.loading import load_config
+from edensim.machines.eyeriss.machine import eyeriss_machine
+from edensim.machines.eyeriss.mapping import find_mapping
+from edensim.networks.layout import lay_out
+from edensim.networks.loading import load_network
 
 NETWORKS = (
     "resnet101", "mobilenetv2", "vgg16", "densenet201", "squeezenet1.1", "alexnet", "yolov3", "yolov3-tiny", "lenet",
@@ -45,13 +45,24 @@ def scheduled(network: str, precision: str, settings: list[str]) -> dict[str, An
 def main() -> None:
     """Run, and print a line per network and precision."""
     options = shared.parser(__doc__, runs=1)
-    options.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of the configuration, such as eyeriss.buffer_kB=324")
+    options.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="of the configuration, such as eyeriss.buffer_kB=324",
+    )
     arguments = options.parse_args()
-    print(f"{'network':<15}{'':<6}{'CPU s':>7}{'tiles':>9}{'transfers':>11}{'DRAM MB':>10}{'weights MB':>12}{'compute ms':>12}{'utilization':>13}")
+    print(
+        f"{'network':<15}{'':<6}{'CPU s':>7}{'tiles':>9}{'transfers':>11}{'DRAM MB':>10}{'weights MB':>12}{'compute ms':>12}{'utilization':>13}"
+    )
     rows = []
     for network in NETWORKS:
         for precision in ("int8", "fp32"):
-            best = min((scheduled(network, precision, arguments.set) for _ in range(arguments.runs)), key=lambda row: row["seconds"])
+            best = min(
+                (scheduled(network, precision, arguments.set) for _ in range(arguments.runs)),
+                key=lambda row: row["seconds"],
+            )
             print(
                 f"{network:<15}{precision:<6}{best['seconds']:>7.2f}{best['tiles']:>9,}{best['transfers']:>11,}{best['DRAM_MB']:>10,.1f}"
                 f"{best['weights_MB']:>12,.1f}{best['compute_ms']:>12,.1f}{best['utilization']:>13.3f}"

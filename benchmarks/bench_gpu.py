@@ -11,15 +11,26 @@ from typing import Any
 import msgspec
 import workloads as shared
 
-from edensim.config import DramConfig, load_config
-from edensim.dnn.layout import lay_out
-from edensim.dnn.loading import load_network
+from edensim.config.loading import load_config
+from edensim.config.models import DramConfig
+from edensim.config.paths import configs_folder
 from edensim.dram.operating_point import resolve_operating_plan
-from edensim.frontends.gpu import gpu_machine
-from edensim.memory import simulate_machine
-from edensim.resources import configs_folder
+from edensim.engine.memory_run import simulate_machine
+from edensim.machines.gpu.machine import gpu_machine
+from edensim.networks.layout import lay_out
+from edensim.networks.loading import load_network
 
-NETWORKS = ("lenet", "alexnet", "squeezenet1.1", "mobilenetv2", "resnet101", "densenet201", "vgg16", "yolov3-tiny", "yolov3")
+NETWORKS = (
+    "lenet",
+    "alexnet",
+    "squeezenet1.1",
+    "mobilenetv2",
+    "resnet101",
+    "densenet201",
+    "vgg16",
+    "yolov3-tiny",
+    "yolov3",
+)
 
 
 def seconds_of_walk(machine: Any) -> float:
@@ -36,10 +47,14 @@ def figures(name: str, options: Any) -> dict[str, Any]:
     config = load_config(configs_folder() / "hardware" / "eden-gpu.yaml").config
     machine = gpu_machine(network, lay_out(network, options.precision), config)
     walk = min(seconds_of_walk(machine) for _ in range(options.runs))
-    controller = msgspec.structs.replace(config.controller, address_mapping=options.mapping or config.controller.address_mapping)
+    controller = msgspec.structs.replace(
+        config.controller, address_mapping=options.mapping or config.controller.address_mapping
+    )
     cycles, seconds, run = [], [], None
     for trcd_ns in (None, options.trcd_ns, 0.001):
-        standard, plan = resolve_operating_plan(DramConfig(standard="GDDR5", channels=options.channels, trcd_ns=trcd_ns))
+        standard, plan = resolve_operating_plan(
+            DramConfig(standard="GDDR5", channels=options.channels, trcd_ns=trcd_ns)
+        )
         begin = time.process_time()
         run = simulate_machine(standard, controller, machine, channels=options.channels, plan=plan)
         seconds.append(time.process_time() - begin)
@@ -69,7 +84,9 @@ def main() -> None:
     options.add_argument("--precision", default="fp32")
     options.add_argument("--batch", type=int, default=1)
     options.add_argument("--channels", type=int, default=12)
-    options.add_argument("--mapping", help="address mapping (default: that of configs/hardware/eden-gpu.yaml)")
+    options.add_argument(
+        "--mapping", help="address mapping (default: that of configs/hardware/eden-gpu.yaml)"
+    )
     options.add_argument("--trcd-ns", type=float, default=10.5)
     options.add_argument("networks", nargs="*", default=NETWORKS)
     arguments = options.parse_args()
@@ -82,7 +99,15 @@ def main() -> None:
         row = f"{name:15}{result['run_s']:7.2f}{result['walk_s']:8.2f}{result['walk_ns_per_sector']:11.1f}{result['ms'][0]:9.3f}"
         row += f"{result['compute_ms']:9.3f}{result['bandwidth_ms']:8.3f}{result['l2_MB']:9.1f}{result['dram_MB']:9.1f}"
         print(f"{row}{result['speedup']:8.4f}{result['ideal_speedup']:8.4f}", flush=True)
-    shared.finish(arguments, {"benchmark": "gpu", "precision": arguments.precision, "batch": arguments.batch, "networks": results})
+    shared.finish(
+        arguments,
+        {
+            "benchmark": "gpu",
+            "precision": arguments.precision,
+            "batch": arguments.batch,
+            "networks": results,
+        },
+    )
 
 
 if __name__ == "__main__":

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import workloads as shared
 
+from edensim.bit_errors.cells import geometry_of
+from edensim.bit_errors.injector import Injector, injector
+from edensim.bit_errors.models import ErrorModel, at_ber, kinds
 from edensim.dram.standard import load_standard
-from edensim.errors.cells import geometry_of
-from edensim.errors.injector import Injector, injector
-from edensim.errors.models import ErrorModel, at_ber, kinds
 
 BERS = (1e-6, 1e-4, 1e-3, 1e-2, 4e-2)
 PEER_BERS = (1e-4, 1e-2)
@@ -25,7 +25,9 @@ PEER_BERS = (1e-4, 1e-2)
 def model_of(name: str, ber: float) -> ErrorModel:
     """A model at a BER; values differ fourfold where the model tells them apart."""
     if name == "data-dependent":
-        return ErrorModel.of(name, weak_fraction=0.0, failure_of_ones=0.2, failure_of_zeros=0.8).at_ber(ber)
+        return ErrorModel.of(
+            name, weak_fraction=0.0, failure_of_ones=0.2, failure_of_zeros=0.8
+        ).at_ber(ber)
     return at_ber(name, ber)
 
 
@@ -39,7 +41,9 @@ def seconds(placed: Injector, array: np.ndarray) -> float:
 def peer_figures(python: str, size: int) -> dict[str, Any]:
     """What injection_peers.py measures."""
     script = str(shared.Path(__file__).with_name("injection_peers.py"))
-    *_, output = shared.process_seconds([python, script, str(size), "3", *map(str, PEER_BERS)], {"OMP_NUM_THREADS": "1"})
+    *_, output = shared.process_seconds(
+        [python, script, str(size), "3", *map(str, PEER_BERS)], {"OMP_NUM_THREADS": "1"}
+    )
     figures: dict[str, Any] = json.loads(output.splitlines()[-1])
     return figures
 
@@ -51,13 +55,21 @@ def main() -> None:
     options.add_argument("--mapping", default="RoBaRaCoCh")
     options.add_argument("--channels", type=int, default=1)
     options.add_argument("--ber", type=float, action="append", help="only this BER; repeatable")
-    options.add_argument("--peers", metavar="PYTHON", help="a Python with torch, mrfi and pytorchfi")
+    options.add_argument(
+        "--peers", metavar="PYTHON", help="a Python with torch, mrfi and pytorchfi"
+    )
     arguments = options.parse_args()
-    geometry = geometry_of(load_standard("DDR4", organization="8Gb_x8").organization, arguments.channels, arguments.mapping)
+    geometry = geometry_of(
+        load_standard("DDR4", organization="8Gb_x8").organization,
+        arguments.channels,
+        arguments.mapping,
+    )
     array = np.random.default_rng(1).integers(0, 256, arguments.bytes, dtype=np.uint8)
     names = [kind.name for kind in kinds()]
     results: dict[str, Any] = {}
-    print(f"GB/s per CPU second, best of {arguments.runs}, {arguments.bytes >> 20} MiB in place; in brackets: model 0's over the model's")
+    print(
+        f"GB/s per CPU second, best of {arguments.runs}, {arguments.bytes >> 20} MiB in place; in brackets: model 0's over the model's"
+    )
     print(f"{'BER':8}" + "".join(f"{name:>22}" for name in names))
     for ber in arguments.ber or BERS:
         placed = {name: injector(geometry, model_of(name, ber)) for name in names}
@@ -67,18 +79,40 @@ def main() -> None:
             times[name].append(taken)
         rates = {name: array.size / min(taken) / 1e9 for name, taken in times.items()}
         results[str(ber)] = {"GBps": rates, "cpu_s": times}
-        print(f"{ber:<8g}" + "".join(f"{rates[name]:14.2f} [{rates['uniform'] / rates[name]:4.2f}]" for name in names), flush=True)
-    figures: dict[str, Any] = {"benchmark": "injection", "bytes": arguments.bytes, "mapping": arguments.mapping, "bers": results}
+        print(
+            f"{ber:<8g}"
+            + "".join(
+                f"{rates[name]:14.2f} [{rates['uniform'] / rates[name]:4.2f}]" for name in names
+            ),
+            flush=True,
+        )
+    figures: dict[str, Any] = {
+        "benchmark": "injection",
+        "bytes": arguments.bytes,
+        "mapping": arguments.mapping,
+        "bers": results,
+    }
     if arguments.peers:
         peers = figures["peers"] = peer_figures(arguments.peers, arguments.bytes)
         for ber in (each for each in PEER_BERS if str(each) in results):
             if "mrfi" in peers:
                 rate = arguments.bytes / peers["mrfi"][str(ber)] / 1e9
-                print(f"MRFI at {ber:g}: {rate:.2f} GB/s; edensim model 0 is {results[str(ber)]['GBps']['uniform'] / rate:.1f} times as fast")
+                print(
+                    f"MRFI at {ber:g}: {rate:.2f} GB/s; edensim model 0 is {results[str(ber)]['GBps']['uniform'] / rate:.1f} times as fast"
+                )
             if "pytorchfi_s_per_flip" in peers:
-                estimate = arguments.bytes / (8 * arguments.bytes * ber * peers["pytorchfi_s_per_flip"]) / 1e9
-                print(f"PyTorchFI at {ber:g}: {estimate:.2g} GB/s, extrapolated from {1e6 * peers['pytorchfi_s_per_flip']:.0f} us per flip")
-        print(*(f"{name}: {text}" for name, text in peers.items() if name.endswith("_problem")), sep="\n")
+                estimate = (
+                    arguments.bytes
+                    / (8 * arguments.bytes * ber * peers["pytorchfi_s_per_flip"])
+                    / 1e9
+                )
+                print(
+                    f"PyTorchFI at {ber:g}: {estimate:.2g} GB/s, extrapolated from {1e6 * peers['pytorchfi_s_per_flip']:.0f} us per flip"
+                )
+        print(
+            *(f"{name}: {text}" for name, text in peers.items() if name.endswith("_problem")),
+            sep="\n",
+        )
     shared.finish(arguments, figures)
 
 

@@ -20,7 +20,10 @@ from edensim.reproduction.machine_work import machine_run
 from edensim.reproduction.published import published
 
 #: VDD (V) and tRCD (ns) taken off; LeNet's, which EDEN's table 3 leaves out, from its figure 9.
-REDUCTIONS = {network: {precision: said[1:] for precision, said in own.items()} for network, own in published()["table3"].items()}
+REDUCTIONS = {
+    network: {precision: said[1:] for precision, said in own.items()}
+    for network, own in published()["table3"].items()
+}
 REDUCTIONS |= {"lenet": {"fp32": [0.25, 4.5], "int8": [0.25, 4.5]}}
 MACHINES = ("cpu", "gpu", "eyeriss", "tpu")
 
@@ -31,7 +34,10 @@ def row(machine: str, network: str, precision: str) -> dict[str, Any]:
     started = time.process_time()
     reduced = machine_run(machine, network, precision, less_V, less_ns)
     seconds = time.process_time() - started
-    nominal, ideal = machine_run(machine, network, precision), machine_run(machine, network, precision, ideal=True)
+    nominal, ideal = (
+        machine_run(machine, network, precision),
+        machine_run(machine, network, precision, ideal=True),
+    )
     energy_pJ = [run["energy_pJ"]["linear"]["total"] for run in (nominal, reduced)]
     return {
         "machine": machine,
@@ -52,13 +58,17 @@ def row(machine: str, network: str, precision: str) -> dict[str, Any]:
 
 def main() -> None:
     """Print a table, row by row as it is found."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--machines", nargs="+", default=MACHINES, choices=MACHINES)
     parser.add_argument("--networks", nargs="+", default=list(REDUCTIONS), choices=list(REDUCTIONS))
     parser.add_argument("--precision", default="fp32", choices=["fp32", "int8"])
     parser.add_argument("--out", type=Path, help="JSON file of the rows")
     options = parser.parse_args()
-    print("| network | machine | cycles | DRAM MB | nominal mJ | reduced mJ | saved | speedup | tRCD = 0 | run s |")
+    print(
+        "| network | machine | cycles | DRAM MB | nominal mJ | reduced mJ | saved | speedup | tRCD = 0 | run s |"
+    )
     print("|---|---|---|---|---|---|---|---|---|---|")
     rows = []
     for network in options.networks:

@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from edensim.bit_errors.cells import geometry_of
+from edensim.bit_errors.injector import injector
+from edensim.bit_errors.models import ErrorModel
+from edensim.bit_errors.selection import ErrorMap, select_model
 from edensim.dram.standard import load_standard
-from edensim.errors.cells import geometry_of
-from edensim.errors.injector import injector
-from edensim.errors.models import ErrorModel
-from edensim.errors.selection import ErrorMap, select_model
 
 ROWS, BITLINES, READS = 512, 512, 16
 #: Kind 4 of the command line: model 1 that is model 0 but for the name.
@@ -39,7 +39,13 @@ def drawn_model(kind: int, random: np.random.Generator) -> ErrorModel:
         other = failure + float(random.choice([-1.0, 1.0])) * float(random.uniform(0.05, 0.15))
         return ErrorModel.of(3, weak_fraction=weak, failure_of_ones=failure, failure_of_zeros=other)
     scatter = float(random.choice([0.0, random.uniform(0.05, 0.15)]))
-    return ErrorModel.of(kind, weak_fraction=weak, failure_probability=failure, spread=float(random.uniform(0.4, 1.2)), failure_spread=scatter)
+    return ErrorModel.of(
+        kind,
+        weak_fraction=weak,
+        failure_probability=failure,
+        spread=float(random.uniform(0.4, 1.2)),
+        failure_spread=scatter,
+    )
 
 
 def measured(model: ErrorModel, seed: int) -> ErrorMap:
@@ -66,7 +72,9 @@ def trials(kind: int, count: int, seed: int) -> dict[str, Any]:
         truth = drawn_model(kind, random)
         selection = select_model(measured(truth, 1000 * kind + number + seed))
         chosen.append(selection.model.kind)
-        for name, (_, low, high) in selection.fit_of(truth.kind).parameters.items() if kind != TIE else ():
+        for name, (_, low, high) in (
+            selection.fit_of(truth.kind).parameters.items() if kind != TIE else ()
+        ):
             inside.setdefault(name, []).append(bool(low <= truth.parameters[name] <= high))
     expected = 0 if kind == TIE else kind
     return {
@@ -78,7 +86,9 @@ def trials(kind: int, count: int, seed: int) -> dict[str, Any]:
 
 def main() -> int:
     """Run and report."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--trials", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--models", default="01234")
@@ -88,7 +98,16 @@ def main() -> int:
     for kind in map(int, arguments.models):
         found[str(kind)] = trials(kind, arguments.trials, arguments.seed)
         sys.stderr.write(f"{kind}: {found[str(kind)]}\n")
-        text = json.dumps({"rows": ROWS, "bitlines": BITLINES, "reads": READS, "seed": arguments.seed, "models": found}, indent=1)
+        text = json.dumps(
+            {
+                "rows": ROWS,
+                "bitlines": BITLINES,
+                "reads": READS,
+                "seed": arguments.seed,
+                "models": found,
+            },
+            indent=1,
+        )
         if arguments.json:
             arguments.json.write_text(text + "\n")
     if not arguments.json:

@@ -31,7 +31,10 @@ def figures(name: str, options: Any, folder: Path) -> dict[str, Any]:
         "edensim_s": ours,
         "peer_s": peer,
         "peer_measured": bool(options.peer),
-        "ratio": {"best_to_best": min(peer) / min(ours), "median_to_median": statistics.median(peer) / statistics.median(ours)},
+        "ratio": {
+            "best_to_best": min(peer) / min(ours),
+            "median_to_median": statistics.median(peer) / statistics.median(ours),
+        },
     }
 
 
@@ -39,19 +42,30 @@ def main() -> None:
     """Time the three traces and print a table."""
     options = shared.parser(__doc__, runs=7)
     options.add_argument("--requests", type=int, default=1_000_000)
-    options.add_argument("--peer", metavar="COMMAND", help="command line of the peer; {trace} stands for the trace file")
+    options.add_argument(
+        "--peer",
+        metavar="COMMAND",
+        help="command line of the peer; {trace} stands for the trace file",
+    )
     arguments = options.parse_args()
     if not arguments.peer:
         print("peer: recorded figures (no --peer), from another machine: ratios are rough")
-    print(f"{'trace':6}{'edensim s':>11}{'median':>8}{'peer s':>9}{'median':>8}{'ratio':>8}{'median':>8}")
+    print(
+        f"{'trace':6}{'edensim s':>11}{'median':>8}{'peer s':>9}{'median':>8}{'ratio':>8}{'median':>8}"
+    )
     results = {}
     with tempfile.TemporaryDirectory() as folder:
         for name in shared.NAMES:
             result = results[name] = figures(name, arguments, Path(folder))
             ours, peer, ratio = result["edensim_s"], result["peer_s"], result["ratio"]
             seconds = f"{min(ours):11.3f}{statistics.median(ours):8.3f}{min(peer):9.2f}{statistics.median(peer):8.2f}"
-            print(f"{name:6}{seconds}{ratio['best_to_best']:8.1f}{ratio['median_to_median']:8.1f}", flush=True)
-    shared.finish(arguments, {"benchmark": "process", "requests": arguments.requests, "traces": results})
+            print(
+                f"{name:6}{seconds}{ratio['best_to_best']:8.1f}{ratio['median_to_median']:8.1f}",
+                flush=True,
+            )
+    shared.finish(
+        arguments, {"benchmark": "process", "requests": arguments.requests, "traces": results}
+    )
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import workloads as shared
 
-from edensim.config import ControllerConfig, SourceConfig
+from edensim.config.models import ControllerConfig, SourceConfig
 from edensim.dram.standard import load_standard
-from edensim.memory import simulate_memory
+from edensim.engine.memory_run import simulate_memory
 from edensim.vocabulary import REQUEST
 
 CHUNK = 1 << 15
@@ -64,7 +64,9 @@ def main() -> None:
         print(f"{done:12,}{each:13.1f}{peak_MB():9.0f}", flush=True)
         last[:] = [done, now]
 
-    run = simulate_memory(standard, ControllerConfig(), source, stream(arguments.requests), on_progress=report)
+    run = simulate_memory(
+        standard, ControllerConfig(), source, stream(arguments.requests), on_progress=report
+    )
     print(f"{run.counts.reads + run.counts.writes:,} requests, {run.cycles:,} memory cycles")
     shared.finish(arguments, {"benchmark": "scale", "cycles": run.cycles, "steps": steps})
 

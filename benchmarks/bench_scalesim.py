@@ -13,12 +13,21 @@ from typing import Any
 
 import workloads as shared
 
-from edensim.frontends.systolic import scalesim_counts
+from edensim.machines.systolic.scalesim import scalesim_counts
 
 Layer = tuple[int, int, int, int, int]  # ifm size, kernel, channels, filters, stride
 
-ALEXNET: list[Layer] = [(224, 11, 3, 96, 4), (27, 5, 96, 256, 1), (13, 3, 256, 384, 1), (13, 3, 384, 384, 1), (13, 3, 384, 256, 1)]
-MACHINES = {"256x256, 6144/6144/2048 kB": (256, 256, 6144, 6144, 2048), "12x14, 36 kB each": (12, 14, 36, 36, 36)}
+ALEXNET: list[Layer] = [
+    (224, 11, 3, 96, 4),
+    (27, 5, 96, 256, 1),
+    (13, 3, 256, 384, 1),
+    (13, 3, 384, 384, 1),
+    (13, 3, 384, 256, 1),
+]
+MACHINES = {
+    "256x256, 6144/6144/2048 kB": (256, 256, 6144, 6144, 2048),
+    "12x14, 36 kB each": (12, 14, 36, 36, 36),
+}
 MACHINE_KEYS = ("array_height", "array_width", "ifmap_sram_kB", "filter_sram_kB", "ofmap_sram_kB")
 
 #: CPU seconds of SCALE-Sim 3.0 (256 x 256, ws, traces off; another machine).
@@ -68,7 +77,9 @@ def resnet50() -> list[Layer]:
     return [*layers, (1, 1, 2048, 1000, 1)]
 
 
-def counts(layers: list[Layer], machine: tuple[int, ...], dataflow: str) -> tuple[list[list[int]], float]:
+def counts(
+    layers: list[Layer], machine: tuple[int, ...], dataflow: str
+) -> tuple[list[list[int]], float]:
     """Counts of every layer, and CPU seconds."""
     begin = time.process_time()
     answers = []
@@ -92,19 +103,33 @@ def counts(layers: list[Layer], machine: tuple[int, ...], dataflow: str) -> tupl
 def main() -> None:
     """Time networks, dataflows and machines; print a table."""
     options = shared.parser(__doc__, runs=5)
-    options.add_argument("--peer", metavar="PYTHON", help="a Python with scalesim 3.0.0 and numpy < 2")
+    options.add_argument(
+        "--peer", metavar="PYTHON", help="a Python with scalesim 3.0.0 and numpy < 2"
+    )
     arguments = options.parse_args()
     results: dict[str, Any] = {}
     peer = dict(RECORDED_PEER_s)
     source = "recorded"
     if arguments.peer:
-        asked = json.dumps({"layers": ALEXNET, "machine": MACHINES["256x256, 6144/6144/2048 kB"], "dataflow": "ws"})
-        answer = json.loads(subprocess.run([arguments.peer, "-c", PEER], input=asked, capture_output=True, text=True, check=True).stdout)
+        asked = json.dumps(
+            {"layers": ALEXNET, "machine": MACHINES["256x256, 6144/6144/2048 kB"], "dataflow": "ws"}
+        )
+        answer = json.loads(
+            subprocess.run(
+                [arguments.peer, "-c", PEER],
+                input=asked,
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+        )
         peer, source = {"AlexNet": answer["cpu_s"]}, "measured"
         same = answer["counts"] == counts(ALEXNET, (256, 256, 6144, 6144, 2048), "ws")[0]
         print(f"counts of AlexNet {'are the same' if same else 'DIFFER'}")
         results["same_counts"] = same
-    print(f"{'network':12}{'machine':30}{'dataflow':10}{'CPU s':>8}{'peer s':>9}   (best of runs; peer {source})")
+    print(
+        f"{'network':12}{'machine':30}{'dataflow':10}{'CPU s':>8}{'peer s':>9}   (best of runs; peer {source})"
+    )
     for name, layers in (("AlexNet", ALEXNET), ("ResNet-50", resnet50())):
         for machine, sizes in MACHINES.items():
             for dataflow in ("ws", "os", "is"):
@@ -112,7 +137,10 @@ def main() -> None:
                 times = [counts(layers, sizes, dataflow)[1] for _ in range(arguments.runs)]
                 of_peer = peer.get(name) if machine.startswith("256") and dataflow == "ws" else None
                 results[f"{name} {machine} {dataflow}"] = {"cpu_s": times, "peer_s": of_peer}
-                print(f"{name:12}{machine:30}{dataflow:10}{min(times):8.3f}{f'{of_peer:9.1f}' if of_peer else ''}", flush=True)
+                print(
+                    f"{name:12}{machine:30}{dataflow:10}{min(times):8.3f}{f'{of_peer:9.1f}' if of_peer else ''}",
+                    flush=True,
+                )
     shared.finish(arguments, {"benchmark": "scalesim", "figures": results})
 
 

@@ -33,8 +33,14 @@ def main() -> None:
             ("--help", shared.edensim_command("--help"), arguments.runs),
         ):
             times = [timed(command, environment) for _ in range(runs)]
-            results[what] = {"wall_s": [wall for wall, _ in times], "cpu_s": [cpu for _, cpu in times]}
-            print(f"{what:28}{min(results[what]['wall_s']):8.2f}{min(results[what]['cpu_s']):8.2f}", flush=True)
+            results[what] = {
+                "wall_s": [wall for wall, _ in times],
+                "cpu_s": [cpu for _, cpu in times],
+            }
+            print(
+                f"{what:28}{min(results[what]['wall_s']):8.2f}{min(results[what]['cpu_s']):8.2f}",
+                flush=True,
+            )
     shared.finish(arguments, {"benchmark": "start", "figures": results})
 
 

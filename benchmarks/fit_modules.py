@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-from edensim.errors.fitted import fit
+from edensim.bit_errors.fit import fit
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data" / "dram"
@@ -29,8 +29,21 @@ def main() -> int:
     arguments = parser.parse_args()
     figures = {}
     for vendor in arguments.vendors:
-        tables = [DATA / name for name in ("flydram_ber_by_bank.csv", "voltron_faulty_lines.csv", "voltron_rowbin_fail_prob.csv")]
-        fitted = fit(*tables, vendor=vendor, source=SOURCE, bootstrap=arguments.bootstrap, cross_validation=True)
+        tables = [
+            DATA / name
+            for name in (
+                "flydram_ber_by_bank.csv",
+                "voltron_faulty_lines.csv",
+                "voltron_rowbin_fail_prob.csv",
+            )
+        ]
+        fitted = fit(
+            *tables,
+            vendor=vendor,
+            source=SOURCE,
+            bootstrap=arguments.bootstrap,
+            cross_validation=True,
+        )
         fitted.save(ROOT / "configs" / "modules" / f"vendor_{vendor.lower()}.yaml")
         figures[vendor] = fitted.to_dict()
         sys.stderr.write(fitted.summary() + "\n")

@@ -22,13 +22,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from edensim.inference.networks import IMAGENET, build
-from edensim.inference.weights import save_weights
+from edensim.accuracy.networks.registry import IMAGENET, build
+from edensim.accuracy.weights import save_weights
 
 #: Caffe's mean of ImageNet, blue, green, red.
 MEAN_BGR = (104.006, 116.669, 122.679)
 ALLOWED = {("numpy", "dtype"), ("numpy", "ndarray")} | {
-    (module, name) for module in ("numpy.core.multiarray", "numpy._core.multiarray") for name in ("_reconstruct", "scalar")
+    (module, name)
+    for module in ("numpy.core.multiarray", "numpy._core.multiarray")
+    for name in ("_reconstruct", "scalar")
 }
 
 
@@ -54,14 +56,22 @@ def mobilenet(package: Path) -> torch.nn.Module:
 def squeezenet(package: Path) -> torch.nn.Module:
     """From the source package."""
     with tarfile.open(package) as archive:
-        found = max((member for member in archive if "squeeze" in member.name.lower() and member.isfile()), key=lambda member: member.size)
+        found = max(
+            (member for member in archive if "squeeze" in member.name.lower() and member.isfile()),
+            key=lambda member: member.size,
+        )
         stream = archive.extractfile(found)
         assert stream is not None
         arrays = Arrays(io.BytesIO(stream.read()), encoding="latin1").load()
     module = build("squeezenet1.1", (3, 224, 224), 1000)
-    ordered = {name: value for name, value in arrays.items() if name != "conv10"} | {"conv10": arrays["conv10"]}  # in the order of use
+    ordered = {name: value for name, value in arrays.items() if name != "conv10"} | {
+        "conv10": arrays["conv10"]
+    }  # in the order of use
     flat = [np.asarray(value, np.float32) for value in _arrays(ordered)]
-    kernels, biases = [each for each in flat if each.ndim == 4], [each for each in flat if each.ndim == 1]
+    kernels, biases = (
+        [each for each in flat if each.ndim == 4],
+        [each for each in flat if each.ndim == 1],
+    )
     state = module.state_dict()
     names = [name for name in state if name.endswith("weight")]
     assert len(kernels) == len(biases) == len(names), (len(kernels), len(biases), len(names))
@@ -84,7 +94,9 @@ def _arrays(value: Any) -> list[Any]:
 
 def main() -> None:
     """Convert one package."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("package", type=Path)
     parser.add_argument("weights", type=Path)
     options = parser.parse_args()

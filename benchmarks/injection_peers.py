@@ -36,7 +36,9 @@ def pytorchfi_seconds_per_flip(flips: int, runs: int) -> float:
     torch.manual_seed(0)
     net = torch.nn.Sequential(torch.nn.Conv2d(3, 16, 3, padding=1), torch.nn.ReLU())
     image = torch.rand(1, 3, 32, 32)
-    injector: Any = single_bit_flip_func(net, 1, input_shape=[3, 32, 32], layer_types=[torch.nn.Conv2d], use_cuda=False, bits=8)
+    injector: Any = single_bit_flip_func(
+        net, 1, input_shape=[3, 32, 32], layer_types=[torch.nn.Conv2d], use_cuda=False, bits=8
+    )
     injector.set_conv_max([1e6])
 
     def seconds(count: int) -> float:

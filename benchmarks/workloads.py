@@ -33,7 +33,9 @@ def trace(name: str, count: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         rng = np.random.Generator(np.random.PCG64(12345))
         return rng.integers(0, 1 << 24, count, dtype=np.int64) * 64, np.zeros(count, np.bool_)
     rng = np.random.Generator(np.random.PCG64(777))
-    base = np.arange(8, dtype=np.int64) * (128 << 20) + 4096 * rng.integers(0, 16384, 8, dtype=np.int64)
+    base = np.arange(8, dtype=np.int64) * (128 << 20) + 4096 * rng.integers(
+        0, 16384, 8, dtype=np.int64
+    )
     stream = rng.choice(8, size=count, p=[0.8 / 6] * 6 + [0.1] * 2)
     address = np.empty(count, np.int64)
     for k in range(8):
@@ -48,9 +50,13 @@ def write_text(path: Path, address: NDArray[np.int64], is_write: NDArray[np.bool
     path.write_text("".join(f"{'ST' if write else 'LD'} {byte:#x}\n" for byte, write in pairs))
 
 
-def process_seconds(command: list[str], environment: dict[str, str] | None = None) -> tuple[float, float, int, str]:
+def process_seconds(
+    command: list[str], environment: dict[str, str] | None = None
+) -> tuple[float, float, int, str]:
     """User and system CPU seconds of a process, its peak memory in kB, its standard output."""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, **(environment or {})}, text=True) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, env={**os.environ, **(environment or {})}, text=True
+    ) as process:
         output = process.stdout.read() if process.stdout else ""
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -61,7 +67,9 @@ def process_seconds(command: list[str], environment: dict[str, str] | None = Non
 
 def peer_seconds(template: str, path: Path) -> tuple[float, float]:
     """CPU seconds of the peer on a trace: (simulation loop alone, whole process). Its loop is `user_s` of the JSON it prints, if it prints one."""
-    user, system, _, output = process_seconds([part.replace("{trace}", str(path)) for part in shlex.split(template)])
+    user, system, _, output = process_seconds(
+        [part.replace("{trace}", str(path)) for part in shlex.split(template)]
+    )
     try:
         loop = float(json.loads(output[output.index("{") :])["user_s"])
     except (ValueError, KeyError, TypeError):
@@ -83,8 +91,15 @@ def alternating(runs: int, tasks: dict[str, Callable[[], Any]]) -> Iterator[tupl
 
 def parser(description: str, runs: int) -> argparse.ArgumentParser:
     """What all benchmarks accept."""
-    options = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--runs", type=int, default=runs, help="how often each thing is timed (default: %(default)s)")
+    options = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.add_argument(
+        "--runs",
+        type=int,
+        default=runs,
+        help="how often each thing is timed (default: %(default)s)",
+    )
     options.add_argument("--json", type=Path, metavar="OUT", help="write the figures as JSON")
     return options
 
@@ -92,5 +107,9 @@ def parser(description: str, runs: int) -> argparse.ArgumentParser:
 def finish(options: argparse.Namespace, figures: dict[str, Any]) -> None:
     """Write the figures where they were asked for."""
     if options.json:
-        machine = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()}
+        machine = {
+            "processor": platform.processor() or platform.machine(),
+            "cores": os.cpu_count(),
+            "python": platform.python_version(),
+        }
         options.json.write_text(json.dumps({"machine": machine, **figures}, indent=1) + "\n")

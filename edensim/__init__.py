@@ -7,113 +7,58 @@ print(result.summary())
 
 from __future__ import annotations
 
-import os
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+from edensim._version import __version__
 
-    from edensim.dnn.loading import load_network
+if TYPE_CHECKING:
+    from edensim.accuracy.evaluation import evaluate
+    from edensim.bit_errors.fit import fit
+    from edensim.bit_errors.injection import inject
+    from edensim.bit_errors.testbench.profile import profile
     from edensim.eden.boosting import boost
     from edensim.eden.characterization import tolerance
     from edensim.eden.mapping import map_to_dram
-    from edensim.errors.fitted import fit
-    from edensim.errors.injection import inject
-    from edensim.inference.evaluation import evaluate
-    from edensim.profiling import profile
-    from edensim.reproduction.run import reproduce
-    from edensim.results import RunResult
+    from edensim.machines.systolic.scalesim import scalesim_counts
+    from edensim.networks.loading import load_network
+    from edensim.reproduction.reproduce import reproduce
+    from edensim.results.run_result import RunResult
+    from edensim.simulation import simulate
     from edensim.sweep import sweep
 
-__version__ = "0.1.0"
-__all__ = [
-    "RunResult",
+#: Module of each public name; it is imported when the name is first used.
+_HOMES = {
+    "RunResult": "edensim.results.run_result",
+    "boost": "edensim.eden.boosting",
+    "evaluate": "edensim.accuracy.evaluation",
+    "fit": "edensim.bit_errors.fit",
+    "inject": "edensim.bit_errors.injection",
+    "load_network": "edensim.networks.loading",
+    "map_to_dram": "edensim.eden.mapping",
+    "profile": "edensim.bit_errors.testbench.profile",
+    "reproduce": "edensim.reproduction.reproduce",
+    "scalesim_counts": "edensim.machines.systolic.scalesim",
+    "simulate": "edensim.simulation",
+    "tolerance": "edensim.eden.characterization",
+}
+
+__all__ = [  # noqa: PLE0604 (the table has the names)
     "__version__",
-    "boost",
-    "evaluate",
-    "fit",
-    "inject",
-    "load_network",
-    "map_to_dram",
-    "profile",
-    "reproduce",
-    "simulate",
     "sweep",
-    "tolerance",
+    *_HOMES,
 ]
-
-
-def simulate(
-    trace: str | os.PathLike[str] | None = None,
-    *,
-    config: str | os.PathLike[str] | None = None,
-    overrides: Sequence[str] = (),
-    commands: str | os.PathLike[str] | None = None,
-    progress: Callable[[int, int | None], None] | None = None,
-    **sections: Mapping[str, Any],
-) -> RunResult:
-    """Simulate a memory trace, as `edensim simulate` does.
-
-    config: a run YAML. sections: configuration as keyword arguments (`dram={"channels": 2}`), overrides: as `--set` takes them
-    (`"dram.channels=2"`). Later wins, in the order sections, config, trace, overrides. commands: where to write every command issued (CSV).
-    progress: called with requests done and, where known, requests in all.
-
-    Raises InputError (what was asked cannot be accepted) or another EdensimError.
-    """
-    from pathlib import Path
-
-    from edensim.config import load_config
-    from edensim.system import run
-
-    named = [] if trace is None else [f"trace={os.fspath(trace)}"]
-    loaded = load_config(Path(config) if config is not None else None, [*named, *overrides], sections)
-    with loaded.locating():
-        return run(loaded.config, commands_path=Path(commands) if commands is not None else None, progress=progress)
 
 
 def __getattr__(name: str) -> Any:
     if name == "sweep":
-        from importlib import import_module
-
         return import_module("edensim.sweep")  # a package that can be called
-    if name == "fit":
-        from edensim.errors.fitted import fit
-
-        return fit
-    if name == "evaluate":
-        from edensim.inference.evaluation import evaluate
-
-        return evaluate
-    if name == "inject":
-        from edensim.errors.injection import inject
-
-        return inject
-    if name == "load_network":
-        from edensim.dnn.loading import load_network
-
-        return load_network
-    if name == "profile":
-        from edensim.profiling import profile
-
-        return profile
-    if name == "boost":
-        from edensim.eden.boosting import boost
-
-        return boost
-    if name == "map_to_dram":
-        from edensim.eden.mapping import map_to_dram
-
-        return map_to_dram
-    if name == "reproduce":
-        from edensim.reproduction.run import reproduce
-
-        return reproduce
-    if name == "tolerance":
-        from edensim.eden.characterization import tolerance
-
-        return tolerance
-    if name == "RunResult":
-        from edensim.results import RunResult
-
-        return RunResult
+    if name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
     raise AttributeError(f"module 'edensim' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -56,5 +56,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
     matches = difflib.get_close_matches(word, choices, n=1, cutoff=0.6)
     if not matches:
         lowered = {choice.lower(): choice for choice in choices}
-        matches = [lowered[m] for m in difflib.get_close_matches(word.lower(), lowered, n=1, cutoff=0.6)]
+        matches = [
+            lowered[m] for m in difflib.get_close_matches(word.lower(), lowered, n=1, cutoff=0.6)
+        ]
     return f"; did you mean {matches[0]!r}?" if matches else ""

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from edensim.config import ControllerConfig
+from edensim.config.models import ControllerConfig
 from edensim.dram.standard import Standard, load_standard
-from edensim.frontends.schedule import Schedule
-from edensim.memory import MemoryRun, simulate_machine
+from edensim.engine.memory_run import MemoryRun, simulate_machine
+from edensim.machines.schedule import Schedule
 
 CLOCK_MHZ = 1200.0  # DDR4-2400's: one machine cycle is one memory cycle
 
@@ -42,5 +42,11 @@ def run(*work: Schedule, channels: int = 1, **settings: Any) -> tuple[MemoryRun,
     """Run schedules on DDR4-2400R without refresh; the run and its commands."""
     kept: list[np.ndarray] = []
     machine = Machine(work, **settings)
-    memory = simulate_machine(standard(), ControllerConfig(refresh="none"), machine, channels=channels, on_commands=kept.append)
+    memory = simulate_machine(
+        standard(),
+        ControllerConfig(refresh="none"),
+        machine,
+        channels=channels,
+        on_commands=kept.append,
+    )
     return memory, np.concatenate(kept) if kept else np.zeros(0)

@@ -12,7 +12,7 @@ from typing import Annotated, Final
 
 import typer
 
-from edensim import __version__
+from edensim._version import __version__
 from edensim.cli.options import INTERRUPTED
 from edensim.cli.outputs import complain
 from edensim.exceptions import EdensimError, InputError
@@ -52,21 +52,30 @@ def run_command_line(arguments: list[str]) -> int:
     except EdensimError as exception:
         return complain(str(exception), exception.exit_code)
     except typer.TyperException as exception:
-        return complain(f"{exception.format_message()}\nTry 'edensim --help'.", InputError.exit_code)
+        return complain(
+            f"{exception.format_message()}\nTry 'edensim --help'.", InputError.exit_code
+        )
     except (KeyboardInterrupt, typer.Abort):
         return complain("interrupted", INTERRUPTED)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more on its way out
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # the interpreter flushes once more on its way out
         return EdensimError.exit_code
     except MemoryError:
         return complain("out of memory", EdensimError.exit_code)
     except OSError as exception:
-        return complain(f"{exception.filename or 'standard output'}: {exception.strerror}", EdensimError.exit_code)
+        return complain(
+            f"{exception.filename or 'standard output'}: {exception.strerror}",
+            EdensimError.exit_code,
+        )
 
 
 def app_for(arguments: list[str]) -> typer.Typer:
     """The application with the one command that the first word names, if it names one: typer looks at every signature it has (0.03 s a start)."""
-    app = typer.Typer(name="edensim", add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    app = typer.Typer(
+        name="edensim", add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
+    )
     app.callback(no_args_is_help=True)(edensim)
     for name in arguments[:1] if arguments and arguments[0] in COMMANDS else COMMANDS:
         app.command()(getattr(import_module(f"edensim.cli.{COMMANDS[name]}"), name))
@@ -80,6 +89,11 @@ def _version(wanted: bool) -> None:
 
 
 def edensim(
-    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.", callback=_version, is_eager=True)] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Show the version and exit.", callback=_version, is_eager=True
+        ),
+    ] = False,
 ) -> None:
     """Simulate the memory system of DNN inference on approximate DRAM, cycle by cycle."""

@@ -12,17 +12,32 @@ from edensim.cli.options import Overrides
 
 def eden(
     run: Annotated[
-        Path, typer.Argument(metavar="RUN.yaml", help="A machine, `errors.module` and `eden.*`, such as configs/runs/eden-lenet-cpu.yaml.")
+        Path,
+        typer.Argument(
+            metavar="RUN.yaml",
+            help="A machine, `errors.module` and `eden.*`, such as configs/runs/eden-lenet-cpu.yaml.",
+        ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for weights, tolerance, mapped run and result (eden.json).")],
-    threads: Annotated[int, typer.Option(metavar="N", min=1, help="Batches at once; the result is the same with any.")] = 1,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="DIR",
+            help="Folder for weights, tolerance, mapped run and result (eden.json).",
+        ),
+    ],
+    threads: Annotated[
+        int,
+        typer.Option(metavar="N", min=1, help="Batches at once; the result is the same with any."),
+    ] = 1,
     overrides: Overrides = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
 ) -> None:
     """Boost a network, find what it tolerates, map it to DRAM, and run it there: accuracy, energy and speedup. Goes on where it was interrupted."""
+    from edensim.cli.progress import Progress
     from edensim.eden.loop import eden as looped
     from edensim.exceptions import InputError
-    from edensim.progress import Progress
 
     if output.exists() and not output.is_dir():
         raise InputError(f"{output}: expected a folder, found a file")
@@ -31,6 +46,13 @@ def eden(
         if not quiet:
             typer.echo(text, err=True)
 
-    result = looped(run, output, overrides=overrides or [], threads=threads, say=say, watch=lambda unit: Progress(quiet, unit))
+    result = looped(
+        run,
+        output,
+        overrides=overrides or [],
+        threads=threads,
+        say=say,
+        watch=lambda unit: Progress(quiet, unit),
+    )
     if not quiet:
         typer.echo(result.summary())

@@ -14,7 +14,7 @@ from edensim.cli.options import INTERRUPTED
 from edensim.exceptions import InputError
 
 if TYPE_CHECKING:
-    from edensim.progress import Progress
+    from edensim.cli.progress import Progress
 
 
 def complain(message: str, code: int) -> int:
@@ -24,7 +24,9 @@ def complain(message: str, code: int) -> int:
 
 
 @contextmanager
-def interruptible(progress: Progress, outcome: str = "no output file was written") -> Iterator[None]:
+def interruptible(
+    progress: Progress, outcome: str = "no output file was written"
+) -> Iterator[None]:
     """Say how far a run had come when the user ends it."""
     try:
         yield
@@ -42,7 +44,7 @@ def write_json(path: Path, values: dict[str, Any]) -> None:
     """Write a result to a file, whole or not at all, or to standard output."""
     import json
 
-    from edensim.results import save_text
+    from edensim.files import save_text
 
     text = json.dumps(values, indent=1, allow_nan=False)
     if is_stdout(path):
@@ -59,7 +61,9 @@ def check_outputs(*outputs: Path | None, inputs: Sequence[Path] = ()) -> None:
             continue
         target = Path(os.path.realpath(path))
         if str(target) in taken:
-            raise InputError(f"{path}: is also {taken[str(target)]}; expected another file to write to")
+            raise InputError(
+                f"{path}: is also {taken[str(target)]}; expected another file to write to"
+            )
         taken[str(target)] = "another output"
         if target.is_dir():
             raise InputError(f"{path}: is a folder; expected a file to write to")

@@ -13,12 +13,15 @@ from edensim.cli.outputs import check_outputs, interruptible
 
 
 def explain(
-    run_file: Annotated[Path | None, typer.Argument(metavar="[RUN.yaml]", help="A run file (default: the defaults).")] = None,
+    run_file: Annotated[
+        Path | None,
+        typer.Argument(metavar="[RUN.yaml]", help="A run file (default: the defaults)."),
+    ] = None,
     overrides: Overrides = None,
 ) -> None:
     """Show every resolved value and where it came from."""
-    from edensim.config import load_config
-    from edensim.explain import explanation
+    from edensim.cli.explaining import explanation
+    from edensim.config.loading import load_config
 
     loaded = load_config(run_file, overrides or [])
     with loaded.locating():
@@ -27,15 +30,24 @@ def explain(
 
 def networks(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NETWORK]...", help="Names, or files: .cfg, .onnx, .csv (default: every name).")
+        list[str] | None,
+        typer.Argument(
+            metavar="[NETWORK]...", help="Names, or files: .cfg, .onnx, .csv (default: every name)."
+        ),
     ] = None,
-    layers: Annotated[bool, typer.Option("--layers", help="The layers of each, as they are executed.")] = False,
+    layers: Annotated[
+        bool, typer.Option("--layers", help="The layers of each, as they are executed.")
+    ] = False,
     batch: Annotated[int, typer.Option(metavar="N", help="Inputs of one pass.")] = 1,
-    height: Annotated[int | None, typer.Option(metavar="N", help="Of the input (default: the network's own).")] = None,
-    width: Annotated[int | None, typer.Option(metavar="N", help="Of the input (default: the network's own).")] = None,
+    height: Annotated[
+        int | None, typer.Option(metavar="N", help="Of the input (default: the network's own).")
+    ] = None,
+    width: Annotated[
+        int | None, typer.Option(metavar="N", help="Of the input (default: the network's own).")
+    ] = None,
 ) -> None:
     """List networks: input, layers, parameters, multiply-accumulates, and megabytes of weights at each precision."""
-    from edensim.dnn.overview import layers_overview, networks_overview
+    from edensim.networks.overview import layers_overview, networks_overview
 
     typer.echo(networks_overview(names or (), batch=batch, height=height, width=width))
     for name in (names or ()) if layers else ():
@@ -44,7 +56,7 @@ def networks(
 
 def standards() -> None:
     """List DRAM standards, their organizations and speed bins."""
-    from edensim.explain import standards_overview
+    from edensim.cli.explaining import standards_overview
 
     typer.echo(standards_overview())
 
@@ -52,32 +64,50 @@ def standards() -> None:
 def convert(
     source: Annotated[Path, typer.Argument(metavar="IN")],
     target: Annotated[Path, typer.Argument(metavar="OUT")],
-    to: Annotated[str | None, typer.Option(metavar="FORMAT", help="Format of OUT (default: by its name).")] = None,
-    format_name: Annotated[str | None, typer.Option("--format", metavar="FORMAT", help="Format of IN (default: by its content).")] = None,
-    lossy: Annotated[bool, typer.Option("--lossy", help="Accept that OUT cannot hold everything that IN does.")] = False,
+    to: Annotated[
+        str | None, typer.Option(metavar="FORMAT", help="Format of OUT (default: by its name).")
+    ] = None,
+    format_name: Annotated[
+        str | None,
+        typer.Option("--format", metavar="FORMAT", help="Format of IN (default: by its content)."),
+    ] = None,
+    lossy: Annotated[
+        bool, typer.Option("--lossy", help="Accept that OUT cannot hold everything that IN does.")
+    ] = False,
     overrides: Overrides = None,
 ) -> None:
     """Convert a memory trace. The configuration (--set) gives address vectors their addresses, and ticks their clocks."""
     check_outputs(target, inputs=(source,))
-    from edensim.progress import Progress
-    from edensim.tracefiles import convert as convert_trace
+    from edensim.cli.progress import Progress
+    from edensim.tracefiles.conversion import convert as convert_trace
 
     encode, tck_ps = encoding(overrides) if overrides else (None, None)
     with Progress() as progress, interruptible(progress):
         records = convert_trace(
-            source, target, format=format_name, to=to, lossy=lossy, encode=encode, tck_ps=tck_ps, progress=lambda done: progress(done, None)
+            source,
+            target,
+            format=format_name,
+            to=to,
+            lossy=lossy,
+            encode=encode,
+            tck_ps=tck_ps,
+            progress=lambda done: progress(done, None),
         )
     typer.echo(f"{target}: {records:,} records")
 
 
 def encoding(overrides: list[str]) -> tuple[Callable[..., Any], int]:
     """How a configuration makes addresses of address vectors, and its clock period in ps."""
-    from edensim.config import load_config
+    from edensim.config.loading import load_config
     from edensim.dram.address import address_map
     from edensim.dram.operating_point import resolve_standard
 
     loaded = load_config(None, overrides)
     with loaded.locating():
         standard = resolve_standard(loaded.config.dram)
-        mapping = address_map(loaded.config.controller.address_mapping, standard.organization, loaded.config.dram.channels)
+        mapping = address_map(
+            loaded.config.controller.address_mapping,
+            standard.organization,
+            loaded.config.dram.channels,
+        )
     return mapping.encode, standard.tck_ps

@@ -25,7 +25,14 @@ if TYPE_CHECKING:
 FIELDS = ("channel", "rank", "bankgroup", "bank", "row", "column")
 
 #: Letters of a bit string.
-LETTERS: Mapping[str, str] = {"R": "row", "B": "bank", "G": "bankgroup", "K": "rank", "C": "column", "H": "channel"}
+LETTERS: Mapping[str, str] = {
+    "R": "row",
+    "B": "bank",
+    "G": "bankgroup",
+    "K": "rank",
+    "C": "column",
+    "H": "channel",
+}
 
 #: Named mappings: (field, bits) from the least significant bit above the access upwards; None: all bits that are left of the field.
 NAMED: Mapping[str, tuple[tuple[str, int | None], ...]] = {
@@ -94,12 +101,16 @@ class AddressMap:
         outside = (addresses < 0) | (addresses >= self.capacity_bytes)
         if outside.any():
             worst = int(addresses[outside].flat[0])
-            raise InputError(f"address {worst:#x} is outside the memory of {self.capacity_bytes} bytes (last byte at {self.capacity_bytes - 1:#x})")
+            raise InputError(
+                f"address {worst:#x} is outside the memory of {self.capacity_bytes} bytes (last byte at {self.capacity_bytes - 1:#x})"
+            )
         fields = {field: np.zeros(addresses.shape, dtype=np.int64) for field in FIELDS}
         blocks, way = np.divmod(addresses >> WAY_BITS, self.ways)
         addresses = (blocks << WAY_BITS) | (addresses & ((1 << WAY_BITS) - 1))
         for part in self.slices:
-            fields[part.field] |= ((addresses >> part.address_bit) & ((1 << part.width) - 1)) << part.field_bit
+            fields[part.field] |= (
+                (addresses >> part.address_bit) & ((1 << part.width) - 1)
+            ) << part.field_bit
         fields = self._exclusive_or(fields)
         fields["channel"] = fields["channel"] * self.ways + way
         return fields
@@ -116,21 +127,35 @@ class AddressMap:
         """First byte address of an access: the inverse of decode. Raises InputError for a field that is out of range."""
         import numpy as np
 
-        values = dict(zip(FIELDS, np.broadcast_arrays(channel, rank, bankgroup, bank, row, column), strict=True))
+        values = dict(
+            zip(
+                FIELDS,
+                np.broadcast_arrays(channel, rank, bankgroup, bank, row, column),
+                strict=True,
+            )
+        )
         fields = {field: np.array(value, dtype=np.int64) for field, value in values.items()}
         for field, value in fields.items():
             size = 1 << sum(part.width for part in self.slices if part.field == field)
             size *= self.ways if field == "channel" else 1
             if ((value < 0) | (value >= size)).any():
-                raise InputError(f"{field} {int(value[(value < 0) | (value >= size)].flat[0])} is out of range; expected 0 to {size - 1}")
+                raise InputError(
+                    f"{field} {int(value[(value < 0) | (value >= size)].flat[0])} is out of range; expected 0 to {size - 1}"
+                )
         fields["channel"], way = np.divmod(fields["channel"], self.ways)
         fields = self._exclusive_or(fields)
         addresses = np.zeros(fields["row"].shape, dtype=np.int64)
         for part in self.slices:
-            addresses |= ((fields[part.field] >> part.field_bit) & ((1 << part.width) - 1)) << part.address_bit
-        return (((addresses >> WAY_BITS) * self.ways + way) << WAY_BITS) | (addresses & ((1 << WAY_BITS) - 1))
+            addresses |= (
+                (fields[part.field] >> part.field_bit) & ((1 << part.width) - 1)
+            ) << part.address_bit
+        return (((addresses >> WAY_BITS) * self.ways + way) << WAY_BITS) | (
+            addresses & ((1 << WAY_BITS) - 1)
+        )
 
-    def _exclusive_or(self, fields: dict[str, npt.NDArray[np.int64]]) -> dict[str, npt.NDArray[np.int64]]:
+    def _exclusive_or(
+        self, fields: dict[str, npt.NDArray[np.int64]]
+    ) -> dict[str, npt.NDArray[np.int64]]:
         """Its own inverse, because the column itself is never changed."""
         for xor in self.xors:
             fields[xor.field] ^= (fields["column"] >> xor.source_bit) & ((1 << xor.width) - 1)
@@ -148,7 +173,9 @@ def address_map(mapping: str, organization: Organization, channels: int) -> Addr
     """
     ways = channels // (channels & -channels) if channels > 0 else 1
     if ways > 1 and mapping == "ChRaBaRoCo":
-        raise ConfigError(f"controller.address_mapping: with {mapping}, channels must be a power of two to be addressed by bits, found {channels}")
+        raise ConfigError(
+            f"controller.address_mapping: with {mapping}, channels must be a power of two to be addressed by bits, found {channels}"
+        )
     bits = _field_bits(organization, channels // ways)
     known = NAMED.get(mapping)
     order = _bit_string(mapping, bits) if known is None else list(known)
@@ -178,7 +205,9 @@ def _xors(fields: tuple[str, ...], bits: Mapping[str, int]) -> tuple[Xor, ...]:
     xors = []
     source_bit = 0
     for field in fields:
-        width = min(bits[field], bits["column"] - source_bit)  # above the column there is nothing to XOR with
+        width = min(
+            bits[field], bits["column"] - source_bit
+        )  # above the column there is nothing to XOR with
         if width > 0:
             xors.append(Xor(field, source_bit, width))
         source_bit += bits[field]
@@ -199,7 +228,9 @@ def _field_bits(organization: Organization, channels: int) -> dict[str, int]:
 
 def _bits_of(words: str, size: int) -> int:
     if size < 1 or size & (size - 1):
-        raise ConfigError(f"controller.address_mapping: {words} must be a power of two to be addressed by bits, found {size}")
+        raise ConfigError(
+            f"controller.address_mapping: {words} must be a power of two to be addressed by bits, found {size}"
+        )
     return size.bit_length() - 1
 
 
@@ -211,11 +242,20 @@ def _bit_string(mapping: str, bits: Mapping[str, int]) -> list[tuple[str, int | 
             f"controller.address_mapping: unknown mapping {mapping!r}{nearest(mapping, NAMED)}; known: {', '.join(NAMED)}, or a bit string of "
             f"{', '.join(f'{letter} ({field})' for letter, field in LETTERS.items())} such as {_example(bits)}"
         )
-    runs = [(LETTERS[letter], int(count or 1)) for letter, count in re.findall(r"([RBGKCH])([0-9]*)", compact)]
+    runs = [
+        (LETTERS[letter], int(count or 1))
+        for letter, count in re.findall(r"([RBGKCH])([0-9]*)", compact)
+    ]
     given = {field: sum(count for each, count in runs if each == field) for field in FIELDS}
-    wrong = [f"{field} has {given[field]} bits, needs {bits[field]}" for field in FIELDS if given[field] != bits[field]]
+    wrong = [
+        f"{field} has {given[field]} bits, needs {bits[field]}"
+        for field in FIELDS
+        if given[field] != bits[field]
+    ]
     if wrong:
-        raise ConfigError(f"controller.address_mapping: bit string {mapping!r}: {'; '.join(wrong)} (for example {_example(bits)})")
+        raise ConfigError(
+            f"controller.address_mapping: bit string {mapping!r}: {'; '.join(wrong)} (for example {_example(bits)})"
+        )
     merged: list[tuple[str, int | None]] = []
     for field, count in reversed(runs):
         if merged and merged[-1][0] == field:

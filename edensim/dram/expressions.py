@@ -29,7 +29,9 @@ class Expression:
         """Value in cycles. Raises ConfigError for a name that `timings` does not have."""
         for name in self.names:
             if name not in timings:
-                raise ConfigError(f"expression {self.text!r}: unknown timing {name!r}{nearest(name, timings)}")
+                raise ConfigError(
+                    f"expression {self.text!r}: unknown timing {name!r}{nearest(name, timings)}"
+                )
         return _evaluate(self.tree, timings)
 
 
@@ -39,7 +41,9 @@ def parse_expression(text: str) -> Expression:
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError):
-        raise ConfigError(f"expression {text!r} cannot be parsed; expected timing names, whole numbers, + - *, max(), min()") from None
+        raise ConfigError(
+            f"expression {text!r} cannot be parsed; expected timing names, whole numbers, + - *, max(), min()"
+        ) from None
     names: set[str] = set()
     _check(tree, text, names)
     return Expression(text, frozenset(names), tree)
@@ -56,12 +60,16 @@ def _check(node: ast.expr, text: str, names: set[str]) -> None:
             _check(right, text, names)
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             _check(operand, text, names)
-        case ast.Call(func=ast.Name(id=function), args=arguments, keywords=[]) if function in _FUNCTIONS and len(arguments) >= 2:
+        case ast.Call(func=ast.Name(id=function), args=arguments, keywords=[]) if (
+            function in _FUNCTIONS and len(arguments) >= 2
+        ):
             for argument in arguments:
                 _check(argument, text, names)
         case _:
             found = ast.unparse(node)
-            raise ConfigError(f"expression {text!r}: {found!r} is not accepted; expected timing names, whole numbers, + - *, max(), min()")
+            raise ConfigError(
+                f"expression {text!r}: {found!r} is not accepted; expected timing names, whole numbers, + - *, max(), min()"
+            )
 
 
 def _evaluate(node: ast.expr, timings: Mapping[str, int]) -> int:

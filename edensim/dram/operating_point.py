@@ -17,15 +17,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edensim.config import ChangeConfig, DramConfig, PartitionConfig
+from edensim.config.models import ChangeConfig, DramConfig, PartitionConfig
 from edensim.dram.partitions import Partition, RowRange, resolve_partition
 from edensim.dram.standard import Standard, load_standard
 from edensim.dram.voltage import lowest_supported_V, required_timings, with_timings
 from edensim.exceptions import ConfigError
-from edensim.units import cycles_from_ns, ns_from_cycles
+from edensim.vocabulary import cycles_from_ns, ns_from_cycles
 
 #: Configuration keys of an operating point and the timing each sets.
-DURATIONS: Mapping[str, str] = {"trcd_ns": "nRCD", "trp_ns": "nRP", "tras_ns": "nRAS", "twr_ns": "nWR"}
+DURATIONS: Mapping[str, str] = {
+    "trcd_ns": "nRCD",
+    "trp_ns": "nRP",
+    "tras_ns": "nRAS",
+    "twr_ns": "nWR",
+}
 #: No duration is longer: 100 ms, more than any refresh period.
 LONGEST_NS = 1e8
 
@@ -52,7 +57,13 @@ class OperatingPoint:
         """Names of timings that are shorter (nREFI: longer) than the cells need, in alphabetical order."""
         if self.needed is None:
             return tuple(sorted(self.timings))
-        return tuple(sorted(name for name, need in self.needed.items() if _falls_short(name, self.timings[name], need)))
+        return tuple(
+            sorted(
+                name
+                for name, need in self.needed.items()
+                if _falls_short(name, self.timings[name], need)
+            )
+        )
 
     @property
     def within_specification(self) -> bool:
@@ -61,7 +72,11 @@ class OperatingPoint:
     def to_dict(self) -> dict[str, Any]:
         """What a result says about it: knobs in cycles, and which timings are too short."""
         outside = ["all"] if self.needed is None else list(self.shortened)
-        return {"vdd_V": self.vdd_V, **{name: self.timings[name] for name in (*DURATIONS.values(), "nREFI")}, "outside_specification": outside}
+        return {
+            "vdd_V": self.vdd_V,
+            **{name: self.timings[name] for name in (*DURATIONS.values(), "nREFI")},
+            "outside_specification": outside,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +132,10 @@ class OperatingPlan:
 
     def bank_point_at(self, stage: int) -> NDArray[np.int16]:
         """[channels, banks_per_channel] point of each bank after `stage` changes."""
-        of_partition = np.array([*(partition.point for partition in self.partitions), self.module_point(stage)], np.int16)
+        of_partition = np.array(
+            [*(partition.point for partition in self.partitions), self.module_point(stage)],
+            np.int16,
+        )
         return of_partition[self.partition_of]  # -1 takes the last one, the module's
 
     def ranges_of(self, channel: int) -> tuple[RowRange, ...]:
@@ -131,21 +149,40 @@ class OperatingPlan:
 
     def cell_point_at(self, stage: int) -> NDArray[np.int16]:
         """[channels, cells] point of each bank, then of each range of rows (0 where a channel has fewer), after `stage` changes."""
-        return self._with_ranges(self.bank_point_at(stage), [self.partitions[rows.partition].point for rows in self.ranges], 0)
+        return self._with_ranges(
+            self.bank_point_at(stage),
+            [self.partitions[rows.partition].point for rows in self.ranges],
+            0,
+        )
 
-    def _with_ranges(self, of_banks: NDArray[np.int16], of_ranges: Sequence[int], missing: int) -> NDArray[np.int16]:
+    def _with_ranges(
+        self, of_banks: NDArray[np.int16], of_ranges: Sequence[int], missing: int
+    ) -> NDArray[np.int16]:
         if not self.ranges:
             return of_banks
         channels = len(of_banks)
-        columns = [[value for rows, value in zip(self.ranges, of_ranges, strict=True) if rows.channel == channel] for channel in range(channels)]
+        columns = [
+            [
+                value
+                for rows, value in zip(self.ranges, of_ranges, strict=True)
+                if rows.channel == channel
+            ]
+            for channel in range(channels)
+        ]
         most = max(map(len, columns))
-        padded = np.array([[*column, *[missing] * (most - len(column))] for column in columns], np.int16)
+        padded = np.array(
+            [[*column, *[missing] * (most - len(column))] for column in columns], np.int16
+        )
         return np.concatenate([of_banks, padded], axis=1)
 
     @property
     def within_specification(self) -> bool:
         """No bank runs outside of what its cells need, at any time."""
-        used = {index for stage in range(self.stages) for index in self.bank_point_at(stage).ravel().tolist()}
+        used = {
+            index
+            for stage in range(self.stages)
+            for index in self.bank_point_at(stage).ravel().tolist()
+        }
         used |= {self.partitions[rows.partition].point for rows in self.ranges}
         return all(self.points[index].within_specification for index in used)
 
@@ -156,12 +193,19 @@ class OperatingPlan:
             "within_specification": self.within_specification,
             "points": [point.to_dict() for point in self.points],
             "partitions": {p.name: _partition_dict(p) for p in self.partitions},
-            "changes": [{"at_cycle": c.at_cycle, "settling_cycles": c.settling_cycles, "point": c.point} for c in self.changes],
+            "changes": [
+                {"at_cycle": c.at_cycle, "settling_cycles": c.settling_cycles, "point": c.point}
+                for c in self.changes
+            ],
         }
 
 
 def _partition_dict(partition: Partition) -> dict[str, Any]:
-    told: dict[str, Any] = {"channels": list(partition.channels), "banks": list(partition.banks), "point": partition.point}
+    told: dict[str, Any] = {
+        "channels": list(partition.channels),
+        "banks": list(partition.banks),
+        "point": partition.point,
+    }
     return told | {"rows": [list(span) for span in partition.rows]} if partition.rows else told
 
 
@@ -175,7 +219,13 @@ def resolve_operating_plan(dram: DramConfig) -> tuple[Standard, OperatingPlan]:
 
     Raises ConfigError, its message begun with the key, for what the standard does not have or the mode does not allow.
     """
-    specified = load_standard(dram.standard, organization=dram.organization, speed_bin=dram.speed_bin, ranks=dram.ranks, timings=dram.timings)
+    specified = load_standard(
+        dram.standard,
+        organization=dram.organization,
+        speed_bin=dram.speed_bin,
+        ranks=dram.ranks,
+        timings=dram.timings,
+    )
     resolver = _Resolver(dram, specified)
     resolver.point("dram", {"trefi_ns": dram.trefi_ns, **_asked(dram)})
     partition_of = np.full((dram.channels, specified.organization.banks_per_channel), -1, np.int16)
@@ -184,15 +234,31 @@ def resolve_operating_plan(dram: DramConfig) -> tuple[Standard, OperatingPlan]:
     for index, config in enumerate(dram.partitions):
         prefix = f"dram.partitions.{index}"
         point = resolver.point(prefix, _asked(config), resolver.module)
-        partitions.append(resolve_partition(prefix, config, specified.organization, point, partition_of, partitions, ranges))
+        partitions.append(
+            resolve_partition(
+                prefix, config, specified.organization, point, partition_of, partitions, ranges
+            )
+        )
     changes = _changes(dram.changes, resolver, specified.tck_ps)
     points = tuple(resolver.points)
     standard = specified
     if points[0].timings != specified.timings:
         standard = load_standard(
-            dram.standard, organization=dram.organization, speed_bin=dram.speed_bin, ranks=dram.ranks, timings=dict(points[0].timings)
+            dram.standard,
+            organization=dram.organization,
+            speed_bin=dram.speed_bin,
+            ranks=dram.ranks,
+            timings=dict(points[0].timings),
         )
-    plan = OperatingPlan(dram.mode, dict(specified.timings), points, tuple(partitions), changes, partition_of, tuple(sorted(ranges)))
+    plan = OperatingPlan(
+        dram.mode,
+        dict(specified.timings),
+        points,
+        tuple(partitions),
+        changes,
+        partition_of,
+        tuple(sorted(ranges)),
+    )
     return standard, plan
 
 
@@ -212,9 +278,17 @@ class _Resolver:
         self.module: dict[str, float | None] = {}
         self._indices: dict[bool, list[int]] = {False: [], True: []}
 
-    def point(self, prefix: str, asked: Mapping[str, float | None], under: Mapping[str, float | None] | None = None) -> int:
+    def point(
+        self,
+        prefix: str,
+        asked: Mapping[str, float | None],
+        under: Mapping[str, float | None] | None = None,
+    ) -> int:
         """Index of the point that `asked` (over what is asked `under` it: the module's keys) describes."""
-        keys = {**(under or {}), **{key: value for key, value in asked.items() if value is not None}}
+        keys = {
+            **(under or {}),
+            **{key: value for key, value in asked.items() if value is not None},
+        }
         if not self.points:
             self.module = keys
         point = self._resolved(prefix, asked, keys)
@@ -226,7 +300,9 @@ class _Resolver:
         self.points.append(point)
         return own[-1]
 
-    def _resolved(self, prefix: str, own: Mapping[str, float | None], keys: Mapping[str, float | None]) -> OperatingPoint:
+    def _resolved(
+        self, prefix: str, own: Mapping[str, float | None], keys: Mapping[str, float | None]
+    ) -> OperatingPoint:
         currents = self.specified.currents
         vdd_V = keys.get("vdd_V") or currents.vdd_V
         if not currents.vdd_min_V <= vdd_V <= currents.vdd_max_V:
@@ -249,7 +325,9 @@ class _Resolver:
         self._check_order(prefix, own, timings)
         return OperatingPoint(vdd_V, timings, needed)
 
-    def _changed(self, prefix: str, own: Mapping[str, float | None], keys: Mapping[str, float | None]) -> dict[str, int]:
+    def _changed(
+        self, prefix: str, own: Mapping[str, float | None], keys: Mapping[str, float | None]
+    ) -> dict[str, int]:
         """Timings in cycles that durations ask for."""
         tck_ps = self.specified.tck_ps
         changed = {}
@@ -258,15 +336,25 @@ class _Resolver:
             if duration_ns is None:
                 continue
             place = prefix if own.get(key) is not None else "dram"
-            if name in self.dram.timings and prefix == "dram":  # what partitions and changes ask for stands beside what is specified
+            if (
+                name in self.dram.timings and prefix == "dram"
+            ):  # what partitions and changes ask for stands beside what is specified
                 raise ConfigError(
                     f"{place}.{key}: {duration_ns:g} and dram.timings.{name} {self.dram.timings[name]} are both set; expected one of the two"
                 )
             if duration_ns > LONGEST_NS:
-                raise ConfigError(f"{place}.{key}: expected at most {LONGEST_NS:g} ns, found {duration_ns:g}")
-            changed[name] = round(duration_ns * 1e6) // (tck_ps * 1000) if key == "trefi_ns" else cycles_from_ns(duration_ns, tck_ps)
+                raise ConfigError(
+                    f"{place}.{key}: expected at most {LONGEST_NS:g} ns, found {duration_ns:g}"
+                )
+            changed[name] = (
+                round(duration_ns * 1e6) // (tck_ps * 1000)
+                if key == "trefi_ns"
+                else cycles_from_ns(duration_ns, tck_ps)
+            )
             if changed[name] < 1:
-                raise ConfigError(f"{place}.{key}: expected at least {'one clock period' if key == 'trefi_ns' else '1e-6'}, found {duration_ns:g}")
+                raise ConfigError(
+                    f"{place}.{key}: expected at least {'one clock period' if key == 'trefi_ns' else '1e-6'}, found {duration_ns:g}"
+                )
         return changed
 
     def _check_safe(
@@ -290,18 +378,28 @@ class _Resolver:
                     f"found {keys[key]:g}; dram.mode approximate takes timings as they are asked"
                 )
 
-    def _check_order(self, prefix: str, own: Mapping[str, float | None], timings: Mapping[str, int]) -> None:
+    def _check_order(
+        self, prefix: str, own: Mapping[str, float | None], timings: Mapping[str, int]
+    ) -> None:
         """Refuse a row that would have to close before it is open."""
         if timings["nRCD"] <= timings["nRAS"]:
             return
-        rcd_ns, ras_ns = (ns_from_cycles(timings[name], self.specified.tck_ps) for name in ("nRCD", "nRAS"))
+        rcd_ns, ras_ns = (
+            ns_from_cycles(timings[name], self.specified.tck_ps) for name in ("nRCD", "nRAS")
+        )
         if own.get("trcd_ns") is None and own.get("tras_ns") is not None:
-            raise ConfigError(f"{prefix}.tras_ns: expected at least nRCD ({rcd_ns:g} ns), found {own['tras_ns']:g}")
+            raise ConfigError(
+                f"{prefix}.tras_ns: expected at least nRCD ({rcd_ns:g} ns), found {own['tras_ns']:g}"
+            )
         found = own.get("trcd_ns") or rcd_ns
-        raise ConfigError(f"{prefix}.trcd_ns: expected at most nRAS ({ras_ns:g} ns), found {found:g}")
+        raise ConfigError(
+            f"{prefix}.trcd_ns: expected at most nRAS ({ras_ns:g} ns), found {found:g}"
+        )
 
 
-def _changes(configs: Sequence[ChangeConfig], resolver: _Resolver, tck_ps: int) -> tuple[Change, ...]:
+def _changes(
+    configs: Sequence[ChangeConfig], resolver: _Resolver, tck_ps: int
+) -> tuple[Change, ...]:
     """Changes in their order; each stands on the one before."""
     changes: list[Change] = []
     state = resolver.module
@@ -309,7 +407,9 @@ def _changes(configs: Sequence[ChangeConfig], resolver: _Resolver, tck_ps: int) 
         prefix = f"dram.changes.{index}"
         asked = {**_asked(config), "trefi_ns": config.trefi_ns}
         if all(value is None for value in asked.values()):
-            raise ConfigError(f"{prefix}: changes nothing; expected at least one of {', '.join(asked)}")
+            raise ConfigError(
+                f"{prefix}: changes nothing; expected at least one of {', '.join(asked)}"
+            )
         if changes:
             free_from = changes[-1].at_cycle + changes[-1].settling_cycles
             if config.at_cycle <= changes[-1].at_cycle:

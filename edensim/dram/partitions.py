@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edensim.config import PartitionConfig
+from edensim.config.models import PartitionConfig
 from edensim.dram.standard import Organization
 from edensim.exceptions import ConfigError
 
@@ -67,9 +67,13 @@ def resolve_partition(
     name = config.name if config.name is not None else f"partition {len(others)}"
     for index, other in enumerate(others):
         if other.name == name:
-            raise ConfigError(f"{prefix}.name: expected a name that no other partition has, found {name!r}, which dram.partitions.{index} has")
+            raise ConfigError(
+                f"{prefix}.name: expected a name that no other partition has, found {name!r}, which dram.partitions.{index} has"
+            )
     if name == "module":
-        raise ConfigError(f"{prefix}.name: 'module' stands for the banks of no partition; expected another name")
+        raise ConfigError(
+            f"{prefix}.name: 'module' stands for the banks of no partition; expected another name"
+        )
     channels = _indices(f"{prefix}.channels", config.channels, len(partition_of), "channels")
     ranks = _indices(f"{prefix}.ranks", config.ranks, organization.ranks, "ranks")
     banks = _indices(f"{prefix}.banks", config.banks, organization.banks_per_rank, "banks per rank")
@@ -86,35 +90,53 @@ def resolve_partition(
     asked = rows or ((0, organization.rows - 1),)
     own = {(channel, bank) for channel in channels for bank in flat}
     for known in ranges:
-        if (known.channel, known.bank) in own and any(first <= known.last and known.first <= last for first, last in asked):
+        if (known.channel, known.bank) in own and any(
+            first <= known.last and known.first <= last for first, last in asked
+        ):
             rank, bank = divmod(known.bank, organization.banks_per_rank)
-            row = next(max(first, known.first) for first, last in asked if first <= known.last and known.first <= last)
+            row = next(
+                max(first, known.first)
+                for first, last in asked
+                if first <= known.last and known.first <= last
+            )
             raise ConfigError(
                 f"{prefix}.{'rows' if rows else 'banks'}: {name!r} overlaps dram.partitions.{known.partition} ({others[known.partition].name!r}): "
                 f"both have channel {known.channel} rank {rank} bank {bank} row {row}"
             )
     if rows:
-        ranges += [RowRange(channel, bank, first, last, len(others)) for channel, bank in sorted(own) for first, last in rows]
+        ranges += [
+            RowRange(channel, bank, first, last, len(others))
+            for channel, bank in sorted(own)
+            for first, last in rows
+        ]
         _check_divisions(f"{prefix}.rows", ranges)
     else:
         partition_of[np.ix_(channels, flat)] = len(others)
     return Partition(name, channels, flat, point, rows)
 
 
-def _row_spans(key: str, given: Sequence[int] | str | None, count: int) -> tuple[tuple[int, int], ...]:
+def _row_spans(
+    key: str, given: Sequence[int] | str | None, count: int
+) -> tuple[tuple[int, int], ...]:
     """First and last of each range of rows, neighbouring ones joined; none where none are given."""
     if given is None:
         return ()
     spans = sorted(_spans(key, given) if isinstance(given, str) else [(row, row) for row in given])
     if not spans:
-        raise ConfigError(f"{key}: names none; expected some of 0 to {count - 1}, or no such key for all")
+        raise ConfigError(
+            f"{key}: names none; expected some of 0 to {count - 1}, or no such key for all"
+        )
     joined = [spans[0]]
     for first, last in spans[1:]:
         if first <= joined[-1][1]:
             raise ConfigError(f"{key}: names {first} twice")
-        joined[-1:] = [(joined[-1][0], last)] if first == joined[-1][1] + 1 else [joined[-1], (first, last)]
+        joined[-1:] = (
+            [(joined[-1][0], last)] if first == joined[-1][1] + 1 else [joined[-1], (first, last)]
+        )
     if joined[-1][1] >= count:
-        raise ConfigError(f"{key}: there is no {joined[-1][1]}; expected 0 to {count - 1} ({count} rows in a bank)")
+        raise ConfigError(
+            f"{key}: there is no {joined[-1][1]}; expected 0 to {count - 1} ({count} rows in a bank)"
+        )
     return tuple(joined)
 
 
@@ -123,21 +145,29 @@ def _check_divisions(key: str, ranges: Sequence[RowRange]) -> None:
     parts = Counter((rows.channel, rows.bank) for rows in ranges)
     (channel, bank), most = parts.most_common(1)[0]
     if most > MOST_RANGES:
-        raise ConfigError(f"{key}: expected at most {MOST_RANGES} ranges of rows in a bank, found {most} in bank {bank} of channel {channel}")
+        raise ConfigError(
+            f"{key}: expected at most {MOST_RANGES} ranges of rows in a bank, found {most} in bank {bank} of channel {channel}"
+        )
 
 
 def _indices(key: str, given: Sequence[int] | str | None, count: int, what: str) -> tuple[int, ...]:
     """Sorted indices from a list or a text such as `0-3,8`; all where none are given."""
     if given is None:
         return tuple(range(count))
-    spans = [(index, index) for index in given] if not isinstance(given, str) else _spans(key, given)
+    spans = (
+        [(index, index) for index in given] if not isinstance(given, str) else _spans(key, given)
+    )
     indices: list[int] = []
     for first, last in spans:
         if last >= count:
-            raise ConfigError(f"{key}: there is no {last}; expected 0 to {count - 1} ({count} {what})")
+            raise ConfigError(
+                f"{key}: there is no {last}; expected 0 to {count - 1} ({count} {what})"
+            )
         indices += range(first, last + 1)
     if not indices:
-        raise ConfigError(f"{key}: names none; expected some of 0 to {count - 1}, or no such key for all")
+        raise ConfigError(
+            f"{key}: names none; expected some of 0 to {count - 1}, or no such key for all"
+        )
     twice = next((index for index in indices if indices.count(index) > 1), None)
     if twice is not None:
         raise ConfigError(f"{key}: names {twice} twice")
@@ -149,7 +179,9 @@ def _spans(key: str, text: str) -> list[tuple[int, int]]:
     for part in text.split(","):
         match = re.fullmatch(r"\s*([0-9]{1,9})\s*(?:-\s*([0-9]{1,9})\s*)?", part)
         if match is None:
-            raise ConfigError(f"{key}: expected whole numbers and ranges such as '0-3,8', found {text!r}")
+            raise ConfigError(
+                f"{key}: expected whole numbers and ranges such as '0-3,8', found {text!r}"
+            )
         first = int(match[1])
         last = int(match[2]) if match[2] else first
         if last < first:

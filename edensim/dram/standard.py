@@ -14,8 +14,7 @@ from edensim.dram.expressions import parse_expression
 from edensim.dram.standard_file import Row, StandardFile, find_standard, read_standard_file
 from edensim.dram.standard_file import standard_names as _standard_names
 from edensim.exceptions import ConfigError, nearest
-from edensim.units import cycles_from_ns
-from edensim.vocabulary import Command, Level
+from edensim.vocabulary import Command, Level, cycles_from_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +140,9 @@ class Standard:
 
     def gaps_with(self, timings: Mapping[str, int]) -> tuple[int, ...]:
         """Gap of each constraint under other timings (an operating point's), same order as `constraints`."""
-        return tuple(parse_expression(constraint.gap).value(timings) for constraint in self.constraints)
+        return tuple(
+            parse_expression(constraint.gap).value(timings) for constraint in self.constraints
+        )
 
 
 def standard_names(*, folder: Path | None = None) -> tuple[str, ...]:
@@ -168,8 +169,12 @@ def load_standard(
     """
     file = read_standard_file(find_standard(name, folder), folder)
     own_name = file.texts["name"]
-    organization = _choose("organization", organization or file.texts["default_organization"], file.organizations, file)
-    speed_bin = _choose("speed_bin", speed_bin or file.texts["default_speed_bin"], file.speed_bins, file)
+    organization = _choose(
+        "organization", organization or file.texts["default_organization"], file.organizations, file
+    )
+    speed_bin = _choose(
+        "speed_bin", speed_bin or file.texts["default_speed_bin"], file.speed_bins, file
+    )
     if isinstance(ranks, bool) or not isinstance(ranks, int) or ranks < 1:
         raise ConfigError(f"dram.ranks: expected a positive whole number, found {ranks!r}")
     geometry, speed = file.organizations[organization], file.speed_bins[speed_bin]
@@ -195,7 +200,16 @@ def load_standard(
         commands=file.commands,
         timings=resolved,
         constraints=tuple(
-            Constraint(rule.level, rule.after, rule.before, rule.gap.text, rule.gap.value(resolved), rule.window, rule.sibling) for rule in file.rules
+            Constraint(
+                rule.level,
+                rule.after,
+                rule.before,
+                rule.gap.text,
+                rule.gap.value(resolved),
+                rule.window,
+                rule.sibling,
+            )
+            for rule in file.rules
         ),
         read_latency=file.read_latency.value(resolved),
         write_latency=file.write_latency.value(resolved),
@@ -210,24 +224,38 @@ def _choose(key: str, value: str, known: Mapping[str, Row], file: StandardFile) 
     for name in ("", *(f"{name}_" for name in file.family)):
         if value.startswith(name) and value[len(name) :] in known:
             return value[len(name) :]
-    raise ConfigError(f"dram.{key}: {file.texts['name']} has no {value!r}{nearest(value, known)}; known: {', '.join(known)} ({file.path})")
+    raise ConfigError(
+        f"dram.{key}: {file.texts['name']} has no {value!r}{nearest(value, known)}; known: {', '.join(known)} ({file.path})"
+    )
 
 
-def _resolve_timings(file: StandardFile, organization: str, speed_bin: str, overrides: Mapping[str, int]) -> dict[str, int]:
+def _resolve_timings(
+    file: StandardFile, organization: str, speed_bin: str, overrides: Mapping[str, int]
+) -> dict[str, int]:
     names = file.timing_names
     for key, value in overrides.items():
         if key not in names:
-            raise ConfigError(f"dram.timings.{key}: {file.texts['name']} has no timing {key!r}{nearest(key, names)}; known: {', '.join(names)}")
+            raise ConfigError(
+                f"dram.timings.{key}: {file.texts['name']} has no timing {key!r}{nearest(key, names)}; known: {', '.join(names)}"
+            )
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise ConfigError(f"dram.timings.{key}: expected a whole number of clock cycles, 0 or more, found {value!r}")
+            raise ConfigError(
+                f"dram.timings.{key}: expected a whole number of clock cycles, 0 or more, found {value!r}"
+            )
     speed = file.speed_bins[speed_bin]
     resolved = {name: int(value) for name, value in speed.items() if name in names}
     device = {**file.organizations[organization], **speed}
     for name, rows in file.derived_timings.items():
         for row in rows:
-            if all(device[limit.removesuffix("_upto")] <= value for limit, value in row.limits.items()):
+            if all(
+                device[limit.removesuffix("_upto")] <= value for limit, value in row.limits.items()
+            ):
                 duration_ns = row.duration_ns or 0.0
-                resolved[name] = row.cycles if row.cycles is not None else cycles_from_ns(duration_ns, int(speed["tck_ps"]))
+                resolved[name] = (
+                    row.cycles
+                    if row.cycles is not None
+                    else cycles_from_ns(duration_ns, int(speed["tck_ps"]))
+                )
                 break
         else:
             if name not in overrides:
@@ -245,15 +273,28 @@ def _currents(file: StandardFile, geometry: Row, speed: Row) -> tuple[Currents, 
     """
     sets = list(file.currents)
     for field in ("device_width", "density_Mb"):
-        nearest_value = min((row[field] for row in sets), key=lambda value: (max(value / geometry[field], geometry[field] / value), -value))
+        nearest_value = min(
+            (row[field] for row in sets),
+            key=lambda value: (max(value / geometry[field], geometry[field] / value), -value),
+        )
         sets = [row for row in sets if row[field] == nearest_value]
     fast_enough = [row for row in sets if row["rate_MTps"] >= speed["rate_MTps"]]
-    chosen = min(fast_enough, key=lambda row: row["rate_MTps"]) if fast_enough else max(sets, key=lambda row: row["rate_MTps"])
+    chosen = (
+        min(fast_enough, key=lambda row: row["rate_MTps"])
+        if fast_enough
+        else max(sets, key=lambda row: row["rate_MTps"])
+    )
     device = {**geometry, **speed}
-    borrowed = any(chosen[field] != device[field] for field in ("density_Mb", "device_width", "rate_MTps"))
+    borrowed = any(
+        chosen[field] != device[field] for field in ("density_Mb", "device_width", "rate_MTps")
+    )
     source = (
         f"currents {'borrowed from' if borrowed else 'of'} {chosen['density_Mb'] / 1024:g}Gb_x{chosen['device_width']:g} "
         f"at {chosen['rate_MTps']:g} MT/s, {file.currents_source}"
     )
-    values = {key: float(value) for key, value in chosen.items() if key not in ("density_Mb", "device_width", "rate_MTps")}
+    values = {
+        key: float(value)
+        for key, value in chosen.items()
+        if key not in ("density_Mb", "device_width", "rate_MTps")
+    }
     return Currents(**{**file.supply, **values}), source

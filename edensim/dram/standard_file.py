@@ -14,25 +14,66 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from edensim import resources
+from edensim.config import paths as resources
+from edensim.config.strict_yaml import load_yaml
 from edensim.dram.expressions import Expression, parse_expression
 from edensim.exceptions import ConfigError, nearest
-from edensim.strict_yaml import load_yaml
 from edensim.vocabulary import Command, Level
 
-_TEXTS = ("name", "source", "default_organization", "default_speed_bin", "read_latency", "write_latency")
+_TEXTS = (
+    "name",
+    "source",
+    "default_organization",
+    "default_speed_bin",
+    "read_latency",
+    "write_latency",
+)
 _TABLES = ("organizations", "speed_bins", "derived_timings", "constraints", "supply", "currents")
 _KEYS = (*_TEXTS, "prefetch", "commands", *_TABLES)
-_INTERFACES = {"split": ("driver_ohm", "termination_ohm"), "pull-up": ("driver_ohm", "termination_ohm"), "none": ("load_pF",)}
-_ORGANIZATION = ("density_Mb", "device_width", "channel_width", "bankgroups", "banks", "rows", "columns")
+_INTERFACES = {
+    "split": ("driver_ohm", "termination_ohm"),
+    "pull-up": ("driver_ohm", "termination_ohm"),
+    "none": ("load_pF",),
+}
+_ORGANIZATION = (
+    "density_Mb",
+    "device_width",
+    "channel_width",
+    "bankgroups",
+    "banks",
+    "rows",
+    "columns",
+)
 _RATE = ("rate_MTps", "tck_ps")
 _LIMITS = ("device_width_upto", "density_Mb_upto", "rate_MTps_upto")
 _SUPPLY = ("vdd_V", "vdd_min_V", "vdd_max_V", "vpp_V")
 _DEVICE = ("density_Mb", "device_width", "rate_MTps")
-_IDD = ("idd0_mA", "idd2n_mA", "idd2p_mA", "idd3n_mA", "idd3p_mA", "idd4r_mA", "idd4w_mA", "idd5_mA", "idd6_mA")
+_IDD = (
+    "idd0_mA",
+    "idd2n_mA",
+    "idd2p_mA",
+    "idd3n_mA",
+    "idd3p_mA",
+    "idd4r_mA",
+    "idd4w_mA",
+    "idd5_mA",
+    "idd6_mA",
+)
 _IDD_OPTIONAL = ("ipp0_mA", "idd5pb_mA")
 #: Timings that every standard names alike, because energy and operating points read them.
-REQUIRED_TIMINGS = ("nBL", "nCL", "nCWL", "nRCD", "nRP", "nRAS", "nRC", "nWR", "nRTP", "nRFC", "nREFI")
+REQUIRED_TIMINGS = (
+    "nBL",
+    "nCL",
+    "nCWL",
+    "nRCD",
+    "nRP",
+    "nRAS",
+    "nRC",
+    "nWR",
+    "nRTP",
+    "nRFC",
+    "nREFI",
+)
 
 Row = dict[str, float]
 
@@ -105,7 +146,9 @@ def find_standard(name: str, folder: Path | None = None) -> Path:
         if (each / f"{name}.yaml").is_file():
             return each / f"{name}.yaml"
     known = standard_names(folder)
-    raise ConfigError(f"dram.standard: unknown standard {name!r}{nearest(name, known)}; known: {', '.join(known)}, or the path of a .yaml file")
+    raise ConfigError(
+        f"dram.standard: unknown standard {name!r}{nearest(name, known)}; known: {', '.join(known)}, or the path of a .yaml file"
+    )
 
 
 def read_standard_file(path: Path, folder: Path | None = None) -> StandardFile:
@@ -126,21 +169,33 @@ def _checked(path: Path, document: _Document) -> StandardFile:
             raise ConfigError(f"{path}: key {key!r} is missing")
     for key in _TEXTS:
         document.text(key)
-    organizations = document.table("organizations", _ORGANIZATION, optional=("bankgroups",), closed=True)
+    organizations = document.table(
+        "organizations", _ORGANIZATION, optional=("bankgroups",), closed=True
+    )
     speed_bins = document.table("speed_bins", _RATE)
     derived = _derived_timings(document)
     known = {*next(iter(speed_bins.values())), *derived} - {*_RATE}
     for key in sorted(set(derived) & set(next(iter(speed_bins.values())))):
-        raise document.refuse(f"derived_timings.{key}", "is also a column of speed_bins; expected one of the two")
+        raise document.refuse(
+            f"derived_timings.{key}", "is also a column of speed_bins; expected one of the two"
+        )
     for key in REQUIRED_TIMINGS:
         if key not in known:
-            raise document.refuse("speed_bins", f"timing {key!r} is missing; every standard has it here or in derived_timings")
-    for key, choices in (("default_organization", organizations), ("default_speed_bin", speed_bins)):
+            raise document.refuse(
+                "speed_bins",
+                f"timing {key!r} is missing; every standard has it here or in derived_timings",
+            )
+    for key, choices in (
+        ("default_organization", organizations),
+        ("default_speed_bin", speed_bins),
+    ):
         document.choice(key, document.values[key], choices)
     prefetch = document.integer("prefetch", document.values["prefetch"])
     _check_organizations(document, organizations, prefetch)
     currents = document.values["currents"]
-    document.keys("currents", currents, ("source", "fields", "sets"), required=("source", "fields", "sets"))
+    document.keys(
+        "currents", currents, ("source", "fields", "sets"), required=("source", "fields", "sets")
+    )
     return StandardFile(
         path=path,
         family=tuple(document.family),
@@ -166,11 +221,19 @@ def _check_organizations(document: _Document, organizations: dict[str, Row], pre
         where = f"organizations.{name}"
         bits = row["bankgroups"] * row["banks"] * row["rows"] * row["columns"] * row["device_width"]
         if bits != row["density_Mb"] * 2**20:
-            raise document.refuse(where, f"banks, rows, columns and width make {bits / 2**20:g} Mb, but density_Mb is {row['density_Mb']:g}")
+            raise document.refuse(
+                where,
+                f"banks, rows, columns and width make {bits / 2**20:g} Mb, but density_Mb is {row['density_Mb']:g}",
+            )
         if row["channel_width"] % row["device_width"]:
-            raise document.refuse(where, f"channel_width {row['channel_width']:g} is no multiple of device_width {row['device_width']:g}")
+            raise document.refuse(
+                where,
+                f"channel_width {row['channel_width']:g} is no multiple of device_width {row['device_width']:g}",
+            )
         if row["columns"] % prefetch:
-            raise document.refuse(where, f"columns {row['columns']:g} is no multiple of prefetch {prefetch}")
+            raise document.refuse(
+                where, f"columns {row['columns']:g} is no multiple of prefetch {prefetch}"
+            )
 
 
 def _derived_timings(document: _Document) -> dict[str, tuple[DerivedTiming, ...]]:
@@ -178,7 +241,9 @@ def _derived_timings(document: _Document) -> dict[str, tuple[DerivedTiming, ...]
     for name, rows in document.mapping("derived_timings").items():
         key = f"derived_timings.{name}"
         if not isinstance(rows, list) or not rows:
-            raise document.refuse(key, "expected a list of rows such as {device_width_upto: 8, cycles: 4}")
+            raise document.refuse(
+                key, "expected a list of rows such as {device_width_upto: 8, cycles: 4}"
+            )
         parsed = []
         for number, row in enumerate(rows):
             where = f"{key}.{number}"
@@ -189,7 +254,11 @@ def _derived_timings(document: _Document) -> dict[str, tuple[DerivedTiming, ...]
                 raise document.refuse(where, "expected either cycles or ns")
             if "cycles" in row:
                 document.integer(f"{where}.cycles", row["cycles"])
-            parsed.append(DerivedTiming({k: row[k] for k in _LIMITS if k in row}, row.get("cycles"), row.get("ns")))
+            parsed.append(
+                DerivedTiming(
+                    {k: row[k] for k in _LIMITS if k in row}, row.get("cycles"), row.get("ns")
+                )
+            )
         derived[name] = tuple(parsed)
     return derived
 
@@ -202,7 +271,12 @@ def _rules(document: _Document, known: set[str]) -> tuple[Rule, ...]:
     rules = []
     for number, row in enumerate(rows):
         key = f"constraints.{number}"
-        document.keys(key, row, ("level", "after", "before", "gap", "window", "sibling"), required=("level", "after", "before", "gap"))
+        document.keys(
+            key,
+            row,
+            ("level", "after", "before", "gap", "window", "sibling"),
+            required=("level", "after", "before", "gap"),
+        )
         document.choice(f"{key}.level", row["level"], levels)
         sibling = row.get("sibling", False)
         if not isinstance(sibling, bool):
@@ -235,8 +309,17 @@ def _interface(document: _Document) -> dict[str, Any] | None:
     if "interface" not in document.values:
         return None
     row = document.mapping("interface")
-    document.keys("interface", row, ("scheme", "vddq_V", "driver_ohm", "termination_ohm", "load_pF"), required=("scheme",))
-    needed = ("scheme", "vddq_V", *_INTERFACES[document.choice("interface.scheme", row["scheme"], _INTERFACES)])
+    document.keys(
+        "interface",
+        row,
+        ("scheme", "vddq_V", "driver_ohm", "termination_ohm", "load_pF"),
+        required=("scheme",),
+    )
+    needed = (
+        "scheme",
+        "vddq_V",
+        *_INTERFACES[document.choice("interface.scheme", row["scheme"], _INTERFACES)],
+    )
     document.keys("interface", row, needed, required=needed)
     for key in needed[1:]:
         if document.number(f"interface.{key}", row[key]) <= 0:
@@ -246,10 +329,19 @@ def _interface(document: _Document) -> dict[str, Any] | None:
 
 def _currents(document: _Document) -> tuple[Row, ...]:
     currents = document.values["currents"]
-    fields = document.fields("currents.fields", currents["fields"], (*_DEVICE, *_IDD), optional=_IDD_OPTIONAL, closed=True)
+    fields = document.fields(
+        "currents.fields",
+        currents["fields"],
+        (*_DEVICE, *_IDD),
+        optional=_IDD_OPTIONAL,
+        closed=True,
+    )
     if not isinstance(currents["sets"], list) or not currents["sets"]:
         raise document.refuse("currents.sets", "expected a list of rows")
-    return tuple(document.row(f"currents.sets.{number}", row, fields) for number, row in enumerate(currents["sets"]))
+    return tuple(
+        document.row(f"currents.sets.{number}", row, fields)
+        for number, row in enumerate(currents["sets"])
+    )
 
 
 @cache
@@ -270,7 +362,9 @@ class _Document:
         self.stamps: tuple[tuple[Path, int], ...] = ()
         while following is not None:
             if following in visited:
-                raise ConfigError(f"{path}: `extends` goes in a circle: {' -> '.join(each.stem for each in [*visited, following])}")
+                raise ConfigError(
+                    f"{path}: `extends` goes in a circle: {' -> '.join(each.stem for each in [*visited, following])}"
+                )
             visited.append(following)
             following = self._add(following, folder)
 
@@ -283,7 +377,9 @@ class _Document:
         values, lines = _load(path, modified_ns)
         for key in values:
             if key not in (*_KEYS, "interface", "extends"):
-                raise ConfigError(f"{path}:{lines[key]}: unknown key {key!r}{nearest(key, (*_KEYS, 'interface', 'extends'))}")
+                raise ConfigError(
+                    f"{path}:{lines[key]}: unknown key {key!r}{nearest(key, (*_KEYS, 'interface', 'extends'))}"
+                )
             if key not in self.values and key != "extends":
                 self.values[key] = values[key]
                 self._origins[key] = (path, lines)
@@ -292,7 +388,9 @@ class _Document:
             return None
         parent = values["extends"]
         if not isinstance(parent, str):
-            raise ConfigError(f"{path}:{lines['extends']}: extends: expected the name of a standard, found {parent!r}")
+            raise ConfigError(
+                f"{path}:{lines['extends']}: extends: expected the name of a standard, found {parent!r}"
+            )
         beside = path.parent / f"{parent}.yaml"
         return beside if beside.is_file() else find_standard(parent, folder)
 
@@ -307,7 +405,10 @@ class _Document:
     def text(self, key: str) -> str:
         value = self.values[key]
         if not isinstance(value, str):
-            raise self.refuse(key, f"expected text, found {value!r}{' (a number needs quotes here)' if isinstance(value, int | float) else ''}")
+            raise self.refuse(
+                key,
+                f"expected text, found {value!r}{' (a number needs quotes here)' if isinstance(value, int | float) else ''}",
+            )
         return value
 
     def mapping(self, key: str) -> dict[str, Any]:
@@ -316,7 +417,9 @@ class _Document:
             raise self.refuse(key, f"expected keys and values, found {value!r}")
         return value
 
-    def keys(self, key: str, value: Any, known: Iterable[str], required: Iterable[str] = ()) -> None:
+    def keys(
+        self, key: str, value: Any, known: Iterable[str], required: Iterable[str] = ()
+    ) -> None:
         known = tuple(known)
         if not isinstance(value, dict):
             raise self.refuse(key, f"expected keys and values, found {value!r}")
@@ -330,7 +433,9 @@ class _Document:
     def number(self, key: str, value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
             quoted = " (quotes make it text)" if isinstance(value, str) else ""
-            raise self.refuse(key, f"expected a number that is not negative, found {value!r}{quoted}")
+            raise self.refuse(
+                key, f"expected a number that is not negative, found {value!r}{quoted}"
+            )
         return value
 
     def integer(self, key: str, value: Any) -> int:
@@ -341,7 +446,10 @@ class _Document:
     def choice(self, key: str, value: Any, known: Iterable[str]) -> str:
         known = tuple(known)
         if value not in known:
-            raise self.refuse(key, f"unknown value {value!r}{nearest(str(value), known)}; expected one of {', '.join(known)}")
+            raise self.refuse(
+                key,
+                f"unknown value {value!r}{nearest(str(value), known)}; expected one of {', '.join(known)}",
+            )
         return str(value)
 
     def commands(self, key: str, value: Any) -> tuple[Command, ...]:
@@ -359,7 +467,14 @@ class _Document:
             raise self.refuse(key, f"unknown timing {name!r}{nearest(name, known)}")
         return parsed
 
-    def fields(self, key: str, value: Any, required: tuple[str, ...], optional: tuple[str, ...] = (), closed: bool = False) -> list[str]:
+    def fields(
+        self,
+        key: str,
+        value: Any,
+        required: tuple[str, ...],
+        optional: tuple[str, ...] = (),
+        closed: bool = False,
+    ) -> list[str]:
         """The header of a table: all of `required` (but not `optional`), other columns only in an open table."""
         if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
             raise self.refuse(key, "expected a list of column names")
@@ -367,31 +482,51 @@ class _Document:
             if each in value[:number]:
                 raise self.refuse(key, f"column {each!r} appears twice")
             if closed and each not in required and each not in optional:
-                raise self.refuse(key, f"unknown column {each!r}{nearest(each, (*required, *optional))}")
+                raise self.refuse(
+                    key, f"unknown column {each!r}{nearest(each, (*required, *optional))}"
+                )
         for each in required:
             if each not in value and each not in optional:
                 raise self.refuse(key, f"column {each!r} is missing")
         return value
 
-    def table(self, key: str, required: tuple[str, ...], optional: tuple[str, ...] = (), closed: bool = False) -> dict[str, Row]:
+    def table(
+        self,
+        key: str,
+        required: tuple[str, ...],
+        optional: tuple[str, ...] = (),
+        closed: bool = False,
+    ) -> dict[str, Row]:
         content = self.mapping(key)
         if "fields" not in content or len(content) < 2:
             raise self.refuse(key, "expected `fields: [...]` and at least one row")
         fields = self.fields(f"{key}.fields", content["fields"], required, optional, closed)
-        rows = {name: self.row(f"{key}.{name}", row, fields) for name, row in content.items() if name != "fields"}
+        rows = {
+            name: self.row(f"{key}.{name}", row, fields)
+            for name, row in content.items()
+            if name != "fields"
+        }
         for name, row in rows.items():
             for field, value in row.items():
                 if value != int(value) or (value < 1 and field in required):
-                    raise self.refuse(f"{key}.{name}", f"{field}: expected a whole number, found {value!r}")
+                    raise self.refuse(
+                        f"{key}.{name}", f"{field}: expected a whole number, found {value!r}"
+                    )
         return rows
 
     def row(self, key: str, value: Any, fields: list[str]) -> Row:
         if not isinstance(value, list) or len(value) != len(fields):
             found = f"{len(value)}" if isinstance(value, list) else repr(value)
-            raise self.refuse(key, f"expected {len(fields)} values ({', '.join(fields)}), found {found}")
+            raise self.refuse(
+                key, f"expected {len(fields)} values ({', '.join(fields)}), found {found}"
+            )
         for field, each in zip(fields, value, strict=True):
-            if type(each) is not int:  # the checks of number() only where they can matter: tables are most of the file
+            if (
+                type(each) is not int
+            ):  # the checks of number() only where they can matter: tables are most of the file
                 self.number(f"{key}.{field}", each)
             elif each < 0:
-                raise self.refuse(key, f"{field}: expected a number that is not negative, found {each}")
+                raise self.refuse(
+                    key, f"{field}: expected a number that is not negative, found {each}"
+                )
         return dict(zip(fields, value, strict=True))

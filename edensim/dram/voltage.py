@@ -9,14 +9,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from edensim import resources
+from edensim.config import paths as resources
+from edensim.config.strict_yaml import load_yaml
 from edensim.dram.standard import Standard
 from edensim.exceptions import ConfigError
-from edensim.strict_yaml import load_yaml
-from edensim.units import cycles_from_ns, ns_from_cycles
+from edensim.vocabulary import cycles_from_ns, ns_from_cycles
 
 #: Timings that follow another one, in proportion: activate to write, precharge of all banks.
-COMPANIONS: Mapping[str, tuple[str, ...]] = {"nRCD": ("nRCDWR",), "nRP": ("nRPab",), "nREFI": ("nREFIpb",)}
+COMPANIONS: Mapping[str, tuple[str, ...]] = {
+    "nRCD": ("nRCDWR",),
+    "nRP": ("nRPab",),
+    "nREFI": ("nREFIpb",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,9 @@ def required_timings(standard: Standard, vdd_V: float) -> Mapping[str, int]:
     lowest_V = lowest_supported_V(standard)
     if vdd_V < lowest_V:
         name = standard.name
-        raise ConfigError(f"dram.vdd_V: expected at least {lowest_V:g} V, where the curve of what cells need ends for {name}, found {vdd_V:g}")
+        raise ConfigError(
+            f"dram.vdd_V: expected at least {lowest_V:g} V, where the curve of what cells need ends for {name}, found {vdd_V:g}"
+        )
     needed = {}
     for name, law in curve.laws.items():
         nominal_ns = ns_from_cycles(standard.timings[name], standard.tck_ps)
@@ -77,9 +83,15 @@ def with_timings(timings: Mapping[str, int], changed: Mapping[str, int]) -> dict
         for follower in followers:
             if leader in changed and follower in timings and follower not in changed:
                 product = timings[follower] * changed[leader]
-                result[follower] = product // timings[leader] if leader == "nREFI" else -(-product // timings[leader])
+                result[follower] = (
+                    product // timings[leader]
+                    if leader == "nREFI"
+                    else -(-product // timings[leader])
+                )
     if "nRC" not in changed:
-        result["nRC"] = max(1, timings["nRC"] + sum(result[name] - timings[name] for name in ("nRAS", "nRP")))
+        result["nRC"] = max(
+            1, timings["nRC"] + sum(result[name] - timings[name] for name in ("nRAS", "nRP"))
+        )
     return result
 
 
@@ -97,20 +109,30 @@ def _read(path: Path, modified_ns: int) -> VoltageCurve:
     values, lines = load_yaml(path)
     laws = values.get("laws")
     if not isinstance(laws, dict) or set(laws) != {"nRCD", "nRP", "nRAS"}:
-        raise ConfigError(f"{path}:{lines.get('laws', 1)}: laws: expected the keys nRCD, nRP and nRAS")
+        raise ConfigError(
+            f"{path}:{lines.get('laws', 1)}: laws: expected the keys nRCD, nRP and nRAS"
+        )
     lowest = _number(path, lines, "lowest", values.get("lowest"))
     parsed = {}
     for name, law in laws.items():
         if not isinstance(law, dict) or set(law) != {"scale", "threshold", "exponent"}:
-            raise ConfigError(f"{path}:{lines[f'laws.{name}']}: laws.{name}: expected the keys scale, threshold and exponent")
-        numbers = {key: _number(path, lines, f"laws.{name}.{key}", value) for key, value in law.items()}
+            raise ConfigError(
+                f"{path}:{lines[f'laws.{name}']}: laws.{name}: expected the keys scale, threshold and exponent"
+            )
+        numbers = {
+            key: _number(path, lines, f"laws.{name}.{key}", value) for key, value in law.items()
+        }
         if numbers["threshold"] >= lowest:
-            raise ConfigError(f"{path}:{lines[f'laws.{name}']}: laws.{name}.threshold: expected less than lowest ({lowest:g})")
+            raise ConfigError(
+                f"{path}:{lines[f'laws.{name}']}: laws.{name}.threshold: expected less than lowest ({lowest:g})"
+            )
         parsed[name] = VoltageLaw(**numbers)
     return VoltageCurve(parsed, lowest, str(values.get("source", path)))
 
 
 def _number(path: Path, lines: Mapping[str, int], key: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 100:
-        raise ConfigError(f"{path}:{lines.get(key, 1)}: {key}: expected a number above 0, found {value!r}")
+        raise ConfigError(
+            f"{path}:{lines.get(key, 1)}: {key}: expected a number above 0, found {value!r}"
+        )
     return float(value)

@@ -27,7 +27,9 @@ class Assignment:
     bound: float | None = None
 
 
-def safe_costs(costs: NDArray[np.float64], bers: Sequence[float], tolerated: Sequence[float]) -> NDArray[np.float64]:
+def safe_costs(
+    costs: NDArray[np.float64], bers: Sequence[float], tolerated: Sequence[float]
+) -> NDArray[np.float64]:
     """costs[item, point], infinite where the point's BER is above what the item tolerates."""
     unsafe = np.asarray(bers)[None, :] > np.asarray(tolerated)[:, None]
     return np.where(unsafe, np.inf, costs)
@@ -40,10 +42,14 @@ def greedy(costs: NDArray[np.float64], most: int) -> Assignment:
     """
     kept = sorted({int(point) for point in costs.argmin(1)})
     while len(kept) > most:
-        without = [(_total(costs, [each for each in kept if each != point]), point) for point in kept]
+        without = [
+            (_total(costs, [each for each in kept if each != point]), point) for point in kept
+        ]
         if not np.isfinite(min(without)[0]):  # the point that is safe for all is not among them yet
             kept = sorted({*kept, int(np.isfinite(costs).all(0).argmax())})
-            without = [(_total(costs, [each for each in kept if each != point]), point) for point in kept]
+            without = [
+                (_total(costs, [each for each in kept if each != point]), point) for point in kept
+            ]
         kept.remove(min(without)[1])
     chosen = [kept[index] for index in costs[:, kept].argmin(1)]
     return Assignment(tuple(chosen), float(costs[np.arange(len(costs)), chosen].sum()))
@@ -64,16 +70,40 @@ def exact(costs: NDArray[np.float64], most: int) -> Assignment:
     objective = np.concatenate([costs[pairs[:, 0], pairs[:, 1]] / scale, np.zeros(points)])
     each = np.arange(count)
     once = coo_array((np.ones(count), (pairs[:, 0], each)), (items, count + points))
-    used = coo_array((np.r_[np.ones(count), -np.ones(count)], (np.r_[each, each], np.r_[each, count + pairs[:, 1]])), (count, count + points))
-    few = coo_array((np.ones(points), (np.zeros(points, int), count + np.arange(points))), (1, count + points))
-    constraints = [LinearConstraint(once.tocsr(), 1, 1), LinearConstraint(used.tocsr(), -np.inf, 0), LinearConstraint(few.tocsr(), 0, most)]
-    integrality = np.r_[np.zeros(count), np.ones(points)]  # with the points fixed, each item takes its cheapest
-    solution = milp(objective, constraints=constraints, integrality=integrality, bounds=Bounds(0, 1), options={"mip_rel_gap": GAP})
+    used = coo_array(
+        (
+            np.r_[np.ones(count), -np.ones(count)],
+            (np.r_[each, each], np.r_[each, count + pairs[:, 1]]),
+        ),
+        (count, count + points),
+    )
+    few = coo_array(
+        (np.ones(points), (np.zeros(points, int), count + np.arange(points))), (1, count + points)
+    )
+    constraints = [
+        LinearConstraint(once.tocsr(), 1, 1),
+        LinearConstraint(used.tocsr(), -np.inf, 0),
+        LinearConstraint(few.tocsr(), 0, most),
+    ]
+    integrality = np.r_[
+        np.zeros(count), np.ones(points)
+    ]  # with the points fixed, each item takes its cheapest
+    solution = milp(
+        objective,
+        constraints=constraints,
+        integrality=integrality,
+        bounds=Bounds(0, 1),
+        options={"mip_rel_gap": GAP},
+    )
     if solution.x is None:
         raise EdensimError(f"the exact mapping was not found: {solution.message}")
     kept = np.flatnonzero(solution.x[count:] > 0.5).tolist()
     chosen = [kept[index] for index in costs[:, kept].argmin(1)]
-    return Assignment(tuple(chosen), float(costs[np.arange(items), chosen].sum()), float(solution.mip_dual_bound) * scale)
+    return Assignment(
+        tuple(chosen),
+        float(costs[np.arange(items), chosen].sum()),
+        float(solution.mip_dual_bound) * scale,
+    )
 
 
 def _total(costs: NDArray[np.float64], kept: Sequence[int]) -> float:

@@ -17,18 +17,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from edensim import __version__
+from edensim._version import __version__
+from edensim.accuracy.evaluation import BOUNDINGS, interval_of, require_torch
 from edensim.eden.memory import Memory, memory_of
 from edensim.exceptions import EdensimError, InputError, nearest
-from edensim.inference.evaluation import BOUNDINGS, interval_of, require_torch
 
 if TYPE_CHECKING:
     import pandas as pd
     import torch
 
-    from edensim.inference.datasets import Dataset
-    from edensim.inference.subject import Subject
-    from edensim.inference.weights import Normalization
+    from edensim.accuracy.datasets import Dataset
+    from edensim.accuracy.evaluation_target import Subject
+    from edensim.accuracy.weights import Normalization
 
 VARIANTS: Final = ("curricular", "constant", "none")
 #: Epochs that each step of the BER lasts (section 3.2 of the paper).
@@ -81,7 +81,11 @@ class Boosted:
             "accuracy": {
                 "clean": {"before": self.clean_before, "after": self.clean_after},
                 "with_errors": {
-                    when: {"mean": sum(values) / len(values), "interval": interval_of(values), "repeats": list(values)}
+                    when: {
+                        "mean": sum(values) / len(values),
+                        "interval": interval_of(values),
+                        "repeats": list(values),
+                    }
                     for when, values in (("before", self.before), ("after", self.after))
                 },
             },
@@ -95,7 +99,12 @@ class Boosted:
         """A row an epoch."""
         import pandas as pd
 
-        return pd.DataFrame([{"epoch": number + 1, "ber": epoch.ber, "loss": epoch.loss} for number, epoch in enumerate(self.epochs)])
+        return pd.DataFrame(
+            [
+                {"epoch": number + 1, "ber": epoch.ber, "loss": epoch.loss}
+                for number, epoch in enumerate(self.epochs)
+            ]
+        )
 
     def summary(self) -> str:
         """A few lines."""
@@ -119,7 +128,9 @@ class Schedule:
 
     def __post_init__(self) -> None:
         if self.variant not in VARIANTS:
-            raise InputError(f"variant: expected one of {', '.join(VARIANTS)}, found {self.variant!r}{nearest(self.variant, VARIANTS)}")
+            raise InputError(
+                f"variant: expected one of {', '.join(VARIANTS)}, found {self.variant!r}{nearest(self.variant, VARIANTS)}"
+            )
         for what in ("epochs", "batch"):
             if getattr(self, what) < 1:
                 raise InputError(f"{what}: expected 1 or more, found {getattr(self, what)}")
@@ -131,7 +142,10 @@ class Schedule:
         if self.variant != "curricular":
             return [target if self.variant == "constant" else 0.0] * self.epochs
         steps = math.ceil(self.epochs / EPOCHS_A_STEP)
-        return [target * (epoch // EPOCHS_A_STEP) / (steps - 1) if steps > 1 else target for epoch in range(self.epochs)]
+        return [
+            target * (epoch // EPOCHS_A_STEP) / (steps - 1) if steps > 1 else target
+            for epoch in range(self.epochs)
+        ]
 
 
 def boost(
@@ -182,26 +196,59 @@ def boost(
     if repeats < 1:
         raise InputError(f"repeats: expected 1 or more, found {repeats}")
     if bounding not in BOUNDINGS:
-        raise InputError(f"bounding: expected one of {', '.join(BOUNDINGS)}, found {bounding!r}{nearest(bounding, BOUNDINGS)}")
+        raise InputError(
+            f"bounding: expected one of {', '.join(BOUNDINGS)}, found {bounding!r}{nearest(bounding, BOUNDINGS)}"
+        )
     if resume and checkpoint is None:
         raise InputError("resume: needs a checkpoint to go on from")
     require_torch()
+    from edensim.accuracy.evaluation_target import subject
     from edensim.eden.retraining import Checkpoint, retrain, training_split
-    from edensim.inference.subject import subject
 
-    memory = memory_of(module=module, model=model, seed=seed, config=config, overrides=overrides, sections=sections)
+    memory = memory_of(
+        module=module, model=model, seed=seed, config=config, overrides=overrides, sections=sections
+    )
     memory.injector(ber)  # a BER that the model cannot have is found out now
     trained_with = (
-        memory if train_model is None else memory_of(module=None, model=train_model, seed=memory.seed, config=None, overrides=(), sections={})
+        memory
+        if train_model is None
+        else memory_of(
+            module=None, model=train_model, seed=memory.seed, config=None, overrides=(), sections={}
+        )
     )
-    options: dict[str, Any] = {"precision": precision, "comparison": comparison, "images": images, "size": size}
-    options |= {"device": device, "capacity_bytes": memory.geometry.mapping.capacity_bytes, "correction": None if bounding == "off" else bounding}
+    options: dict[str, Any] = {
+        "precision": precision,
+        "comparison": comparison,
+        "images": images,
+        "size": size,
+    }
+    options |= {
+        "device": device,
+        "capacity_bytes": memory.geometry.mapping.capacity_bytes,
+        "correction": None if bounding == "off" else bounding,
+    }
     tested = subject(network, data, weights=weights, normalization=normalization, **options)
     split = training_split(data, tested, train_images, size)
-    asked = {**schedule.__dict__, "ber": ber, "bounding": bounding, "comparison": comparison, "train_images": len(split), "size": size}
+    asked = {
+        **schedule.__dict__,
+        "ber": ber,
+        "bounding": bounding,
+        "comparison": comparison,
+        "train_images": len(split),
+        "size": size,
+    }
     asked |= {"train_errors": {**trained_with.structure.to_dict(), "weak_fraction": None}}
     kept = (
-        Checkpoint(Path(checkpoint), {"network": tested.name, "dataset": split.name, "precision": precision, "seed": memory.seed, **asked})
+        Checkpoint(
+            Path(checkpoint),
+            {
+                "network": tested.name,
+                "dataset": split.name,
+                "precision": precision,
+                "seed": memory.seed,
+                **asked,
+            },
+        )
         if (checkpoint is not None)
         else None
     )
@@ -216,10 +263,12 @@ def boost(
         resume=resume,
         progress=progress,
     )
-    after_subject = replace(subject(retrained, data, normalization=tested.normalization, **options), name=tested.name)
+    after_subject = replace(
+        subject(retrained, data, normalization=tested.normalization, **options), name=tested.name
+    )
     clean_after, after = _accuracies(after_subject, memory, ber, repeats, threads)
     if output is not None:
-        from edensim.inference.weights import save_weights
+        from edensim.accuracy.weights import save_weights
 
         save_weights(retrained, Path(output), tested.normalization)
     return Boosted(
@@ -235,15 +284,23 @@ def boost(
         before=before,
         after=after,
         seed=memory.seed,
-        config={"boosting": asked, "errors": {**memory.structure.to_dict(), "weak_fraction": None}, "run": memory.config},
+        config={
+            "boosting": asked,
+            "errors": {**memory.structure.to_dict(), "weak_fraction": None},
+            "run": memory.config,
+        },
         notes={"errors": memory.notes, **tested.notes},
         module=retrained,
     )
 
 
-def _accuracies(tested: Subject, memory: Memory, ber: float, repeats: int, threads: int) -> tuple[float, tuple[float, ...]]:
+def _accuracies(
+    tested: Subject, memory: Memory, ber: float, repeats: int, threads: int
+) -> tuple[float, tuple[float, ...]]:
     """Without errors, and in each memory: those that `tolerance` tests in, none that was trained in."""
-    outcomes = tested.outcomes([None, *(memory.injector(ber, repeat) for repeat in range(repeats))], threads=threads)
+    outcomes = tested.outcomes(
+        [None, *(memory.injector(ber, repeat) for repeat in range(repeats))], threads=threads
+    )
     if math.isnan(outcomes[0].accuracy):
         raise EdensimError(f"{tested.name}: its accuracy is not a number")
     return outcomes[0].accuracy, tuple(outcome.accuracy for outcome in outcomes[1:])

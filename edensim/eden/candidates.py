@@ -11,16 +11,15 @@ from typing import Any, Final
 
 import msgspec
 
-from edensim.config import RunConfig
+from edensim.bit_errors.module import Module
+from edensim.bit_errors.plan import device_point
+from edensim.bit_errors.prediction import predict
+from edensim.config.models import ErrorsConfig, RunConfig
 from edensim.dram.operating_point import resolve_operating_plan
-from edensim.errors.module import Module
-from edensim.errors.plan import device_point
-from edensim.errors.prediction import predict
 from edensim.exceptions import ConfigError, EdensimError, ModuleError
-from edensim.layers import baseline_point
-from edensim.results import RunResult
-from edensim.sections import ErrorsConfig
-from edensim.system import prepare, result, simulate
+from edensim.results.layers import baseline_point
+from edensim.results.run_result import RunResult
+from edensim.simulation import prepare, result, simulate_prepared
 
 #: Steps below the nominal point that are tried where nothing else is asked for: those of the paper's table 3.
 VDD_STEPS_V: Final = tuple(0.05 * step for step in range(1, 9))
@@ -46,7 +45,9 @@ class Candidate:
     def cost(self, objective: str) -> float:
         """Of the whole network here: pJ, ns, or pJ ns."""
         energy_pJ, time_ns = self.run.energy_pJ.total, self.run.time_ns
-        return {"energy": energy_pJ, "time": time_ns, "energy-delay": energy_pJ * time_ns}[objective]
+        return {"energy": energy_pJ, "time": time_ns, "energy-delay": energy_pJ * time_ns}[
+            objective
+        ]
 
     def item_costs(self, sizes: Mapping[str, int], objective: str) -> dict[str, float]:
         """Each item's part of the cost. sizes: bytes of the items.
@@ -63,8 +64,14 @@ class Candidate:
         if objective == "energy-delay":
             return {name: energy * self.run.time_ns for name, energy in energies.items()}
         commands = self.run.commands_by_tensor
-        bursts = {name: sum(commands.get(name, {}).get(each, 0) for each in ("RD", "RDA", "WR", "WRA")) for name in sizes}
-        return {name: self.run.time_ns * count / max(1, sum(bursts.values())) for name, count in bursts.items()}
+        bursts = {
+            name: sum(commands.get(name, {}).get(each, 0) for each in ("RD", "RDA", "WR", "WRA"))
+            for name in sizes
+        }
+        return {
+            name: self.run.time_ns * count / max(1, sum(bursts.values()))
+            for name, count in bursts.items()
+        }
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -90,11 +97,20 @@ def candidates(
     confidence: the module's median BER, or the upper end of its 95 % interval. Also returns what was left out, and why.
     Raises ConfigError for a point that the memory cannot have and that was asked for.
     """
-    base = msgspec.structs.replace(config, dram=baseline_point(config.dram, "nominal"), errors=ErrorsConfig(), baselines=())
+    base = msgspec.structs.replace(
+        config, dram=baseline_point(config.dram, "nominal"), errors=ErrorsConfig(), baselines=()
+    )
     standard, plan = resolve_operating_plan(base.dram)
     nominal_V, nominal_ns = plan.points[0].vdd_V, plan.specified["nRCD"] * standard.tck_ps / 1000
-    volts: list[float | None] = [*(vdd_V or (round(nominal_V - step, 6) for step in VDD_STEPS_V if step < nominal_V / 2))]
-    times: list[float | None] = [*(trcd_ns or (round(nominal_ns - step, 6) for step in TRCD_STEPS_NS if step < nominal_ns - 2))]
+    volts: list[float | None] = [
+        *(vdd_V or (round(nominal_V - step, 6) for step in VDD_STEPS_V if step < nominal_V / 2))
+    ]
+    times: list[float | None] = [
+        *(
+            trcd_ns
+            or (round(nominal_ns - step, 6) for step in TRCD_STEPS_NS if step < nominal_ns - 2)
+        )
+    ]
     if not vdd_V:
         volts.insert(0, None)
     if not trcd_ns:
@@ -107,18 +123,26 @@ def candidates(
             nominal = vdd is None and time is None
             if not nominal and (vdd not in volts or time not in times):
                 continue
-            own = msgspec.structs.replace(base, dram=msgspec.structs.replace(base.dram, vdd_V=vdd, trcd_ns=time))
+            own = msgspec.structs.replace(
+                base, dram=msgspec.structs.replace(base.dram, vdd_V=vdd, trcd_ns=time)
+            )
             try:
                 ber = 0.0 if nominal else _ber(own, module, confidence)
                 prepared = prepare(own)
             except (ModuleError, ConfigError) as problem:
-                if isinstance(problem, ConfigError) and not isinstance(problem, ModuleError) and (vdd_V or trcd_ns):
+                if (
+                    isinstance(problem, ConfigError)
+                    and not isinstance(problem, ModuleError)
+                    and (vdd_V or trcd_ns)
+                ):
                     raise
-                left_out.append(f"VDD {vdd if vdd is not None else nominal_V:g} V, tRCD {time if time is not None else nominal_ns:g} ns: {problem}")
+                left_out.append(
+                    f"VDD {vdd if vdd is not None else nominal_V:g} V, tRCD {time if time is not None else nominal_ns:g} ns: {problem}"
+                )
                 continue
             key = tuple(sorted(prepared.plan.points[0].timings.items()))
             if key not in runs:
-                runs[key] = simulate(prepared)
+                runs[key] = simulate_prepared(prepared)
             found.append(Candidate(vdd, time, ber, result(prepared, runs[key])))
         if progress is not None:
             progress(number + 1, len(dict.fromkeys([None, *times])))
@@ -130,7 +154,9 @@ def candidates(
 def _ber(config: RunConfig, module: Module, confidence: str) -> float:
     """Of the module at a configuration's point."""
     standard, plan = resolve_operating_plan(config.dram)
-    device = device_point(module, replace(standard, timings=plan.specified), plan.points[0], config.dram.trcd_ns)
+    device = device_point(
+        module, replace(standard, timings=plan.specified), plan.points[0], config.dram.trcd_ns
+    )
     if all(value is None for value in device.values()):
         return 0.0
     answer = predict(module, **device)

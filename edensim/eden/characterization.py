@@ -16,20 +16,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from edensim.accuracy.evaluation import BOUNDINGS, interval_of, require_torch
 from edensim.eden.fine import ROUNDING, raise_items
 from edensim.eden.memory import Memory, memory_of
 from edensim.eden.tolerance import ItemTolerance, Probe, Tolerance
 from edensim.exceptions import InputError, nearest
-from edensim.inference.evaluation import BOUNDINGS, interval_of, require_torch
 
 if TYPE_CHECKING:
     import torch
 
+    from edensim.accuracy.datasets import Dataset
+    from edensim.accuracy.evaluation_target import Subject
+    from edensim.accuracy.placement import Item
+    from edensim.accuracy.weights import Normalization
     from edensim.eden.item_retraining import ItemRetraining
-    from edensim.inference.datasets import Dataset
-    from edensim.inference.placing import Item
-    from edensim.inference.subject import Subject
-    from edensim.inference.weights import Normalization
 
 RULES: Final = ("mean", "interval")
 #: Shares of the raises found on the sample that are tried on all images, in this order.
@@ -60,13 +60,17 @@ class Search:
 
     def __post_init__(self) -> None:
         if self.drop is not None and self.target is not None:
-            raise InputError(f"drop: given ({self.drop:g}) beside a target accuracy ({self.target:g}); expected one of the two")
+            raise InputError(
+                f"drop: given ({self.drop:g}) beside a target accuracy ({self.target:g}); expected one of the two"
+            )
         _within("drop", 0.01 if self.drop is None else self.drop, 0, 1)
         _within("target", 0.5 if self.target is None else self.target, 0, 1)
         _within("lowest", self.lowest, 0, 1)
         _within("highest", self.highest, 0, 1)
         if self.lowest >= self.highest:
-            raise InputError(f"lowest: expected a BER below the highest, {self.highest:g}, found {self.lowest:g}")
+            raise InputError(
+                f"lowest: expected a BER below the highest, {self.highest:g}, found {self.lowest:g}"
+            )
         _within("resolution_decades", self.resolution_decades, 0, 10)
         _within("begin", self.begin, 0, 1)
         _within("step", self.step, 0, 100)
@@ -79,7 +83,9 @@ class Search:
             expected = "0 or more" if self.fine_epochs < 0 else "0 where no items are raised (fine)"
             raise InputError(f"fine_epochs: expected {expected}, found {self.fine_epochs}")
         if self.rule not in RULES:
-            raise InputError(f"rule: expected one of {', '.join(RULES)}, found {self.rule!r}{nearest(self.rule, RULES)}")
+            raise InputError(
+                f"rule: expected one of {', '.join(RULES)}, found {self.rule!r}{nearest(self.rule, RULES)}"
+            )
         if self.rule == "interval" and self.repeats < 2:
             raise InputError("repeats: 1; expected 2 or more for the rule 'interval'")
 
@@ -88,20 +94,28 @@ class Search:
         """BERs that may be probed, ascending: from the lowest in steps of the resolution, and the highest."""
         decades = math.log10(self.highest / self.lowest)
         count = math.ceil(decades / self.resolution_decades - 1e-9)
-        return [self.lowest * 10 ** (self.resolution_decades * index) for index in range(count)] + [self.highest]
+        return [self.lowest * 10 ** (self.resolution_decades * index) for index in range(count)] + [
+            self.highest
+        ]
 
     def accepted(self, clean: float, network: str) -> float:
         """Drop of the clean accuracy. Raises InputError for a target that the network does not reach without errors."""
         if self.target is None:
             return 0.01 if self.drop is None else self.drop
         if self.target > clean:
-            raise InputError(f"target: {self.target:.2%} is above what {network} reaches without errors, {clean:.2%}; expected at most that")
+            raise InputError(
+                f"target: {self.target:.2%} is above what {network} reaches without errors, {clean:.2%}; expected at most that"
+            )
         return clean - self.target
 
     def passes(self, accuracies: Sequence[float], threshold: float) -> bool:
         """Whether repeats of a probe are within the drop."""
         interval = interval_of(accuracies)
-        reached = interval[0] if self.rule == "interval" and interval is not None else sum(accuracies) / len(accuracies)
+        reached = (
+            interval[0]
+            if self.rule == "interval" and interval is not None
+            else sum(accuracies) / len(accuracies)
+        )
         return reached >= threshold - ROUNDING
 
 
@@ -161,21 +175,44 @@ def tolerance(
     The result is the same with any number of threads. Raises InputError for what cannot be accepted, and for a target above the clean accuracy.
     """
     search = Search(
-        drop, target, lowest, highest, resolution_decades, repeats, rule, fine, begin, step, cap, validation_share, fine_repeats, fine_epochs
+        drop,
+        target,
+        lowest,
+        highest,
+        resolution_decades,
+        repeats,
+        rule,
+        fine,
+        begin,
+        step,
+        cap,
+        validation_share,
+        fine_repeats,
+        fine_epochs,
     )
     if threads < 1:
         raise InputError(f"threads: expected 1 or more, found {threads}")
     if bounding not in BOUNDINGS:
-        raise InputError(f"bounding: expected one of {', '.join(BOUNDINGS)}, found {bounding!r}{nearest(bounding, BOUNDINGS)}")
+        raise InputError(
+            f"bounding: expected one of {', '.join(BOUNDINGS)}, found {bounding!r}{nearest(bounding, BOUNDINGS)}"
+        )
     require_torch()
-    from edensim.inference.subject import subject
+    from edensim.accuracy.evaluation_target import subject
 
     before = resume if isinstance(resume, Tolerance) or resume is None else Tolerance.load(resume)
-    memory = memory_of(module=module, model=model, seed=seed, config=config, overrides=overrides, sections=sections)
+    memory = memory_of(
+        module=module, model=model, seed=seed, config=config, overrides=overrides, sections=sections
+    )
     memory.injector(highest)  # a BER that the model cannot have is found out now
     capacity = memory.geometry.mapping.capacity_bytes
     correction = None if bounding == "off" else bounding
-    options: dict[str, Any] = {"precision": precision, "comparison": comparison, "images": images, "batch": batch, "size": size}
+    options: dict[str, Any] = {
+        "precision": precision,
+        "comparison": comparison,
+        "images": images,
+        "batch": batch,
+        "size": size,
+    }
     options |= {"capacity_bytes": capacity, "correction": correction, "device": device}
     tested = subject(network, data, weights=weights, normalization=normalization, **options)
 
@@ -183,10 +220,19 @@ def tolerance(
         """The network to be tested at a BER."""
         if retrain is None:
             return tested
-        return replace(subject(retrain(ber), data, normalization=tested.normalization, **options), name=tested.name)
+        return replace(
+            subject(retrain(ber), data, normalization=tested.normalization, **options),
+            name=tested.name,
+        )
 
     [clean] = tested.outcomes([None], threads=threads)
-    asked = {"comparison": comparison, "batch": batch, "size": size, "retrain": retrain is not None, **search.__dict__}
+    asked = {
+        "comparison": comparison,
+        "batch": batch,
+        "size": size,
+        "retrain": retrain is not None,
+        **search.__dict__,
+    }
     asked |= {"train_images": train_images} if fine_epochs else {}
     found = Tolerance(
         network=tested.name,
@@ -200,7 +246,11 @@ def tolerance(
         probes=(),
         seed=memory.seed,
         complete=False,
-        config={"tolerance": asked, "errors": {**memory.structure.to_dict(), "weak_fraction": None}, "run": memory.config},
+        config={
+            "tolerance": asked,
+            "errors": {**memory.structure.to_dict(), "weak_fraction": None},
+            "run": memory.config,
+        },
         notes={"errors": memory.notes, **tested.notes},
     )
     if before is not None:
@@ -211,9 +261,14 @@ def tolerance(
         from edensim.eden.retraining import training_split
 
         def rebuilt(module: torch.nn.Module) -> Subject:
-            return replace(subject(module, data, normalization=tested.normalization, **options), name=tested.name)
+            return replace(
+                subject(module, data, normalization=tested.normalization, **options),
+                name=tested.name,
+            )
 
-        between = ItemRetraining(training_split(data, tested, train_images, size), memory, fine_epochs, rebuilt)
+        between = ItemRetraining(
+            training_split(data, tested, train_images, size), memory, fine_epochs, rebuilt
+        )
     run = _Run(search, memory, at, threads, found, before, progress, output, between)
     try:
         run.coarse()
@@ -225,7 +280,7 @@ def tolerance(
     run.found = replace(run.found, complete=True)
     run.keep()
     if save_weights is not None:
-        from edensim.inference.weights import save_weights as save
+        from edensim.accuracy.weights import save_weights as save
 
         last = run.last or at(run.found.ber)
         save(last.network.module, Path(save_weights), last.normalization)
@@ -256,27 +311,47 @@ class _Run:
 
     def coarse(self) -> None:
         """The binary search, probe by probe."""
-        self.known = {probe.ber: probe for probe in self.before.probes} if self.before is not None else {}
+        self.known = (
+            {probe.ber: probe for probe in self.before.probes} if self.before is not None else {}
+        )
         grid = self.search.grid
         low, high = -1, len(grid)  # the highest that passes lies from low to below high
         while high - low > 1:
             middle = (low + high) // 2
-            probe = self.known.get(grid[middle]) or self._probe(grid[middle], self.search.repeats * math.ceil(math.log2(len(grid) + 1)))
+            probe = self.known.get(grid[middle]) or self._probe(
+                grid[middle], self.search.repeats * math.ceil(math.log2(len(grid) + 1))
+            )
             low, high = (middle, high) if probe.passed else (low, middle)
             probes = sorted((*self.found.probes, probe), key=lambda each: each.ber)
-            self.found = replace(self.found, probes=tuple(probes), ber=grid[low] if low >= 0 else 0.0)
+            self.found = replace(
+                self.found, probes=tuple(probes), ber=grid[low] if low >= 0 else 0.0
+            )
             self.keep()
         said = {"beyond": "not even the lowest BER is within the drop"} if low < 0 else {}
-        said |= {"beyond": "the highest BER is within the drop, too"} if low == len(grid) - 1 else {}
+        said |= (
+            {"beyond": "the highest BER is within the drop, too"} if low == len(grid) - 1 else {}
+        )
         self.found = replace(self.found, notes={**self.found.notes, **said})
 
     def _probe(self, ber: float, total: int) -> Probe:
         tested = self.at(ber)
-        accuracies = tuple(self._accuracies(tested, lambda repeat: self.memory.injector(ber, repeat), self.search.repeats, total))
+        accuracies = tuple(
+            self._accuracies(
+                tested, lambda repeat: self.memory.injector(ber, repeat), self.search.repeats, total
+            )
+        )
         mean = sum(accuracies) / len(accuracies)
-        return Probe(ber, accuracies, mean, interval_of(accuracies), self.search.passes(accuracies, self.found.threshold))
+        return Probe(
+            ber,
+            accuracies,
+            mean,
+            interval_of(accuracies),
+            self.search.passes(accuracies, self.found.threshold),
+        )
 
-    def _accuracies(self, tested: Subject, errors: Callable[[int], Any], repeats: int, total: int | None = None) -> Iterator[float]:
+    def _accuracies(
+        self, tested: Subject, errors: Callable[[int], Any], repeats: int, total: int | None = None
+    ) -> Iterator[float]:
         """Of each memory."""
         for repeat in range(repeats):
             [outcome] = tested.outcomes([errors(repeat)], threads=self.threads)
@@ -287,7 +362,7 @@ class _Run:
 
     def fine(self) -> None:
         """Item by item on the sample, then all together on all images."""
-        from edensim.inference.subject import batched
+        from edensim.accuracy.evaluation_target import batched
 
         search, coarse = self.search, self.found.ber
         tested = self.at(coarse)
@@ -300,7 +375,11 @@ class _Run:
         adopted = list[int]()
 
         def accuracy(bers: Mapping[str, float]) -> float:
-            values = list(self._accuracies(state["sampled"], lambda repeat: self._errors(bers, repeat), search.fine_repeats))
+            values = list(
+                self._accuracies(
+                    state["sampled"], lambda repeat: self._errors(bers, repeat), search.fine_repeats
+                )
+            )
             return sum(values) / len(values)
 
         def retrained(round_: int, bers: Mapping[str, float]) -> None:
@@ -317,38 +396,84 @@ class _Run:
         first = coarse * search.begin
         raised = dict.fromkeys(placed, first)
         begin = accuracy(raised)
-        threshold = min(clean.accuracy - self.found.drop, begin)  # what the first BER loses on few images may be more than on all
+        threshold = min(
+            clean.accuracy - self.found.drop, begin
+        )  # what the first BER loses on few images may be more than on all
         last = dict.fromkeys(placed, begin)
-        options: dict[str, Any] = {"begin": search.begin, "step": search.step, "threshold": threshold}
+        options: dict[str, Any] = {
+            "begin": search.begin,
+            "step": search.step,
+            "threshold": threshold,
+        }
         options["highest"] = min(search.highest, search.cap * coarse)
         options["known"] = self.before.trials if self.before is not None else ()
         options["after_round"] = None if self.between is None else retrained
-        said = {"sample": {"images": len(sample), "clean_accuracy": clean.accuracy, "first_accuracy": begin, "threshold": threshold}}
+        said = {
+            "sample": {
+                "images": len(sample),
+                "clean_accuracy": clean.accuracy,
+                "first_accuracy": begin,
+                "threshold": threshold,
+            }
+        }
         self._set(placed, said, raised, last)
-        for trial, raised in raise_items(list(placed), coarse=coarse, accuracy=accuracy, seed=self.memory.seed, **options):  # noqa: B007
+        for trial, raised in raise_items(  # noqa: B007
+            list(placed), coarse=coarse, accuracy=accuracy, seed=self.memory.seed, **options
+        ):
             if trial.passed:
                 last[trial.item] = trial.accuracy
             self.found = replace(self.found, trials=(*self.found.trials, trial))
             self.keep()
         share, tests = self._confirmed(state["whole"], first, raised)
         self.last = state["whole"] if share > 0 else tested
-        confirmed = {name: first + share * (ber - first) if share > 0 else coarse for name, ber in raised.items()}  # coarse has passed, too
-        self._set(placed, {**said, "bers_on_sample": raised, "share_of_raises": share, "tests": tests, "retrained_after": adopted}, confirmed, last)
+        confirmed = {
+            name: first + share * (ber - first) if share > 0 else coarse
+            for name, ber in raised.items()
+        }  # coarse has passed, too
+        self._set(
+            placed,
+            {
+                **said,
+                "bers_on_sample": raised,
+                "share_of_raises": share,
+                "tests": tests,
+                "retrained_after": adopted,
+            },
+            confirmed,
+            last,
+        )
 
-    def _set(self, placed: Mapping[str, Item], said: Mapping[str, Any], bers: Mapping[str, float], accuracies: Mapping[str, float]) -> None:
+    def _set(
+        self,
+        placed: Mapping[str, Item],
+        said: Mapping[str, Any],
+        bers: Mapping[str, float],
+        accuracies: Mapping[str, float],
+    ) -> None:
         """What is known of the items."""
-        items = {name: ItemTolerance(item.role, item.size_bytes, bers[name], accuracies[name]) for name, item in placed.items()}
+        items = {
+            name: ItemTolerance(item.role, item.size_bytes, bers[name], accuracies[name])
+            for name, item in placed.items()
+        }
         self.found = replace(self.found, items=items, notes={**self.found.notes, "fine": said})
 
     def _errors(self, bers: Mapping[str, float], repeat: int) -> dict[str, Any]:
         return {name: self.memory.injector(ber, repeat) for name, ber in bers.items()}
 
-    def _confirmed(self, tested: Subject, first: float, bers: Mapping[str, float]) -> tuple[float, list[dict[str, Any]]]:
+    def _confirmed(
+        self, tested: Subject, first: float, bers: Mapping[str, float]
+    ) -> tuple[float, list[dict[str, Any]]]:
         """The largest share of all raises (0: none) that passes on all images in all memories, as a coarse probe does, and what each share gave."""
         tests: list[dict[str, Any]] = []
         for share in SHARES:
             shared = {name: first + share * (ber - first) for name, ber in bers.items()}
-            accuracies = list(self._accuracies(tested, lambda repeat, shared=shared: self._errors(shared, repeat), self.search.repeats))  # type: ignore[misc]
+            accuracies = list(
+                self._accuracies(
+                    tested,
+                    lambda repeat, shared=shared: self._errors(shared, repeat),  # type: ignore[misc]
+                    self.search.repeats,
+                )
+            )
             passed = self.search.passes(accuracies, self.found.threshold)
             tests.append({"share": share, "accuracies": accuracies, "passed": passed})
             if passed:
@@ -358,22 +483,39 @@ class _Run:
 
 def _within(what: str, value: float, low: float, high: float) -> None:
     if not low < value <= high:
-        raise InputError(f"{what}: expected more than {low:g} and at most {high:g}, found {value!r}")
+        raise InputError(
+            f"{what}: expected more than {low:g} and at most {high:g}, found {value!r}"
+        )
 
 
 #: Keys of the search that may differ where one goes on from another's probes.
-_FREE: Final = frozenset({"fine", "begin", "step", "cap", "validation_share", "fine_repeats", "fine_epochs"})
+_FREE: Final = frozenset(
+    {"fine", "begin", "step", "cap", "validation_share", "fine_repeats", "fine_epochs"}
+)
 
 
 def _check_same(before: Tolerance, found: Tolerance) -> None:
     """Raise InputError where a search cannot go on from an earlier one's."""
-    for what in ("network", "dataset", "images", "precision", "bounding", "clean_accuracy", "drop", "seed"):
+    for what in (
+        "network",
+        "dataset",
+        "images",
+        "precision",
+        "bounding",
+        "clean_accuracy",
+        "drop",
+        "seed",
+    ):
         old, new = getattr(before, what), getattr(found, what)
         if old != new:
-            raise InputError(f"resume: {what} is {old!r} there and {new!r} here; expected an earlier part of the same search")
+            raise InputError(
+                f"resume: {what} is {old!r} there and {new!r} here; expected an earlier part of the same search"
+            )
     free = _FREE if not before.trials else frozenset({"fine"})
     for part in ("tolerance", "errors"):
         for key, new in found.config[part].items():
             old = before.config.get(part, {}).get(key)
             if old != new and key not in free:
-                raise InputError(f"resume: {key} is {old!r} there and {new!r} here; expected an earlier part of the same search")
+                raise InputError(
+                    f"resume: {key} is {old!r} there and {new!r} here; expected an earlier part of the same search"
+                )

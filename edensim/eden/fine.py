@@ -53,10 +53,17 @@ def raise_items(
                 continue
             trial = left.pop(0) if left else None
             if trial is None:
-                found = accuracy({name: raised if name == item else coarse * (begin + step * steps[name]) for name in items})
+                found = accuracy(
+                    {
+                        name: raised if name == item else coarse * (begin + step * steps[name])
+                        for name in items
+                    }
+                )
                 trial = Trial(item, raised, found, found >= threshold - ROUNDING)
             elif (trial.item, trial.ber) != (item, raised):
-                raise InputError(f"trial of {trial.item!r} at BER {trial.ber:g}: of another search; expected {item!r} at {raised:g}")
+                raise InputError(
+                    f"trial of {trial.item!r} at BER {trial.ber:g}: of another search; expected {item!r} at {raised:g}"
+                )
             passed.append(trial.passed)
             if trial.passed:
                 steps[item] += 1

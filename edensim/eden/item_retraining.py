@@ -16,8 +16,8 @@ from edensim.eden.memory import Memory
 if TYPE_CHECKING:
     import torch
 
-    from edensim.inference.datasets import Dataset
-    from edensim.inference.subject import Subject
+    from edensim.accuracy.datasets import Dataset
+    from edensim.accuracy.evaluation_target import Subject
 
 #: Peak of the learning rate: the network is trained already.
 RATE: Final = 5e-4
@@ -38,5 +38,12 @@ class ItemRetraining:
 
         schedule = Schedule("constant", self.epochs, rate=RATE)
         steps = self.epochs * max(1, len(self.split) // schedule.batch)
-        module, _ = retrain(tested, self.split, self.memory, [bers] * self.epochs, schedule=schedule, first=round_ * steps)
+        module, _ = retrain(
+            tested,
+            self.split,
+            self.memory,
+            [bers] * self.epochs,
+            schedule=schedule,
+            first=round_ * steps,
+        )
         return self.rebuild(module)

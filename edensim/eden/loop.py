@@ -17,15 +17,16 @@ from typing import Any
 
 import msgspec
 
-from edensim import __version__
-from edensim.config import RunConfig, load_config, resolved
+from edensim._version import __version__
+from edensim.accuracy.evaluation import interval_of, require_torch
+from edensim.config.loading import load_config, resolved
+from edensim.config.models import RunConfig
 from edensim.eden.boosting import Advance, boost
 from edensim.eden.characterization import tolerance
 from edensim.eden.mapping import DramMapping, map_to_dram
 from edensim.eden.memory import memory_of
 from edensim.eden.tolerance import Tolerance
 from edensim.exceptions import ConfigError
-from edensim.inference.evaluation import interval_of, require_torch
 
 #: Says what is being done: a line for a log or a terminal.
 Say = Callable[[str], None]
@@ -74,11 +75,20 @@ class EdenRun:
             "accuracy": {
                 "clean": self.clean_accuracy,
                 "target": self.target_accuracy,
-                "mapped": {"mean": self.accuracy, "interval": interval_of(self.accuracies), "repeats": list(self.accuracies)},
+                "mapped": {
+                    "mean": self.accuracy,
+                    "interval": interval_of(self.accuracies),
+                    "repeats": list(self.accuracies),
+                },
             },
             "tolerable_ber": {"unboosted": self.unboosted_ber, "boosted": self.tolerance.ber},
             "rounds": [
-                {"target_ber": each.target_ber, "tolerable_ber": each.tolerable_ber, "clean_accuracy": each.clean_accuracy, "kept": each.kept}
+                {
+                    "target_ber": each.target_ber,
+                    "tolerable_ber": each.tolerable_ber,
+                    "clean_accuracy": each.clean_accuracy,
+                    "kept": each.kept,
+                }
                 for each in self.rounds
             ],
             "tolerance": self.tolerance.to_dict(),
@@ -92,9 +102,15 @@ class EdenRun:
     def summary(self) -> str:
         """A few lines."""
         kept = sum(each.kept for each in self.rounds)
-        gain = f", {self.tolerance.ber / self.unboosted_ber:.2f} times" if self.unboosted_ber > 0 else ""
+        gain = (
+            f", {self.tolerance.ber / self.unboosted_ber:.2f} times"
+            if self.unboosted_ber > 0
+            else ""
+        )
         interval = interval_of(self.accuracies)
-        spread = f" ({interval[0]:.2%} to {interval[1]:.2%} at 95 %)" if interval is not None else ""
+        spread = (
+            f" ({interval[0]:.2%} to {interval[1]:.2%} at 95 %)" if interval is not None else ""
+        )
         return (
             f"{self.network} on {self.dataset}, {self.precision}: accuracy {self.clean_accuracy:.2%}, accepted from {self.target_accuracy:.2%}\n"
             f"tolerable BER  {self.unboosted_ber:.3g} as given, {self.tolerance.ber:.3g} boosted{gain}; {kept} of {len(self.rounds)} rounds kept\n"
@@ -120,18 +136,30 @@ def eden(
     Raises InputError for what cannot be accepted.
     """
     require_torch()
-    loaded = load_config(None if isinstance(config, RunConfig) else Path(config), overrides, config if isinstance(config, RunConfig) else None)
+    loaded = load_config(
+        None if isinstance(config, RunConfig) else Path(config),
+        overrides,
+        config if isinstance(config, RunConfig) else None,
+    )
     with loaded.locating():
         run = loaded.config
         if run.errors.module is None:
-            raise ConfigError("errors.module: names no module; expected one of configs/modules/ or a file")
+            raise ConfigError(
+                "errors.module: names no module; expected one of configs/modules/ or a file"
+            )
         if run.frontend is None:
-            raise ConfigError("frontend: names no machine; expected a run such as those in configs/runs/")
+            raise ConfigError(
+                "frontend: names no machine; expected a run such as those in configs/runs/"
+            )
         if run.eden.network is None and run.network is None:
-            raise ConfigError("eden.network: names no network; expected one that `edensim evaluate` knows")
+            raise ConfigError(
+                "eden.network: names no network; expected one that `edensim evaluate` knows"
+            )
         target = Path(folder)
         target.mkdir(parents=True, exist_ok=True)
-        return _Loop(run, target, threads, say or (lambda text: None), watch or (lambda unit: nullcontext())).run()
+        return _Loop(
+            run, target, threads, say or (lambda text: None), watch or (lambda unit: nullcontext())
+        ).run()
 
 
 @dataclass(frozen=True)
@@ -172,21 +200,36 @@ class _Loop:
                     progress=progress,
                     **self._common(),
                 )
-            found = self._tolerance(boosted, goal, f"after round {number + 1}") if done.clean_after >= goal else None
+            found = (
+                self._tolerance(boosted, goal, f"after round {number + 1}")
+                if done.clean_after >= goal
+                else None
+            )
             kept = found is not None and found.ber > best.ber
-            rounds.append(Round(aim, found.ber if found is not None else 0.0, done.clean_after, kept))
+            rounds.append(
+                Round(aim, found.ber if found is not None else 0.0, done.clean_after, kept)
+            )
             if not kept or found is None:
                 break  # it has stopped improving
             best, weights = found, boosted
         if eden.fine:
             refined = self.folder / "fine.pt"
-            options = {"fine_epochs": eden.fine_epochs, "train_images": eden.train_images, "save_weights": refined}
-            best = self._tolerance(weights, None if best is given else goal, "for each data item", fine=True, **options)
+            options = {
+                "fine_epochs": eden.fine_epochs,
+                "train_images": eden.train_images,
+                "save_weights": refined,
+            }
+            best = self._tolerance(
+                weights, None if best is given else goal, "for each data item", fine=True, **options
+            )
             weights = refined
         best.save(self.folder / "tolerance.json")
         mapping = self._mapping(best, weights)
         accuracies = self._accuracies(mapping, weights)
-        notes = {"weights": str(weights), "offloaded": "errors are those of the fitted module's model, not of a device"}
+        notes = {
+            "weights": str(weights),
+            "offloaded": "errors are those of the fitted module's model, not of a device",
+        }
         result = EdenRun(
             network=self.network,
             dataset=given.dataset,
@@ -201,7 +244,10 @@ class _Loop:
             config=self.config,
             notes=notes,
         )
-        _write(self.folder / "eden.json", json.dumps(result.to_dict(), indent=1, allow_nan=False) + "\n")
+        _write(
+            self.folder / "eden.json",
+            json.dumps(result.to_dict(), indent=1, allow_nan=False) + "\n",
+        )
         return result
 
     def _common(self) -> dict[str, Any]:
@@ -221,8 +267,8 @@ class _Loop:
 
     def _model(self) -> str:
         """The kind of the module's error model at the lowest tRCD that its data have: structures do not change with the point."""
-        from edensim.errors.module import load_module
-        from edensim.errors.prediction import error_model
+        from edensim.bit_errors.module import load_module
+        from edensim.bit_errors.prediction import error_model
 
         assert self.config.errors.module is not None
         module = load_module(self.config.errors.module)
@@ -231,52 +277,97 @@ class _Loop:
         return error_model(module, vdd_V=_low(module.curves["vdd"])).name
 
     def _trained(self) -> Path:
-        from edensim.inference.evaluation import train_file
+        from edensim.accuracy.evaluation import train_file
 
         path = self.folder / "weights.pt"
         if not path.exists():
             self.say(f"no weights are given: {self.network} is trained on {self.config.eden.data}")
-            options: dict[str, Any] = {"epochs": 8, "batch": 64, "rate": 2e-3, "seed": 1, "images": self.config.eden.train_images}
+            options: dict[str, Any] = {
+                "epochs": 8,
+                "batch": 64,
+                "rate": 2e-3,
+                "seed": 1,
+                "images": self.config.eden.train_images,
+            }
             with self.watch("steps") as progress:
-                train_file(self.network, path, data=self.config.eden.data, progress=progress, **options)
+                train_file(
+                    self.network, path, data=self.config.eden.data, progress=progress, **options
+                )
         return path
 
     def _tolerance(self, weights: Path, goal: float | None, what: str, **options: Any) -> Tolerance:
         self.say(f"characterizing: {what}")
-        asked: dict[str, Any] = {"drop": self.config.eden.drop} if goal is None else {"target": goal}
+        asked: dict[str, Any] = (
+            {"drop": self.config.eden.drop} if goal is None else {"target": goal}
+        )
         with self.watch("tests") as progress:
-            return tolerance(self.network, weights=weights, progress=progress, **asked, **options, **self._common())
+            return tolerance(
+                self.network,
+                weights=weights,
+                progress=progress,
+                **asked,
+                **options,
+                **self._common(),
+            )
 
     def _mapping(self, found: Tolerance, weights: Path) -> DramMapping:
         """Of the very module that was characterized, written as a network that a machine runs."""
-        from edensim.dnn.readers.description import save_network
-        from edensim.dnn.readers.torch_module import read_module
-        from edensim.inference.subject import subject
+        from edensim.accuracy.evaluation_target import subject
+        from edensim.networks.readers.description import save_network
+        from edensim.networks.readers.torch_module import read_module
 
         self.say("mapping")
-        tested = subject(self.network, self.config.eden.data, weights=weights, precision=self.config.precision, images=64)
+        tested = subject(
+            self.network,
+            self.config.eden.data,
+            weights=weights,
+            precision=self.config.precision,
+            images=64,
+        )
         network = read_module(tested.network.module, batch=1, shape=tested.dataset.shape)
         save_network(replace(network, name=self.network), self.folder / "network.json")
-        run = msgspec.structs.replace(self.config, network=str(self.folder / "network.json"), input_height=None, input_width=None)
+        run = msgspec.structs.replace(
+            self.config,
+            network=str(self.folder / "network.json"),
+            input_height=None,
+            input_width=None,
+        )
         with self.watch("timings") as progress:
             mapping = map_to_dram(found, run, progress=progress)
-        mapping = replace(mapping, config=msgspec.structs.replace(mapping.config, network="network.json"))
+        mapping = replace(
+            mapping, config=msgspec.structs.replace(mapping.config, network="network.json")
+        )
         mapping.save_config(self.folder / "mapped.yaml")
         return mapping
 
     def _accuracies(self, mapping: DramMapping, weights: Path) -> tuple[float, ...]:
         """At the mapped points, in memories that none was characterized in."""
-        from edensim.inference.subject import subject
+        from edensim.accuracy.evaluation_target import subject
 
         self.say("testing at the mapped points")
         eden = self.config.eden
         correction = None if eden.bounding == "off" else eden.bounding
-        options: dict[str, Any] = {"precision": self.config.precision, "correction": correction, "images": eden.test_images}
+        options: dict[str, Any] = {
+            "precision": self.config.precision,
+            "correction": correction,
+            "images": eden.test_images,
+        }
         tested = subject(self.network, eden.data, weights=weights, **options)
-        memory = memory_of(module=None, model=self._model(), seed=self.config.errors.seed, config=None, overrides=(), sections={})
+        memory = memory_of(
+            module=None,
+            model=self._model(),
+            seed=self.config.errors.seed,
+            config=None,
+            overrides=(),
+            sections={},
+        )
         placed = tested.network.placing.items
         errors = [
-            {name: memory.injector(float(mapping.items[name]["ber"]), eden.repeats + repeat) for name in placed} for repeat in range(eden.repeats)
+            {
+                name: memory.injector(float(mapping.items[name]["ber"]), eden.repeats + repeat)
+                for name in placed
+            }
+            for repeat in range(eden.repeats)
         ]
         return tuple(outcome.accuracy for outcome in tested.outcomes(errors, threads=self.threads))
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edensim.config import load_config, resolved
-from edensim.errors.cells import Geometry
-from edensim.errors.injector import Injector, injector
-from edensim.errors.models import ErrorModel, at_ber
-from edensim.errors.plan import plan_errors
+from edensim.bit_errors.cells import Geometry
+from edensim.bit_errors.injector import Injector, injector
+from edensim.bit_errors.models import ErrorModel, at_ber
+from edensim.bit_errors.plan import plan_errors
+from edensim.config.loading import load_config, resolved
 from edensim.exceptions import ConfigError
 
 
@@ -25,13 +25,17 @@ class Memory:
     seed: int
     config: Mapping[str, Any]
     notes: Mapping[str, Any]
-    _made: dict[tuple[float, int], Injector] = field(default_factory=dict, repr=False, compare=False)
+    _made: dict[tuple[float, int], Injector] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     def injector(self, ber: float, repeat: int = 0) -> Injector:
         """The errors of a BER in one of the memories. Cells that fail at a BER also fail at every higher one. Raises ConfigError."""
         key = ber, repeat
         if key not in self._made:
-            self._made[key] = injector(self.geometry, self.structure.at_ber(ber), seed=self.seed + repeat)
+            self._made[key] = injector(
+                self.geometry, self.structure.at_ber(ber), seed=self.seed + repeat
+            )
         return self._made[key]
 
 
@@ -57,10 +61,18 @@ def memory_of(
     errors = loaded.config.errors
     with loaded.locating():
         if errors.module is not None and model is not None:
-            raise ConfigError("model: given beside a module, which knows its own; expected one of the two")
+            raise ConfigError(
+                "model: given beside a module, which knows its own; expected one of the two"
+            )
         if errors.exposure == "elapsed":
-            raise ConfigError("errors.exposure: 'elapsed' needs the clocks of each read, which only a simulation knows; expected every_access")
-        given = at_ber(model if model is not None else errors.model or "uniform", 1e-3) if errors.module is None else None
+            raise ConfigError(
+                "errors.exposure: 'elapsed' needs the clocks of each read, which only a simulation knows; expected every_access"
+            )
+        given = (
+            at_ber(model if model is not None else errors.model or "uniform", 1e-3)
+            if errors.module is None
+            else None
+        )
         plan = plan_errors(loaded.config, model=given)
     [structure, *_] = plan.injector.models[0]
     notes = plan.notes if given is None else {"model": structure.name}

@@ -11,7 +11,9 @@ TRCD_BITS: Final = 4
 BOUNDING_CYCLES: Final = 1
 
 
-def metadata(*, banks: int, partitions: int, items: int, bits: int, tck_ps: int, bounding: bool) -> dict[str, Any]:
+def metadata(
+    *, banks: int, partitions: int, items: int, bits: int, tck_ps: int, bounding: bool
+) -> dict[str, Any]:
     """Bytes of the tables of voltages (one a bank), of tRCDs (one a partition) and of bounds (two a data item), and the time of bounding.
 
     banks: of all channels and ranks; bits: of a value; at FP32 the exponents (8 bits) are compared.
@@ -23,4 +25,9 @@ def metadata(*, banks: int, partitions: int, items: int, bits: int, tck_ps: int,
         "bounds_table_bytes": -(-2 * items * bound_bits // 8) if bounding else 0,
     }
     cycles = BOUNDING_CYCLES if bounding else 0
-    return {**tables, "total_bytes": sum(tables.values()), "bounding_cycles": cycles, "bounding_ns": cycles * tck_ps / 1000}
+    return {
+        **tables,
+        "total_bytes": sum(tables.values()),
+        "bounding_cycles": cycles,
+        "bounding_ns": cycles * tck_ps / 1000,
+    }

@@ -9,13 +9,13 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from edensim.config import PartitionConfig, RunConfig
-from edensim.dnn.layout import Layout, aligned
+from edensim.config.models import PartitionConfig, RunConfig
 from edensim.dram.address import AddressMap, address_map
 from edensim.dram.operating_point import resolve_operating_plan
 from edensim.dram.partitions import MOST_RANGES
 from edensim.eden.candidates import Candidate
 from edensim.exceptions import ConfigError
+from edensim.networks.layout import Layout, aligned
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,18 @@ class Part:
     items: tuple[str, ...]
 
 
-def placed(config: RunConfig, layout: Layout, point_of: Mapping[str, Candidate]) -> tuple[RunConfig, list[Part]]:
+def placed(
+    config: RunConfig, layout: Layout, point_of: Mapping[str, Candidate]
+) -> tuple[RunConfig, list[Part]]:
     """The configuration with the items in partitions of rows, one for each lowered point, behind the module's own rows (nominal) with all else.
 
     The memory is divided as its contents are, so that each part pays for its share of background and refresh.
     Raises ConfigError for address mappings in which rows are no ranges of addresses, and for too many partitions or data.
     """
     standard, _ = resolve_operating_plan(config.dram)
-    mapping = address_map(config.controller.address_mapping, standard.organization, config.dram.channels)
+    mapping = address_map(
+        config.controller.address_mapping, standard.organization, config.dram.channels
+    )
     rows = standard.organization.rows
     unit = _rows_together(mapping, config.controller.address_mapping, rows)
     blocks = rows // unit
@@ -45,14 +49,22 @@ def placed(config: RunConfig, layout: Layout, point_of: Mapping[str, Candidate])
         if not candidate.nominal:
             groups.setdefault((candidate.vdd_V, candidate.trcd_ns), []).append(name)
     if len(groups) + 1 > MOST_RANGES:
-        raise ConfigError(f"eden.partitions: {len(groups)} of them are used; expected at most {MOST_RANGES - 1} beside the nominal one")
+        raise ConfigError(
+            f"eden.partitions: {len(groups)} of them are used; expected at most {MOST_RANGES - 1} beside the nominal one"
+        )
     lowered = {name for names in groups.values() for name in names}
     align = layout.alignment_bytes
-    sizes = [sum(aligned(layout[name].size_bytes, align) for name in names) for names in groups.values()]
-    own = sum(aligned(each.size_bytes, align) for each in layout.placements if each.name not in lowered)
+    sizes = [
+        sum(aligned(layout[name].size_bytes, align) for name in names) for names in groups.values()
+    ]
+    own = sum(
+        aligned(each.size_bytes, align) for each in layout.placements if each.name not in lowered
+    )
     needed = [-(-(own + align) // block), *(-(-size // block) for size in sizes)]
     if sum(needed) > blocks:
-        raise ConfigError(f"eden.partitions: need {sum(needed) * unit} rows of all banks; there are {rows}")
+        raise ConfigError(
+            f"eden.partitions: need {sum(needed) * unit} rows of all banks; there are {rows}"
+        )
     shares = _divided(blocks, needed, [own, *sizes])
     first = shares[0]
     pinned: list[str] = []
@@ -64,13 +76,26 @@ def placed(config: RunConfig, layout: Layout, point_of: Mapping[str, Candidate])
         for name in names:
             pinned.append(f"{name}@{address}")
             address = aligned(address + layout[name].size_bytes, align)
-        part = Part(f"partition {len(partitions) + 1}", candidate, (first * unit, (first + count) * unit - 1), tuple(names))
+        part = Part(
+            f"partition {len(partitions) + 1}",
+            candidate,
+            (first * unit, (first + count) * unit - 1),
+            tuple(names),
+        )
         parts.append(part)
         point: dict[str, Any] = {"vdd_V": candidate.vdd_V, "trcd_ns": candidate.trcd_ns}
-        partitions.append(PartitionConfig(name=part.name, rows=f"{part.rows[0]}-{part.rows[1]}", **point))
+        partitions.append(
+            PartitionConfig(name=part.name, rows=f"{part.rows[0]}-{part.rows[1]}", **point)
+        )
         first += count
-    dram = msgspec.structs.replace(config.dram, vdd_V=None, trcd_ns=None, partitions=tuple(partitions))
-    return msgspec.structs.replace(config, dram=dram, layout=msgspec.structs.replace(config.layout, pinned=tuple(pinned), base_address=0)), parts
+    dram = msgspec.structs.replace(
+        config.dram, vdd_V=None, trcd_ns=None, partitions=tuple(partitions)
+    )
+    return msgspec.structs.replace(
+        config,
+        dram=dram,
+        layout=msgspec.structs.replace(config.layout, pinned=tuple(pinned), base_address=0),
+    ), parts
 
 
 def _rows_together(mapping: AddressMap, name: str, rows: int) -> int:
@@ -92,6 +117,8 @@ def _rows_together(mapping: AddressMap, name: str, rows: int) -> int:
 def _divided(blocks: int, needed: Sequence[int], contents: Sequence[int]) -> list[int]:
     """Blocks of rows of each part: at least those needed, the others by content."""
     left, total = blocks - sum(needed), max(1, sum(contents))
-    shares = [least + left * content // total for least, content in zip(needed, contents, strict=True)]
+    shares = [
+        least + left * content // total for least, content in zip(needed, contents, strict=True)
+    ]
     shares[-1] += blocks - sum(shares)
     return shares

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
+from edensim.accuracy.approximate import ApproximateNetwork, Errors, Range
+from edensim.accuracy.criteria import criterion_of
+from edensim.accuracy.datasets import Dataset, load_dataset, normalized
+from edensim.accuracy.evaluation_target import CALIBRATION_IMAGES, Subject, one_thread_each
+from edensim.accuracy.placement import place
+from edensim.bit_errors.injector import Injector
 from edensim.eden.memory import Memory
-from edensim.errors.injector import Injector
 from edensim.exceptions import EdensimError, InputError
-from edensim.inference.approximate import ApproximateNetwork, Errors, Range
-from edensim.inference.criteria import criterion_of
-from edensim.inference.datasets import Dataset, load_dataset, normalized
-from edensim.inference.placing import place
-from edensim.inference.subject import CALIBRATION_IMAGES, Subject, one_thread_each
 
 if TYPE_CHECKING:
     from edensim.eden.boosting import Schedule
@@ -63,7 +63,9 @@ class Checkpoint:
             raise InputError(f"{self.path}: is no checkpoint of a boosting")
         for key, new in self.identity.items():
             if (old := found["identity"].get(key)) != new:
-                raise InputError(f"{self.path}: {key} is {old!r} there and {new!r} here; expected a checkpoint of the same boosting")
+                raise InputError(
+                    f"{self.path}: {key} is {old!r} there and {new!r} here; expected a checkpoint of the same boosting"
+                )
         return found
 
 
@@ -127,9 +129,13 @@ def retrain(
     labels = torch.from_numpy(split.labels).to(device)
     given = tested.network
     placing = place(copy.deepcopy(module).cpu(), tested.name, split.shape, batch, given.precision)
-    network = ApproximateNetwork(module, placing, given.precision, correction=given.correction, comparison=given.comparison)
+    network = ApproximateNetwork(
+        module, placing, given.precision, correction=given.correction, comparison=given.comparison
+    )
     optimizer = torch.optim.AdamW(module.parameters(), lr=schedule.rate, weight_decay=WEIGHT_DECAY)
-    rates = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=schedule.rate, total_steps=len(bers) * steps)
+    rates = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=schedule.rate, total_steps=len(bers) * steps
+    )
     generator = torch.Generator().manual_seed(memory.seed)
     records: list[tuple[float, float]] = []
     kept = checkpoint.load() if checkpoint is not None and resume else None
@@ -144,7 +150,12 @@ def retrain(
     module.eval()  # also while training: statistics of batch normalization and masks of dropout would see the errors
     with one_thread_each(), network.attached():
         for epoch in range(len(records), len(bers)):
-            network.calibrate([images[at : at + batch] for at in range(0, min(CALIBRATION_IMAGES, len(images) - batch + 1), batch)])
+            network.calibrate(
+                [
+                    images[at : at + batch]
+                    for at in range(0, min(CALIBRATION_IMAGES, len(images) - batch + 1), batch)
+                ]
+            )
             asked = bers[epoch]
             ber = asked if isinstance(asked, float) else sum(asked.values()) / len(asked)
             order = torch.randperm(len(labels), generator=generator)
@@ -152,11 +163,17 @@ def retrain(
             for step in range(steps):
                 chosen = order[step * batch : (step + 1) * batch]
                 number = first + epoch * steps + step
-                outputs = network.run(images[chosen], errors=_errors(memory, asked, FIRST_MEMORY + number), number=number)
+                outputs = network.run(
+                    images[chosen],
+                    errors=_errors(memory, asked, FIRST_MEMORY + number),
+                    number=number,
+                )
                 loss = criterion.loss(outputs, labels[chosen])
                 value = float(loss.detach())
                 if value != value or value == float("inf"):
-                    raise EdensimError(f"training diverged in epoch {epoch + 1} at BER {ber:g}: the loss is {value}")
+                    raise EdensimError(
+                        f"training diverged in epoch {epoch + 1} at BER {ber:g}: the loss is {value}"
+                    )
                 optimizer.zero_grad()
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(module.parameters(), GRADIENT_NORM)
@@ -168,6 +185,10 @@ def retrain(
                     progress(epoch * steps + step + 1, len(bers) * steps)
             records.append((ber, total / steps))
             if checkpoint is not None:
-                state = {"module": module.state_dict(), "optimizer": optimizer.state_dict(), "rates": rates.state_dict()}
+                state = {
+                    "module": module.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "rates": rates.state_dict(),
+                }
                 checkpoint.save({**state, "generator": generator.get_state(), "records": records})
     return module.cpu(), records

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from edensim import __version__
+from edensim._version import __version__
 from edensim.exceptions import InputError
 
 if TYPE_CHECKING:
@@ -28,13 +28,25 @@ class Probe:
     passed: bool
 
     def to_dict(self) -> dict[str, Any]:
-        return {"ber": self.ber, "accuracies": list(self.accuracies), "mean": self.mean, "interval": self.interval, "passed": self.passed}
+        return {
+            "ber": self.ber,
+            "accuracies": list(self.accuracies),
+            "mean": self.mean,
+            "interval": self.interval,
+            "passed": self.passed,
+        }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Probe:
         interval = values["interval"]
         both = (float(interval[0]), float(interval[1])) if interval is not None else None
-        return cls(_rate(values["ber"]), tuple(map(float, values["accuracies"])), float(values["mean"]), both, bool(values["passed"]))
+        return cls(
+            _rate(values["ber"]),
+            tuple(map(float, values["accuracies"])),
+            float(values["mean"]),
+            both,
+            bool(values["passed"]),
+        )
 
 
 @dataclass(frozen=True)
@@ -47,11 +59,21 @@ class Trial:
     passed: bool
 
     def to_dict(self) -> dict[str, Any]:
-        return {"item": self.item, "ber": self.ber, "accuracy": self.accuracy, "passed": self.passed}
+        return {
+            "item": self.item,
+            "ber": self.ber,
+            "accuracy": self.accuracy,
+            "passed": self.passed,
+        }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Trial:
-        return cls(str(values["item"]), _rate(values["ber"]), float(values["accuracy"]), bool(values["passed"]))
+        return cls(
+            str(values["item"]),
+            _rate(values["ber"]),
+            float(values["accuracy"]),
+            bool(values["passed"]),
+        )
 
 
 @dataclass(frozen=True)
@@ -68,7 +90,12 @@ class ItemTolerance:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ItemTolerance:
-        return cls(str(values["role"]), int(values["bytes"]), _rate(values["ber"]), float(values["accuracy"]))
+        return cls(
+            str(values["role"]),
+            int(values["bytes"]),
+            _rate(values["ber"]),
+            float(values["accuracy"]),
+        )
 
 
 @dataclass(frozen=True)
@@ -128,8 +155,14 @@ class Tolerance:
     def from_dict(cls, values: Any, name: str = "tolerance") -> Tolerance:
         """The inverse of `to_dict`. InputError, naming the source, for what is no tolerance or of another format."""
         if not isinstance(values, dict) or values.get("format") != FORMAT:
-            found = values.get("format", "no key 'format'") if isinstance(values, dict) else type(values).__name__
-            raise InputError(f"{name}: not what `edensim tolerance` wrote: expected format {FORMAT!r}, found {found!r}")
+            found = (
+                values.get("format", "no key 'format'")
+                if isinstance(values, dict)
+                else type(values).__name__
+            )
+            raise InputError(
+                f"{name}: not what `edensim tolerance` wrote: expected format {FORMAT!r}, found {found!r}"
+            )
         try:
             return cls(
                 network=str(values["network"]),
@@ -141,7 +174,9 @@ class Tolerance:
                 drop=float(values["drop"]),
                 ber=_rate(values["ber"]),
                 probes=tuple(Probe.from_dict(each) for each in values["probes"]),
-                items={item: ItemTolerance.from_dict(each) for item, each in values["items"].items()},
+                items={
+                    item: ItemTolerance.from_dict(each) for item, each in values["items"].items()
+                },
                 trials=tuple(Trial.from_dict(each) for each in values["trials"]),
                 seed=int(values["seed"]),
                 complete=bool(values["complete"]),
@@ -150,13 +185,15 @@ class Tolerance:
                 version=str(values["version"]),
             )
         except KeyError as problem:
-            raise InputError(f"{name}: not a complete tolerance: key {problem} is missing") from None
+            raise InputError(
+                f"{name}: not a complete tolerance: key {problem} is missing"
+            ) from None
         except (TypeError, ValueError, AttributeError, IndexError) as problem:
             raise InputError(f"{name}: not a tolerance: {problem}") from None
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it as JSON, whole or not at all. Raises InputError."""
-        from edensim.results import save_text
+        from edensim.files import save_text
 
         save_text(path, json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n")
 
@@ -177,10 +214,15 @@ class Tolerance:
         import pandas as pd
 
         if self.items:
-            return pd.DataFrame([{"item": name, **item.to_dict()} for name, item in self.items.items()])
+            return pd.DataFrame(
+                [{"item": name, **item.to_dict()} for name, item in self.items.items()]
+            )
         ends = [probe.interval or (probe.mean, probe.mean) for probe in self.probes]
         return pd.DataFrame(
-            [{"ber": p.ber, "mean": p.mean, "low": low, "high": high, "passed": p.passed} for p, (low, high) in zip(self.probes, ends, strict=True)]
+            [
+                {"ber": p.ber, "mean": p.mean, "low": low, "high": high, "passed": p.passed}
+                for p, (low, high) in zip(self.probes, ends, strict=True)
+            ]
         )
 
     def summary(self) -> str:
@@ -188,17 +230,26 @@ class Tolerance:
         lines = [
             f"{self.network} on {self.images:,} images of {self.dataset}, {self.precision}, bounding {self.bounding}",
             f"{self.notes.get('measure', 'accuracy')} without errors  {self.clean_accuracy:.2%}; accepted from {self.threshold:.2%}",
-            f"tolerable BER            {self.ber:.3g}" + ("" if self.complete else " (incomplete: the search was interrupted)"),
+            f"tolerable BER            {self.ber:.3g}"
+            + ("" if self.complete else " (incomplete: the search was interrupted)"),
         ]
         for probe in self.probes:
-            spread = f"  ({probe.interval[0]:.2%} to {probe.interval[1]:.2%} at 95 %)" if probe.interval is not None else ""
-            lines.append(f"  {probe.ber:9.3g}  {probe.mean:7.2%}{spread}  {'within' if probe.passed else 'beyond'}")
+            spread = (
+                f"  ({probe.interval[0]:.2%} to {probe.interval[1]:.2%} at 95 %)"
+                if probe.interval is not None
+                else ""
+            )
+            lines.append(
+                f"  {probe.ber:9.3g}  {probe.mean:7.2%}{spread}  {'within' if probe.passed else 'beyond'}"
+            )
         for role in ("weights", "ifm"):
             own = {name: item.ber for name, item in self.items.items() if item.role == role}
             if own:
                 low, high = min(own, key=own.__getitem__), max(own, key=own.__getitem__)
                 mean = sum(own.values()) / len(own)
-                lines.append(f"{role:8} BER  {own[low]:.3g} ({low}) to {own[high]:.3g} ({high}), mean {mean:.3g}")
+                lines.append(
+                    f"{role:8} BER  {own[low]:.3g} ({low}) to {own[high]:.3g} ({high}), mean {mean:.3g}"
+                )
         return "\n".join(lines)
 
 

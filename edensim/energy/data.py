@@ -10,11 +10,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from edensim import resources
-from edensim.config import EnergyConfig
+from edensim.config import paths as resources
+from edensim.config.models import EnergyConfig
+from edensim.config.strict_yaml import load_yaml
 from edensim.dram.standard import Standard
 from edensim.exceptions import ConfigError
-from edensim.strict_yaml import load_yaml
 
 _BYTES = 64  # of the bursts that were measured; coefficients are per byte's worth of ones
 
@@ -29,16 +29,22 @@ def data_factors(config: EnergyConfig, standard: Standard) -> tuple[float, float
     vendor = config.data_model.rpartition("-")[2]
     model = _model()
     if standard.name != model["standard"]:
-        raise ConfigError(f"energy.data_model: {config.data_model!r} was measured on {model['standard']}; expected 'none' for {standard.name}")
+        raise ConfigError(
+            f"energy.data_model: {config.data_model!r} was measured on {model['standard']}; expected 'none' for {standard.name}"
+        )
     values = model["vendors"][vendor]
     standby_mA: float = values["standby_pJ"] / model["cycle_ns"] / model["vdd_V"]
 
     def above_standby_mA(kind: str, ones: float, toggles: float) -> float:
-        moved: float = values[f"{kind}_base"] + _BYTES * (values[f"{kind}_ones"] * ones + values[f"{kind}_toggles"] * toggles)
+        moved: float = values[f"{kind}_base"] + _BYTES * (
+            values[f"{kind}_ones"] * ones + values[f"{kind}_toggles"] * toggles
+        )
         return moved - standby_mA
 
     reads, writes = (
-        above_standby_mA(kind, config.ones_fraction, config.toggle_fraction) / above_standby_mA(kind, 0.5, 0.5) for kind in ("read", "write")
+        above_standby_mA(kind, config.ones_fraction, config.toggle_fraction)
+        / above_standby_mA(kind, 0.5, 0.5)
+        for kind in ("read", "write")
     )
     return reads, writes
 

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from edensim.energy.breakdown import EnergyBreakdown
 from edensim.energy.laws import VOLTAGE_LAWS
-from edensim.results import EnergyBreakdown
 
 #: Nominal VDD of DDR4.
 NOMINAL_V: Final = 1.2
@@ -51,7 +51,10 @@ def eden_bars(nominal: EnergyBreakdown) -> list[EdenBar]:
     for network, *steps in STEPS:
         for precision, count in zip(("FP32", "int8"), steps, strict=True):
             vdd_V = round(NOMINAL_V - 0.05 * count, 2)
-            savings = {name: 100 * (1 - law(nominal, vdd_V / NOMINAL_V).total / nominal.total) for name, law in VOLTAGE_LAWS.items()}
+            savings = {
+                name: 100 * (1 - law(nominal, vdd_V / NOMINAL_V).total / nominal.total)
+                for name, law in VOLTAGE_LAWS.items()
+            }
             bars.append(EdenBar(network, precision, vdd_V, savings))
     return bars
 

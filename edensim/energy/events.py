@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 
 from edensim.dram.standard import Standard
 from edensim.exceptions import ConfigError
-from edensim.units import energy_pJ
+from edensim.vocabulary import energy_pJ
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,9 @@ def event_energies(standard: Standard, specified: Mapping[str, int] | None = Non
     Raises ConfigError where a current is so low that an event would give energy back.
     """
     currents, timings = standard.currents, specified or standard.timings
-    refresh_all_bank = _event(standard, currents.idd5_mA - currents.idd3n_mA, timings.get("nRFC", 0))
+    refresh_all_bank = _event(
+        standard, currents.idd5_mA - currents.idd3n_mA, timings.get("nRFC", 0)
+    )
     energies = EventEnergies(
         activate=_event(standard, currents.idd0_mA - currents.idd3n_mA, timings["nRAS"]),
         precharge=_event(standard, currents.idd0_mA - currents.idd2n_mA, timings["nRP"]),
@@ -61,10 +63,14 @@ def event_energies(standard: Standard, specified: Mapping[str, int] | None = Non
 
 def _event(standard: Standard, current_mA: float, cycles: int) -> float:
     """Energy in pJ of all devices of a rank drawing `current_mA` each for `cycles`."""
-    return standard.organization.devices_per_rank * energy_pJ(current_mA, standard.currents.vdd_V, cycles * standard.tck_ps)
+    return standard.organization.devices_per_rank * energy_pJ(
+        current_mA, standard.currents.vdd_V, cycles * standard.tck_ps
+    )
 
 
-def _refresh_per_bank(standard: Standard, timings: Mapping[str, int], refresh_all_bank: float) -> float:
+def _refresh_per_bank(
+    standard: Standard, timings: Mapping[str, int], refresh_all_bank: float
+) -> float:
     """IDD5PB during tRFCpb where it is known; else the bank's share of an all-bank refresh, which restores as many rows in each bank.
 
     Data sheets also print IDD5PB averaged over the refresh interval; such a value can lie below IDD3N and says nothing about tRFCpb.

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import Final
 
+from edensim.energy.breakdown import EnergyBreakdown
 from edensim.exceptions import ConfigError, nearest
-from edensim.results import EnergyBreakdown
 
 #: Energy at the nominal VDD and the ratio VDD / nominal VDD, to energy at that VDD.
 VoltageLaw = Callable[[EnergyBreakdown, float], EnergyBreakdown]
@@ -27,7 +27,10 @@ def voltage_law(law: VoltageLaw) -> VoltageLaw:
 
 def _scaled(energy: EnergyBreakdown, factor: float) -> EnergyBreakdown:
     """All but I/O times `factor`."""
-    return replace(energy, **{f.name: factor * getattr(energy, f.name) for f in fields(energy) if f.name != "io"})
+    return replace(
+        energy,
+        **{f.name: factor * getattr(energy, f.name) for f in fields(energy) if f.name != "io"},
+    )
 
 
 @voltage_law
@@ -50,12 +53,19 @@ def array(energy: EnergyBreakdown, ratio: float) -> EnergyBreakdown:
     and what bit lines and cells take is charge on capacitances.
     """
     factor = ratio * ratio
-    return replace(energy, activate=factor * energy.activate, precharge=factor * energy.precharge, refresh=factor * energy.refresh)
+    return replace(
+        energy,
+        activate=factor * energy.activate,
+        precharge=factor * energy.precharge,
+        refresh=factor * energy.refresh,
+    )
 
 
 def find_law(name: str) -> VoltageLaw:
     """A law by name. Raises ConfigError with the nearest known one."""
     law = VOLTAGE_LAWS.get(name)
     if law is None:
-        raise ConfigError(f"energy.voltage_law: found {name!r}, expected one of {', '.join(VOLTAGE_LAWS)}{nearest(name, VOLTAGE_LAWS)}")
+        raise ConfigError(
+            f"energy.voltage_law: found {name!r}, expected one of {', '.join(VOLTAGE_LAWS)}{nearest(name, VOLTAGE_LAWS)}"
+        )
     return law

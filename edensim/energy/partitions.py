@@ -12,19 +12,19 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edensim.config import EnergyConfig, RunConfig
+from edensim.config.models import EnergyConfig, RunConfig
+from edensim.dram.command_epochs import staged_counts
+from edensim.dram.counts import Counts
 from edensim.dram.operating_point import OperatingPlan, resolve_operating_plan
 from edensim.dram.standard import Standard
+from edensim.energy.breakdown import EnergyBreakdown
 from edensim.energy.data import data_factors
 from edensim.energy.events import EventEnergies, event_energies
 from edensim.energy.io import io_energy_pJ_per_bit
 from edensim.energy.laws import find_law
 from edensim.energy.parts import Cells, Mask, cells_of
-from edensim.energy.stages import staged_counts
 from edensim.exceptions import ConfigError
-from edensim.results import Counts, EnergyBreakdown
-from edensim.units import energy_pJ
-from edensim.vocabulary import Command
+from edensim.vocabulary import Command, energy_pJ
 
 #: The banks that are in no partition, in breakdowns.
 MODULE = "module"
@@ -33,7 +33,9 @@ MODULE = "module"
 Stage = tuple[Counts, NDArray[np.integer]]
 
 
-def run_energies(stages: Sequence[Stage], standard: Standard, plan: OperatingPlan, config: EnergyConfig) -> dict[str, EnergyBreakdown]:
+def run_energies(
+    stages: Sequence[Stage], standard: Standard, plan: OperatingPlan, config: EnergyConfig
+) -> dict[str, EnergyBreakdown]:
     """Energy of a run by partition (`module`: banks of none), its stages added up. `sum_of` makes it one breakdown.
 
     standard: at any operating point: events cost what `plan.specified` says. Raises ConfigError for settings that do not fit the standard.
@@ -57,11 +59,15 @@ def run_energies(stages: Sequence[Stage], standard: Standard, plan: OperatingPla
 
 
 def energies_of_commands(
-    commands: NDArray[np.void], config: RunConfig, *, end_clock: int | None = None, channels: int | None = None
+    commands: NDArray[np.void],
+    config: RunConfig,
+    *,
+    end_clock: int | None = None,
+    channels: int | None = None,
 ) -> tuple[Standard, Counts, dict[str, EnergyBreakdown]]:
     """The standard of a configuration, counts of a command list (COMMAND records) and its energy by partition.
 
-    Changes of operating point take effect as `edensim.energy.stages` says. channels: None is as many as the commands name.
+    Changes of operating point take effect as `edensim.dram.command_epochs` says. channels: None is as many as the commands name.
     Raises ConfigError, TraceError or InputError.
     """
     channels = channels or int(commands["channel"].max(initial=0)) + 1
@@ -94,7 +100,9 @@ def partition_energies(
     cells = cells_of(counts, plan, standard.organization.rows)
     points = plan.cell_point_at(0) if cell_point is None else cell_point
     if points.shape != cells.closings.shape:
-        raise ValueError(f"points of banks and ranges have shape {points.shape}, counts {cells.closings.shape}: expected the same")
+        raise ValueError(
+            f"points of banks and ranges have shape {points.shape}, counts {cells.closings.shape}: expected the same"
+        )
     event = event_energies(standard, plan.specified)
     law = find_law(voltage_law)
     cell_partition = plan.cell_partition
@@ -104,12 +112,18 @@ def partition_energies(
         if not mask.any():
             continue
         energy = EnergyBreakdown()
-        for point in sorted(set(points[mask].tolist())):  # np.unique would load numpy.ma: 0.02 s of each run
+        for point in sorted(
+            set(points[mask].tolist())
+        ):  # np.unique would load numpy.ma: 0.02 s of each run
             part = mask & (points == point)
-            nominal = nominal_energy(counts, event, part, cells, read_factor=read_factor, write_factor=write_factor)
+            nominal = nominal_energy(
+                counts, event, part, cells, read_factor=read_factor, write_factor=write_factor
+            )
             energy = energy + law(nominal, plan.points[int(point)].vdd_V / standard.currents.vdd_V)
         energy = energy + _io_energy(cells, standard, mask, io_pJ_per_bit)
-        energies[MODULE if number < 0 else plan.partitions[number].name] = energy + _vpp_energy(cells, standard, mask) if vpp_rail else energy
+        energies[MODULE if number < 0 else plan.partitions[number].name] = (
+            energy + _vpp_energy(cells, standard, mask) if vpp_rail else energy
+        )
     return energies
 
 
@@ -157,16 +171,32 @@ def memory_energy(
     nominal_V = standard.currents.vdd_V
     supply_V = nominal_V if vdd_V is None else vdd_V
     if not (0 < supply_V < float("inf")):
-        raise ConfigError(f"dram.vdd_V: found {supply_V}, expected a positive voltage (nominal: {nominal_V} V)")
+        raise ConfigError(
+            f"dram.vdd_V: found {supply_V}, expected a positive voltage (nominal: {nominal_V} V)"
+        )
     everything = np.ones(counts.closings.shape, np.bool_)
-    nominal = nominal_energy(counts, event_energies(standard), everything, read_factor=read_factor, write_factor=write_factor)
+    nominal = nominal_energy(
+        counts,
+        event_energies(standard),
+        everything,
+        read_factor=read_factor,
+        write_factor=write_factor,
+    )
     cells = cells_of(counts)
-    energy = law(nominal, supply_V / nominal_V) + _io_energy(cells, standard, everything, io_pJ_per_bit)
+    energy = law(nominal, supply_V / nominal_V) + _io_energy(
+        cells, standard, everything, io_pJ_per_bit
+    )
     return energy + _vpp_energy(cells, standard, everything) if vpp_rail else energy
 
 
 def nominal_energy(
-    counts: Counts, event: EventEnergies, part: Mask | None = None, cells: Cells | None = None, *, read_factor: float = 1.0, write_factor: float = 1.0
+    counts: Counts,
+    event: EventEnergies,
+    part: Mask | None = None,
+    cells: Cells | None = None,
+    *,
+    read_factor: float = 1.0,
+    write_factor: float = 1.0,
 ) -> EnergyBreakdown:
     """Counts times energies per event, of the cells that `part` ([channels, cells]) selects, None: of all; cells: by default banks, whole."""
     cells = cells or cells_of(counts)
@@ -174,15 +204,23 @@ def nominal_energy(
     channels, ranks = counts.rank_active_cycles.shape
     shares = cells.rank_shares(mask, ranks)
     active = counts.rank_active_cycles + counts.rank_refresh_cycles
-    low_power = counts.rank_powerdown_active_cycles + counts.rank_powerdown_precharged_cycles + counts.rank_selfrefresh_cycles
+    low_power = (
+        counts.rank_powerdown_active_cycles
+        + counts.rank_powerdown_precharged_cycles
+        + counts.rank_selfrefresh_cycles
+    )
     precharged = counts.cycles - active - low_power
     # A refresh is counted in whole when it is issued: a stretch that ends within one (a layer) lasted less long than its ranks were busy, and what
     # its background is over comes off that of the next.
     if (precharged + counts.rank_refresh_cycles).sum() < 0:
         busy = int((active + low_power).sum())
-        raise ValueError(f"ranks were active, in refresh or in power-down for {busy} cycles, the run took {counts.cycles} per rank")
+        raise ValueError(
+            f"ranks were active, in refresh or in power-down for {busy} cycles, the run took {counts.cycles} per rank"
+        )
     number = cells.commands[mask].sum(axis=0)
-    whole_rank = counts.commands.reshape(channels, ranks, -1, counts.commands.shape[2]).sum(axis=2)  # counted at one bank of the rank
+    whole_rank = counts.commands.reshape(channels, ranks, -1, counts.commands.shape[2]).sum(
+        axis=2
+    )  # counted at one bank of the rank
     refresh = float((whole_rank[:, :, Command.REFab] * shares).sum()) * event.refresh_all_bank
     return EnergyBreakdown(
         activate=int(number[Command.ACT]) * event.activate,
@@ -192,14 +230,24 @@ def nominal_energy(
         refresh=refresh + int(number[Command.REFpb]) * event.refresh_per_bank,
         background_active=float((active * shares).sum()) * event.active_cycle,
         background_precharged=float((precharged * shares).sum()) * event.precharged_cycle,
-        background_powerdown_active=float((counts.rank_powerdown_active_cycles * shares).sum()) * event.powerdown_active_cycle,
-        background_powerdown_precharged=float((counts.rank_powerdown_precharged_cycles * shares).sum()) * event.powerdown_precharged_cycle,
-        background_selfrefresh=float((counts.rank_selfrefresh_cycles * shares).sum()) * event.selfrefresh_cycle,
+        background_powerdown_active=float((counts.rank_powerdown_active_cycles * shares).sum())
+        * event.powerdown_active_cycle,
+        background_powerdown_precharged=float(
+            (counts.rank_powerdown_precharged_cycles * shares).sum()
+        )
+        * event.powerdown_precharged_cycle,
+        background_selfrefresh=float((counts.rank_selfrefresh_cycles * shares).sum())
+        * event.selfrefresh_cycle,
     )
 
 
 def command_energy(
-    commands: Sequence[int], closings: int, standard: Standard, *, vdd_V: float | None = None, voltage_law: str = "linear"
+    commands: Sequence[int],
+    closings: int,
+    standard: Standard,
+    *,
+    vdd_V: float | None = None,
+    voltage_law: str = "linear",
 ) -> EnergyBreakdown:
     """Energy of commands alone, without background: those of a tensor, say. commands: how many of each, by Command's value."""
     counts = Counts.empty(1, 1, 1)
@@ -210,21 +258,33 @@ def command_energy(
 
 def io_energy_of(config: EnergyConfig, standard: Standard) -> float:
     """Energy in pJ of a bit on its wire, as configured or as the standard's interface takes it."""
-    return io_energy_pJ_per_bit(standard, config.ones_fraction) if config.io_pJ_per_bit is None else config.io_pJ_per_bit
+    return (
+        io_energy_pJ_per_bit(standard, config.ones_fraction)
+        if config.io_pJ_per_bit is None
+        else config.io_pJ_per_bit
+    )
 
 
-def _io_energy(counts: Cells, standard: Standard, mask: Mask, io_pJ_per_bit: float) -> EnergyBreakdown:
+def _io_energy(
+    counts: Cells, standard: Standard, mask: Mask, io_pJ_per_bit: float
+) -> EnergyBreakdown:
     """What drivers and termination take for the bursts of these cells."""
     number = counts.commands[mask].sum(axis=0)
-    bursts = int(sum(number[command] for command in (Command.RD, Command.RDA, Command.WR, Command.WRA)))
+    bursts = int(
+        sum(number[command] for command in (Command.RD, Command.RDA, Command.WR, Command.WRA))
+    )
     return EnergyBreakdown(io=bursts * standard.organization.access_bytes * 8 * io_pJ_per_bit)
 
 
 def _vpp_energy(counts: Cells, standard: Standard, mask: Mask) -> EnergyBreakdown:
     """Activate and precharge energy from the VPP rail, in DRAMPower's form with IPP2N = IPP3N = 0."""
     currents = standard.currents
-    cycle = standard.organization.devices_per_rank * energy_pJ(currents.ipp0_mA, currents.vpp_V, standard.tck_ps)
+    cycle = standard.organization.devices_per_rank * energy_pJ(
+        currents.ipp0_mA, currents.vpp_V, standard.tck_ps
+    )
     return EnergyBreakdown(
-        activate=int(counts.commands[mask][:, Command.ACT].sum()) * standard.timings["nRAS"] * cycle,
+        activate=int(counts.commands[mask][:, Command.ACT].sum())
+        * standard.timings["nRAS"]
+        * cycle,
         precharge=int(counts.closings[mask].sum()) * standard.timings["nRP"] * cycle,
     )

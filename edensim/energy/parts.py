@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edensim.dram.counts import Counts
 from edensim.dram.operating_point import OperatingPlan
-from edensim.results import Counts
 
 Mask = NDArray[np.bool_]
 
@@ -30,7 +30,9 @@ class Cells:
         """[channels, ranks] the share of each rank's rows that the cells of `mask` ([channels, cells]) have."""
         channels, banks = self.share.shape[0], self._banks
         of_bank = np.zeros((channels, banks))
-        np.add.at(of_bank, (np.arange(channels)[:, None], self.bank), np.where(mask, self.share, 0.0))
+        np.add.at(
+            of_bank, (np.arange(channels)[:, None], self.bank), np.where(mask, self.share, 0.0)
+        )
         shares: NDArray[np.float64] = of_bank.reshape(channels, ranks, -1).mean(axis=2)
         return shares
 
@@ -47,13 +49,18 @@ def cells_of(counts: Counts, plan: OperatingPlan | None = None, rows: int = 0) -
     if plan is None or not plan.ranges:
         return Cells(commands, closings, share, bank)
     most = counts.range_closings.shape[1]
-    of_range = {name: np.zeros((channels, most), kind) for name, kind in (("share", np.float64), ("bank", np.int64))}
+    of_range = {
+        name: np.zeros((channels, most), kind)
+        for name, kind in (("share", np.float64), ("bank", np.int64))
+    }
     commands, closings = commands.copy(), closings.copy()
     for channel in range(channels):
         ranges = plan.ranges_of(channel)
         owners = [part.bank for part in ranges]
         of_range["bank"][channel, : len(owners)] = owners
-        of_range["share"][channel, : len(owners)] = [(part.last - part.first + 1) / rows for part in ranges]
+        of_range["share"][channel, : len(owners)] = [
+            (part.last - part.first + 1) / rows for part in ranges
+        ]
         np.subtract.at(commands[channel], owners, counts.range_commands[channel, : len(owners)])
         np.subtract.at(closings[channel], owners, counts.range_closings[channel, : len(owners)])
         np.subtract.at(share[channel], owners, of_range["share"][channel, : len(owners)])

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from edensim.config import EnergyConfig
+from edensim.config.models import EnergyConfig
 from edensim.dram.operating_point import OperatingPlan
 from edensim.dram.standard import Standard
+from edensim.energy.breakdown import EnergyBreakdown
 from edensim.energy.data import data_factors
 from edensim.energy.events import event_energies
 from edensim.energy.laws import find_law
 from edensim.energy.partitions import io_energy_of
-from edensim.results import EnergyBreakdown
 
 #: Requests that name no tensor, in breakdowns.
 NO_TENSOR = "none"
@@ -28,7 +28,10 @@ CommandsByPoint = Mapping[int, Mapping[str, int]]
 
 
 def tensor_energies(
-    tensors: Mapping[str, CommandsByPoint], standard: Standard, plan: OperatingPlan, config: EnergyConfig
+    tensors: Mapping[str, CommandsByPoint],
+    standard: Standard,
+    plan: OperatingPlan,
+    config: EnergyConfig,
 ) -> dict[str, EnergyBreakdown]:
     """Energy of each tensor's commands. With those of no tensor they add up to the run's activate, precharge, read, write and I/O energy."""
     read_factor, write_factor = data_factors(config, standard)
@@ -45,6 +48,8 @@ def tensor_energies(
                 write=number["writes"] * event.write * write_factor,
                 io=(number["reads"] + number["writes"]) * burst_pJ,
             )
-            energy = energy + law(nominal, plan.points[point].vdd_V / standard.currents.vdd_V)  # which leaves I/O alone
+            energy = energy + law(
+                nominal, plan.points[point].vdd_V / standard.currents.vdd_V
+            )  # which leaves I/O alone
         energies[name] = energy
     return energies

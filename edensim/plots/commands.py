@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from edensim.exceptions import InputError
-from edensim.plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION, add_legend, clock_scale, new_figure
+from edensim.plots.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    VERMILLION,
+    add_legend,
+    clock_scale,
+    new_figure,
+)
 from edensim.vocabulary import RANK_COMMANDS, Command
 
 if TYPE_CHECKING:
@@ -54,7 +65,12 @@ class OpenRow:
 def parse_clocks(text: str) -> tuple[int, int]:
     """`100:400` to (100, 400). Raises InputError."""
     first, colon, last = text.partition(":")
-    if not colon or not first.strip().isdigit() or not last.strip().isdigit() or int(first) >= int(last):
+    if (
+        not colon
+        or not first.strip().isdigit()
+        or not last.strip().isdigit()
+        or int(first) >= int(last)
+    ):
         raise InputError(f"--clock {text}: expected FIRST:LAST, two memory clocks in order")
     return int(first), int(last)
 
@@ -66,7 +82,9 @@ def clock_window(clocks: NDArray[np.int64], asked: tuple[int, int] | None) -> tu
     first, last = asked or (int(clocks[0]), int(clocks[min(len(clocks), DEFAULT_COMMANDS) - 1]))
     inside = int(((clocks >= first) & (clocks <= last)).sum())
     if inside == 0:
-        raise InputError(f"--clock {first}:{last}: no command there; the file holds clocks {clocks.min()} to {clocks.max()}")
+        raise InputError(
+            f"--clock {first}:{last}: no command there; the file holds clocks {clocks.min()} to {clocks.max()}"
+        )
     if inside > MOST_COMMANDS:
         raise InputError(
             f"--clock {first}:{last}: {inside:,} commands; expected at most {MOST_COMMANDS:,} in one picture (`edensim timeline` takes all)"
@@ -86,7 +104,9 @@ def open_rows(commands: NDArray[Any], until: int) -> list[OpenRow]:
 
     changing = commands[~np.isin(commands["command"], (Command.RD, Command.WR))]
     names = ("command", "clock", "channel", "rank", "bankgroup", "bank", "row")
-    for command, clock, channel, of_rank, group, number, row in zip(*(changing[name].tolist() for name in names), strict=True):
+    for command, clock, channel, of_rank, group, number, row in zip(
+        *(changing[name].tolist() for name in names), strict=True
+    ):
         bank = channel, of_rank, group, number
         if command == Command.ACT:
             close(bank, clock)
@@ -102,18 +122,28 @@ def open_rows(commands: NDArray[Any], until: int) -> list[OpenRow]:
 
 
 def draw_commands(
-    commands: NDArray[Any], clocks: tuple[int, int] | None = None, standard: Standard | None = None, small_print: str = ""
+    commands: NDArray[Any],
+    clocks: tuple[int, int] | None = None,
+    standard: Standard | None = None,
+    small_print: str = "",
 ) -> SubFigure:
     """The commands between two clocks (both included), with a caption. standard: for the time axis in ns and the length of refreshes."""
     commands = commands[np.argsort(commands["clock"], kind="stable")]
     first, last = clock_window(commands["clock"], clocks)
     shown = commands[(commands["clock"] >= first) & (commands["clock"] <= last)]
-    rows = [row for row in open_rows(commands[commands["clock"] <= last], last + 1) if row.end > first]
-    banks = sorted({_bank(record) for record in shown if record["command"] not in RANK_COMMANDS} | {row.bank for row in rows})
+    rows = [
+        row for row in open_rows(commands[commands["clock"] <= last], last + 1) if row.end > first
+    ]
+    banks = sorted(
+        {_bank(record) for record in shown if record["command"] not in RANK_COMMANDS}
+        | {row.bank for row in rows}
+    )
     ranks = sorted({_bank(record)[:2] for record in shown if record["command"] in RANK_COMMANDS})
     lanes: list[Bank] = sorted({*banks, *((channel, rank, -2, -2) for channel, rank in ranks)})
     if len(lanes) > MOST_BANKS:
-        raise InputError(f"{len(lanes)} banks; expected at most {MOST_BANKS} in one picture: narrow the range with --clock")
+        raise InputError(
+            f"{len(lanes)} banks; expected at most {MOST_BANKS} in one picture: narrow the range with --clock"
+        )
     figure = new_figure(9.6, 1.5 + 0.21 * max(4, len(lanes)), small_print)
     axes = figure.add_subplot()
     place = {bank: lane for lane, bank in enumerate(lanes)}
@@ -142,28 +172,57 @@ def lane_names(banks: list[Bank]) -> list[str]:
     for channel, rank, group, bank in banks:
         words = [f"ch {channel}"] if len(channels) > 1 else []
         words += [f"rank {rank}"] if len(ranks) > 1 or bank == -2 else []
-        words += ["all banks"] if bank == -2 else ([f"group {group}"] if group >= 0 else []) + [f"bank {bank}"]
+        words += (
+            ["all banks"]
+            if bank == -2
+            else ([f"group {group}"] if group >= 0 else []) + [f"bank {bank}"]
+        )
         names.append(" ".join(words))
     return names
 
 
 def _bank(record: Any) -> Bank:
-    return int(record["channel"]), int(record["rank"]), int(record["bankgroup"]), int(record["bank"])
+    return (
+        int(record["channel"]),
+        int(record["rank"]),
+        int(record["bankgroup"]),
+        int(record["bank"]),
+    )
 
 
-def _draw_rows(axes: Axes, rows: list[OpenRow], place: dict[Bank, int], clocks: tuple[int, int]) -> None:
+def _draw_rows(
+    axes: Axes, rows: list[OpenRow], place: dict[Bank, int], clocks: tuple[int, int]
+) -> None:
     first, last = clocks
     for row in rows:
         start, end = max(row.start, first), min(row.end, last + 1)
-        axes.barh(place[row.bank], end - start, 0.5, start, color="#dde8f0", edgecolor=GREY, linewidth=0.5, zorder=1)
+        axes.barh(
+            place[row.bank],
+            end - start,
+            0.5,
+            start,
+            color="#dde8f0",
+            edgecolor=GREY,
+            linewidth=0.5,
+            zorder=1,
+        )
     room = (last - first) / 45
     for row in rows if len(rows) <= MOST_NUMBERS else []:
         start, end = max(row.start, first), min(row.end, last + 1)
         if end - start > room * (len(str(row.row)) * 0.35 + 1.2):
-            axes.text(start + room / 4, place[row.bank] - 0.27, f"row {row.row}", size=5.5, color="#333333", va="bottom")
+            axes.text(
+                start + room / 4,
+                place[row.bank] - 0.27,
+                f"row {row.row}",
+                size=5.5,
+                color="#333333",
+                va="bottom",
+            )
 
 
-def _draw_marks(axes: Axes, shown: NDArray[Any], place: dict[Bank, int], standard: Standard | None) -> None:
+def _draw_marks(
+    axes: Axes, shown: NDArray[Any], place: dict[Bank, int], standard: Standard | None
+) -> None:
     from matplotlib.patches import Rectangle
 
     for command, (marker, colour) in MARKS.items():
@@ -171,10 +230,36 @@ def _draw_marks(axes: Axes, shown: NDArray[Any], place: dict[Bank, int], standar
         if len(chosen) == 0:
             continue
         whole = command in RANK_COMMANDS
-        lanes = [place[(*_bank(record)[:2], -2, -2) if whole else _bank(record)] for record in chosen]
-        axes.plot(chosen["clock"], lanes, marker, ls="none", color=colour, mec=BLACK, mew=0.4, ms=5, label=command.name, zorder=3)
-        duration = standard.timings.get("nRFC" if command == Command.REFab else "nRFCpb", 0) if standard else 0
+        lanes = [
+            place[(*_bank(record)[:2], -2, -2) if whole else _bank(record)] for record in chosen
+        ]
+        axes.plot(
+            chosen["clock"],
+            lanes,
+            marker,
+            ls="none",
+            color=colour,
+            mec=BLACK,
+            mew=0.4,
+            ms=5,
+            label=command.name,
+            zorder=3,
+        )
+        duration = (
+            standard.timings.get("nRFC" if command == Command.REFab else "nRFCpb", 0)
+            if standard
+            else 0
+        )
         if command in (Command.REFab, Command.REFpb) and duration:
             for record, lane in zip(chosen, lanes, strict=True):
-                box = Rectangle((int(record["clock"]), lane - 0.25), duration, 0.5, fc=PURPLE, alpha=0.35, hatch="///", ec=GREY, lw=0.5)
+                box = Rectangle(
+                    (int(record["clock"]), lane - 0.25),
+                    duration,
+                    0.5,
+                    fc=PURPLE,
+                    alpha=0.35,
+                    hatch="///",
+                    ec=GREY,
+                    lw=0.5,
+                )
                 axes.add_patch(box)

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any, Final
 from edensim.exceptions import InputError
 from edensim.plots.labels import axis_label, caption, name_of, scale_of, short_value
 from edensim.plots.points import CONFIG, Points
-from edensim.plots.style import BLACK, COLOURS, GREY, LOOKS, MARKERS, add_legend, mark_at, new_figure, whole
+from edensim.plots.style import (
+    BLACK,
+    COLOURS,
+    GREY,
+    LOOKS,
+    MARKERS,
+    add_legend,
+    mark_at,
+    new_figure,
+    whole,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,7 +30,9 @@ MORE_IS_BETTER: Final = frozenset({"bandwidth_GBps", "core.ipc", "row_hits"})
 MOST_LABELS: Final = 12
 
 
-def front_of(x: Sequence[float], y: Sequence[float], *, more_x: bool = False, more_y: bool = False) -> list[int]:
+def front_of(
+    x: Sequence[float], y: Sequence[float], *, more_x: bool = False, more_y: bool = False
+) -> list[int]:
     """Indices of the points that no other point beats, in order of x. Less is better, unless more_x or more_y says otherwise."""
     from edensim.sweep.result import pareto_front
 
@@ -40,7 +52,15 @@ def draw_pareto(points: Points, x: str | None, y: str | None, value: str | None)
     axes = figure.add_subplot()
     if value is None:
         beaten = [i for i in range(len(points)) if i not in set(front)]
-        axes.plot([xs[i] for i in beaten], [ys[i] for i in beaten], "o", ms=5, mfc="white", mec=GREY, label=f"other points ({len(beaten)})")
+        axes.plot(
+            [xs[i] for i in beaten],
+            [ys[i] for i in beaten],
+            "o",
+            ms=5,
+            mfc="white",
+            mec=GREY,
+            label=f"other points ({len(beaten)})",
+        )
     else:
         _coloured(axes, points, points.resolve(value, "--value"), xs, ys)
     axes.plot(
@@ -59,16 +79,28 @@ def draw_pareto(points: Points, x: str | None, y: str | None, value: str | None)
     axes.set_title(f"{name_of(key_y)} against {name_of(key_x)[:1].lower()}{name_of(key_x)[1:]}")
     add_legend(figure, title=None if value is None else name_of(points.resolve(value, "--value")))
     names = points.labels()
-    label_points(figure, axes, [(xs[i], ys[i], names[i]) for i in spread(front, MOST_LABELS)], list(zip(xs, ys, strict=True)))
+    label_points(
+        figure,
+        axes,
+        [(xs[i], ys[i], names[i]) for i in spread(front, MOST_LABELS)],
+        list(zip(xs, ys, strict=True)),
+    )
     return figure
 
 
-def draw_bandwidth_latency(points: Points, x: str | None, y: str | None, value: str | None) -> SubFigure:
+def draw_bandwidth_latency(
+    points: Points, x: str | None, y: str | None, value: str | None
+) -> SubFigure:
     """Mean and 99th-percentile read latency in ns against the bandwidth that was reached; one line each per value of `value`."""
     if x or y:
-        raise InputError(f"{'--x' if x else '--y'}: bandwidth-latency has fixed axes; `--kind pareto` draws any two keys")
+        raise InputError(
+            f"{'--x' if x else '--y'}: bandwidth-latency has fixed axes; `--kind pareto` draws any two keys"
+        )
     bandwidth = points.numbers(points.resolve("bandwidth_GBps", "--x"))
-    clock_ns = [time / cycles for time, cycles in zip(points.numbers("time_ns"), points.numbers("cycles"), strict=True)]
+    clock_ns = [
+        time / cycles
+        for time, cycles in zip(points.numbers("time_ns"), points.numbers("cycles"), strict=True)
+    ]
     latencies = {name: points.numbers(f"read_latency_cycles.{name}") for name in ("mean", "p99")}
     series: dict[Any, list[int]] = {}
     key = None if value is None else points.resolve(value, "--value")
@@ -83,7 +115,16 @@ def draw_bandwidth_latency(points: Points, x: str | None, y: str | None, value: 
         for name, line, fill in (("mean", "-", COLOURS[look]), ("p99", "--", "white")):
             ns = [latencies[name][i] * clock_ns[i] for i in members]
             text = prefix + {"mean": "mean", "p99": "99 % of reads within"}[name]
-            axes.plot([bandwidth[i] for i in members], ns, line, marker=MARKERS[look], color=COLOURS[look], mfc=fill, ms=5, label=text)
+            axes.plot(
+                [bandwidth[i] for i in members],
+                ns,
+                line,
+                marker=MARKERS[look],
+                color=COLOURS[look],
+                mfc=fill,
+                ms=5,
+                label=text,
+            )
     peaks = set(points.values("peak_bandwidth_GBps")) - {None}
     if len(peaks) == 1:
         peak = float(peaks.pop())
@@ -111,9 +152,13 @@ def _direction(label: str, more: bool) -> str:
 def _coloured(axes: Axes, points: Points, key: str, xs: list[float], ys: list[float]) -> None:
     """Points coloured by a key: a look per value, or a colour scale where there are more numbers than looks."""
     found = points.values(key)
-    values = sorted(set(found), key=lambda v: (isinstance(v, str), v is None, v if v is not None else 0))
+    values = sorted(
+        set(found), key=lambda v: (isinstance(v, str), v is None, v if v is not None else 0)
+    )
     if len(values) > LOOKS and all(isinstance(v, int | float) for v in values):
-        dots = axes.scatter(xs, ys, c=points.numbers(key), cmap="cividis", s=26, edgecolors=GREY, linewidths=0.4)
+        dots = axes.scatter(
+            xs, ys, c=points.numbers(key), cmap="cividis", s=26, edgecolors=GREY, linewidths=0.4
+        )
         axes.figure.colorbar(dots, ax=axes, label=axis_label(key))
         return
     _limit_looks(len(values), key.removeprefix(CONFIG))
@@ -146,7 +191,12 @@ def spread(items: Sequence[int], most: int) -> list[int]:
     return [items[round(i * (len(items) - 1) / (most - 1))] for i in range(most)]
 
 
-def label_points(panel: SubFigure, axes: Axes, labels: Sequence[tuple[float, float, str]], dots: Sequence[tuple[float, float]]) -> None:
+def label_points(
+    panel: SubFigure,
+    axes: Axes,
+    labels: Sequence[tuple[float, float, str]],
+    dots: Sequence[tuple[float, float]],
+) -> None:
     """Write names beside points where there is room: not over other names, markers or the edge. A name without room is left out."""
     figure = whole(panel)
     figure.draw_without_rendering()  # the layout must stand before anything can be measured
@@ -162,10 +212,21 @@ def label_points(panel: SubFigure, axes: Axes, labels: Sequence[tuple[float, flo
             (-6, 6, "right", "bottom"),
             (9, 0, "left", "center"),
         ):
-            text = axes.annotate(name, (x, y), (dx, dy), textcoords="offset points", ha=across, va=up, size=7)
+            text = axes.annotate(
+                name, (x, y), (dx, dy), textcoords="offset points", ha=across, va=up, size=7
+            )
             box = text.get_window_extent().padded(1)
-            inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
-            if inside and not any(box.overlaps(other) for other in boxes) and not any(box.padded(2).contains(*dot) for dot in taken):
+            inside = (
+                frame.x0 <= box.x0
+                and box.x1 <= frame.x1
+                and frame.y0 <= box.y0
+                and box.y1 <= frame.y1
+            )
+            if (
+                inside
+                and not any(box.overlaps(other) for other in boxes)
+                and not any(box.padded(2).contains(*dot) for dot in taken)
+            ):
                 boxes.append(box)
                 break
             text.remove()

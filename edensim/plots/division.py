@@ -12,7 +12,11 @@ from edensim.plots.points import Point, Points
 #: What each kind of picture can be taken apart by, and what a result has to hold for it.
 DIVISIONS: Final[Mapping[str, Mapping[str, str]]] = {
     "energy": {"tensor": "energy_by_tensor_pJ", "partition": "energy_by_partition_pJ"},
-    "exposure": {"bank": "exposure.by_bank", "tensor": "exposure.by_tensor", "partition": "exposure.by_partition"},
+    "exposure": {
+        "bank": "exposure.by_bank",
+        "tensor": "exposure.by_tensor",
+        "partition": "exposure.by_partition",
+    },
 }
 #: Parts whose energy is drawn; a large network has more tensors than that.
 MOST_PARTS: Final = 40
@@ -30,9 +34,13 @@ def divide(points: Points, kind: str, by: str) -> Points:
     if known is None:
         raise InputError(f"--by: only for --kind {' and '.join(DIVISIONS)}, not for {kind!r}")
     if by not in known:
-        raise InputError(f"--by {by}: {kind} is taken apart by {', '.join(known)}{nearest(by, known)}")
+        raise InputError(
+            f"--by {by}: {kind} is taken apart by {', '.join(known)}{nearest(by, known)}"
+        )
     if len(points) != 1:
-        raise InputError(f"{points.origin}: --by {by}: {len(points)} points; expected one run (--where KEY=VALUE picks it)")
+        raise InputError(
+            f"{points.origin}: --by {by}: {len(points)} points; expected one run (--where KEY=VALUE picks it)"
+        )
     parts = dict(_parts(points.rows[0], kind, by, known[by]))
     if not parts:
         raise InputError(f"{points.origin}: {points.names[0]} holds no {known[by]}: {_MISSING[by]}")
@@ -46,12 +54,18 @@ def _parts(row: Point, kind: str, by: str, key: str) -> Iterator[tuple[str, Poin
         for name, values in _largest(_nested(row, key)).items():
             yield name, {**kept, **{f"energy_pJ.{part}": value for part, value in values.items()}}
         return
-    kept = {name: value for name, value in row.items() if name not in ("exposure.counts", "exposure.out_of_specification")}
+    kept = {
+        name: value
+        for name, value in row.items()
+        if name not in ("exposure.counts", "exposure.out_of_specification")
+    }
     if by == "bank":
         for channel, banks in enumerate(row.get(key) or []):
             for bank, counts in enumerate(banks):
                 if any(counts):
-                    name = f"bank {bank}" if len(row[key]) == 1 else f"channel {channel} bank {bank}"
+                    name = (
+                        f"bank {bank}" if len(row[key]) == 1 else f"channel {channel} bank {bank}"
+                    )
                     yield name, {**kept, "exposure.counts": counts}
         return
     for name, values in row.items():
@@ -74,10 +88,15 @@ def _largest(parts: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         return parts
     kept = set(sorted(parts, key=lambda name: -parts[name]["total"])[: MOST_PARTS - 1])
     others: dict[str, float] = {}
-    for name in (name for name in parts if name not in kept):  # in one order, so that the sum is the same each time
+    for name in (
+        name for name in parts if name not in kept
+    ):  # in one order, so that the sum is the same each time
         for leaf, value in parts[name].items():
             others[leaf] = others.get(leaf, 0.0) + value
-    return {**{name: values for name, values in parts.items() if name in kept}, f"{len(parts) - len(kept)} others": others}
+    return {
+        **{name: values for name, values in parts.items() if name in kept},
+        f"{len(parts) - len(kept)} others": others,
+    }
 
 
 def _nested(row: Point, key: str) -> dict[str, dict[str, Any]]:

@@ -27,19 +27,27 @@ def draw_heatmap(points: Points, x: str | None, y: str | None, value: str | None
     numbers = points.numbers(key)
     factor, unit = scale_of(key, numbers)
     grid = np.full((len(rows), len(columns)), np.nan)
-    for name, at_x, at_y, number in zip(points.names, points.values(key_x), points.values(key_y), numbers, strict=True):
+    for name, at_x, at_y, number in zip(
+        points.names, points.values(key_x), points.values(key_y), numbers, strict=True
+    ):
         cell = rows.index(at_y), columns.index(at_x)
         if not np.isnan(grid[cell]):
             raise InputError(_crowded(points, key_x, key_y, name))
         grid[cell] = number / factor
     numbered = len(columns) <= MOST_NUMBERS and len(rows) <= 2 * MOST_NUMBERS
-    width, height = (max(5.2, 2.4 + 0.52 * len(columns)), max(3.0, 1.4 + 0.34 * len(rows))) if numbered else (6.8, 5.0)
+    width, height = (
+        (max(5.2, 2.4 + 0.52 * len(columns)), max(3.0, 1.4 + 0.34 * len(rows)))
+        if numbered
+        else (6.8, 5.0)
+    )
     figure = new_figure(width, height, caption(points))
     axes = figure.add_subplot()
     axes.grid(visible=False)
     axes.set_facecolor("white")
     axes.patch.set(hatch="xx", edgecolor="#bbbbbb")  # a cell without a point stays hatched
-    image = axes.imshow(grid, cmap="cividis", aspect="auto", origin="lower", interpolation="nearest")
+    image = axes.imshow(
+        grid, cmap="cividis", aspect="auto", origin="lower", interpolation="nearest"
+    )
     figure.colorbar(image, ax=axes, label=axis_label(key, unit))
     _name_ticks(axes.set_xticks, columns, 16)
     _name_ticks(axes.set_yticks, rows, 24)
@@ -55,11 +63,15 @@ def draw_heatmap(points: Points, x: str | None, y: str | None, value: str | None
 
 def _axes_keys(points: Points, x: str | None, y: str | None) -> tuple[str, str]:
     """The keys of the two axes; those not asked for are the ones that were swept."""
-    known = [points.resolve(key, option) for key, option in ((x, "--x"), (y, "--y")) if key is not None]
+    known = [
+        points.resolve(key, option) for key, option in ((x, "--x"), (y, "--y")) if key is not None
+    ]
     swept = [key for key in points.swept() if key not in known]
     if len(known) + len(swept) < 2 or (len(known) < 2 and len(known) + len(swept) > 2):
         found = ", ".join(key.removeprefix(CONFIG) for key in points.swept()) or "none"
-        raise InputError(f"{points.origin}: heatmap: expected two swept keys, found {found}; --x and --y name the two to draw")
+        raise InputError(
+            f"{points.origin}: heatmap: expected two swept keys, found {found}; --x and --y name the two to draw"
+        )
     keys = known if len(known) == 2 else [*known, *swept] if y is None else [*swept, *known]
     if keys[0] == keys[1]:
         raise InputError(f"--x and --y: both are {keys[0].removeprefix(CONFIG)}; expected two keys")
@@ -71,7 +83,9 @@ def _ticks(points: Points, key: str) -> list[Any]:
     values: list[Any] = []
     for value in points.values(key):
         if isinstance(value, list | dict):
-            raise InputError(f"{key.removeprefix(CONFIG)}: is a list; expected a key with one number or word per point")
+            raise InputError(
+                f"{key.removeprefix(CONFIG)}: is a list; expected a key with one number or word per point"
+            )
         if value not in values:
             values.append(value)
     return sorted(values, key=lambda v: (v is None, isinstance(v, str), v if v is not None else 0))
@@ -79,7 +93,11 @@ def _ticks(points: Points, key: str) -> list[Any]:
 
 def _crowded(points: Points, key_x: str, key_y: str, name: str) -> str:
     others = [key.removeprefix(CONFIG) for key in points.swept() if key not in (key_x, key_y)]
-    pick = f"it was also swept over {', '.join(others)}: pick one value with --where {others[0]}=VALUE" if others else f"{name} repeats another point"
+    pick = (
+        f"it was also swept over {', '.join(others)}: pick one value with --where {others[0]}=VALUE"
+        if others
+        else f"{name} repeats another point"
+    )
     return f"{points.origin}: heatmap: several points fall on one cell; {pick}"
 
 
@@ -99,8 +117,18 @@ def _write_numbers(axes: Any, grid: Any) -> None:
 
     low, high = float(np.nanmin(grid)), float(np.nanmax(grid))
     spread = high - low or abs(high) or 1.0
-    decimals = min(6, max(0, 1 - math.floor(math.log10(spread / 10))))  # two digits of the differences
+    decimals = min(
+        6, max(0, 1 - math.floor(math.log10(spread / 10)))
+    )  # two digits of the differences
     for (row, column), number in np.ndenumerate(grid):
         if not np.isnan(number):
             light = high > low and (number - low) / (high - low) > 0.55
-            axes.text(column, row, f"{number:,.{decimals}f}", ha="center", va="center", size=6.5, color="black" if light else "white")
+            axes.text(
+                column,
+                row,
+                f"{number:,.{decimals}f}",
+                ha="center",
+                va="center",
+                size=6.5,
+                color="black" if light else "white",
+            )

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Any, Final
 from edensim.exceptions import EdensimError, InputError
 from edensim.plots.labels import caption, short_value
 from edensim.plots.points import CONFIG, Point, Points
-from edensim.plots.style import COLOURS, LINES, LOOKS, SKY, VERMILLION, add_legend, clock_scale, mark_at, new_figure
+from edensim.plots.style import (
+    COLOURS,
+    LINES,
+    LOOKS,
+    SKY,
+    VERMILLION,
+    add_legend,
+    clock_scale,
+    mark_at,
+    new_figure,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +32,12 @@ LATENCY_BINS: Final = 8192
 MOST_EVEN_BINS: Final = 256
 MOST_SHARED_BINS: Final = 80
 WIDENING_BINS: Final = 60
-LATENCY_KEYS: Final = ("read_latency_histogram.counts", "read_latency_histogram", "read_latency_cycles.histogram", "read_latency_cycles.counts")
+LATENCY_KEYS: Final = (
+    "read_latency_histogram.counts",
+    "read_latency_histogram",
+    "read_latency_cycles.histogram",
+    "read_latency_cycles.counts",
+)
 #: Most panels of small multiples.
 MOST_PANELS: Final = 24
 
@@ -64,17 +79,28 @@ def draw_exposure(points: Points, x: str | None, y: str | None, value: str | Non
     specified = _specified_nRCD(points)
     low, high = axes.get_xlim()
     if specified is not None and specified < high:
-        low = min(low, specified * 0.85 if axes.get_xscale() == "log" else max(0.0, specified - 0.06 * (high - low)))
+        low = min(
+            low,
+            specified * 0.85
+            if axes.get_xscale() == "log"
+            else max(0.0, specified - 0.06 * (high - low)),
+        )
         axes.axvspan(low, specified, color=VERMILLION, alpha=0.12, lw=0)
         mark_at(axes, specified, f"specified nRCD {specified}", VERMILLION)
     axes.set_xlim(low, high)
     outside = [points.rows[h.row].get("exposure.out_of_specification") for h in histograms]
-    told = [f"{h.name}: {n:,} of {h.reads:,}" for h, n in zip(histograms, outside, strict=True) if isinstance(n, int)]
+    told = [
+        f"{h.name}: {n:,} of {h.reads:,}"
+        for h, n in zip(histograms, outside, strict=True)
+        if isinstance(n, int)
+    ]
     if told:
         one = f"outside specification: {told[0].partition(': ')[2]} reads"
         text = one if len(told) == 1 else "\n".join(["reads outside specification", *told])
         ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8}
-        axes.text(0.985, 0.97, text, transform=axes.transAxes, ha="right", va="top", size=7, bbox=ground)
+        axes.text(
+            0.985, 0.97, text, transform=axes.transAxes, ha="right", va="top", size=7, bbox=ground
+        )
     axes.set_title("Exposure: how long after its activation each read came")
     return figure
 
@@ -82,7 +108,9 @@ def draw_exposure(points: Points, x: str | None, y: str | None, value: str | Non
 def draw_latency(points: Points, x: str | None, y: str | None, value: str | None) -> SubFigure:
     """Read latency of reads, arrival to last data beat. value: key that names the lines."""
     _refuse(x, y)
-    histograms = _histograms(points, value, "latency", LATENCY_KEYS, "read_latency_cycles.bin_cycles")
+    histograms = _histograms(
+        points, value, "latency", LATENCY_KEYS, "read_latency_cycles.bin_cycles"
+    )
     figure, axes = _draw(histograms, "Read latency (memory cycles)", points)
     if len(histograms) == 1:
         row = points.rows[histograms[0].row]
@@ -96,13 +124,19 @@ def draw_latency(points: Points, x: str | None, y: str | None, value: str | None
 
 def _refuse(x: str | None, y: str | None) -> None:
     if x or y:
-        raise InputError(f"{'--x' if x else '--y'}: a histogram takes only --value, the key that names its lines")
+        raise InputError(
+            f"{'--x' if x else '--y'}: a histogram takes only --value, the key that names its lines"
+        )
 
 
-def _histograms(points: Points, value: str | None, kind: str, keys: Sequence[str], bin_key: str) -> list[Histogram]:
+def _histograms(
+    points: Points, value: str | None, kind: str, keys: Sequence[str], bin_key: str
+) -> list[Histogram]:
     """The histogram of each point. Raises InputError where a point has none, with what would give it one."""
     if len(points) > LOOKS:
-        raise InputError(f"{points.origin}: {kind}: {len(points)} points; expected at most {LOOKS} lines (--where KEY=VALUE picks some)")
+        raise InputError(
+            f"{points.origin}: {kind}: {len(points)} points; expected at most {LOOKS} lines (--where KEY=VALUE picks some)"
+        )
     names = points.labels()
     if value is not None:
         key = points.resolve(value, "--value")
@@ -118,7 +152,9 @@ def _histograms(points: Points, value: str | None, kind: str, keys: Sequence[str
         counts = _dense(point, counts)
         whole = isinstance(counts, list) and all(isinstance(n, int) and n >= 0 for n in counts)
         if not whole or not isinstance(width, int) or width < 1:
-            raise InputError(f"{points.origin}: {points.names[row]}: {keys[0]}: expected a list of whole numbers, and bins of at least 1 cycle")
+            raise InputError(
+                f"{points.origin}: {points.names[row]}: {keys[0]}: expected a list of whole numbers, and bins of at least 1 cycle"
+            )
         if not any(counts):
             raise InputError(f"{points.origin}: {points.names[row]}: {keys[0]}: counted no read")
         longest = point.get("exposure.bins", len(counts)) if kind == "exposure" else LATENCY_BINS
@@ -129,7 +165,12 @@ def _histograms(points: Points, value: str | None, kind: str, keys: Sequence[str
 def _dense(point: Point, counts: Any) -> Any:
     """Counts of all bins from those of the ones that hold reads (`read_latency_histogram`)."""
     bins = point.get("read_latency_histogram.bins")
-    if not isinstance(bins, list) or not isinstance(counts, list) or len(bins) != len(counts) or not bins:
+    if (
+        not isinstance(bins, list)
+        or not isinstance(counts, list)
+        or len(bins) != len(counts)
+        or not bins
+    ):
         return counts
     dense = [0] * (max(bins) + 1)
     for cycles, count in zip(bins, counts, strict=True):
@@ -141,9 +182,14 @@ def _draw_multiples(points: Points) -> SubFigure:
     """A panel for each part of one run, those with most reads, on common axes."""
     from matplotlib.ticker import FuncFormatter
 
-    most = sorted(range(len(points)), key=lambda i: -sum(points.rows[i]["exposure.counts"]))[:MOST_PANELS]
+    most = sorted(range(len(points)), key=lambda i: -sum(points.rows[i]["exposure.counts"]))[
+        :MOST_PANELS
+    ]
     shown = points.at(sorted(most))
-    histograms = [_histograms(shown.at([i]), None, "exposure", ("exposure.counts",), "exposure.bin_cycles")[0] for i in range(len(shown))]
+    histograms = [
+        _histograms(shown.at([i]), None, "exposure", ("exposure.counts",), "exposure.bin_cycles")[0]
+        for i in range(len(shown))
+    ]
     edges = bin_edges(histograms)
     shares = [[100 * n / h.reads for n in h.binned(edges)] for h in histograms]
     columns = 4
@@ -174,21 +220,40 @@ def _draw_multiples(points: Points) -> SubFigure:
         panels[0, 0].yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
     else:
         panels[0, 0].set_ylim(0, max(heights) * 1.1)
-    left_out = f"; the {len(shown)} with most reads of {len(points)}" if len(shown) < len(points) else ""
+    left_out = (
+        f"; the {len(shown)} with most reads of {len(points)}" if len(shown) < len(points) else ""
+    )
     cut = any(h.open_ended for h in histograms)
-    longest = f"; the last bin holds {max(len(h.counts) for h in histograms) - 1:,} or more" if cut else ""
+    longest = (
+        f"; the last bin holds {max(len(h.counts) for h in histograms) - 1:,} or more"
+        if cut
+        else ""
+    )
     dashed = "" if specified is None else f"; dashed: specified nRCD {specified}"
     figure.supxlabel(f"Interval from ACT to RD (memory cycles){longest}{dashed}", size=8)
     figure.supylabel("Share of reads per bin (%)", size=8)
-    figure.suptitle(f"Exposure: how long after its activation each read came (reads{left_out})", size=8.5, weight="bold")
+    figure.suptitle(
+        f"Exposure: how long after its activation each read came (reads{left_out})",
+        size=8.5,
+        weight="bold",
+    )
     return figure
 
 
 def bin_edges(histograms: Sequence[Histogram]) -> list[int]:
     """Edges in cycles, common to all: even ones where that is fine enough, else widening ones (each about 10 % above the last)."""
     width = max(h.bin_cycles for h in histograms)
-    low = min(next(i for i, n in enumerate(h.counts) if n) * h.bin_cycles for h in histograms) // width * width
-    high = max(max(i for i, n in enumerate(h.counts) if n) * h.bin_cycles for h in histograms) // width * width + width
+    low = (
+        min(next(i for i, n in enumerate(h.counts) if n) * h.bin_cycles for h in histograms)
+        // width
+        * width
+    )
+    high = (
+        max(max(i for i, n in enumerate(h.counts) if n) * h.bin_cycles for h in histograms)
+        // width
+        * width
+        + width
+    )
     if (high - low) // width <= (MOST_EVEN_BINS if len(histograms) == 1 else MOST_SHARED_BINS):
         return list(range(low, high + width, width))
     start = max(low, width)
@@ -212,7 +277,9 @@ def _draw(histograms: Sequence[Histogram], label: str, points: Points) -> tuple[
         heights += [share for share in shares if share]
         text = f"{histogram.name} ({histogram.reads:,} reads)"
         if len(histograms) == 1:
-            axes.stairs(shares, edges, fill=True, facecolor=SKY, edgecolor="black", lw=0.5, label=text)
+            axes.stairs(
+                shares, edges, fill=True, facecolor=SKY, edgecolor="black", lw=0.5, label=text
+            )
         else:
             axes.stairs(shares, edges, color=COLOURS[look % 5], ls=LINES[look], lw=1.6, label=text)
     uneven = edges[-1] - edges[-2] > edges[1] - edges[0]
@@ -225,12 +292,23 @@ def _draw(histograms: Sequence[Histogram], label: str, points: Points) -> tuple[
         axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
     else:
         axes.set_ylim(0, max(heights) * 1.2)
-    axes.set_xlim(*((max(edges[0], 0.8), edges[-1] * 1.05) if uneven else (max(0, edges[0] - 2), edges[-1] + 1)))
+    axes.set_xlim(
+        *(
+            (max(edges[0], 0.8), edges[-1] * 1.05)
+            if uneven
+            else (max(0, edges[0] - 2), edges[-1] + 1)
+        )
+    )
     cut = [h for h in histograms if h.counts[-1] and h.open_ended]
     longest = max(((len(h.counts) - 1) * h.bin_cycles for h in cut), default=0)
     axes.set_xlabel(f"{label}; the last bin holds {longest:,} or more" if cut else label)
     axes.set_ylabel(
-        "Share of reads per bin (%)" + (", bins widen" if uneven else f", bins of {edges[1] - edges[0]} cycle{'s' * (edges[1] - edges[0] > 1)}")
+        "Share of reads per bin (%)"
+        + (
+            ", bins widen"
+            if uneven
+            else f", bins of {edges[1] - edges[0]} cycle{'s' * (edges[1] - edges[0] > 1)}"
+        )
     )
     _add_ns_axis(axes, points)
     if len(histograms) > 1:
@@ -249,7 +327,11 @@ def _plain_ticks(axes: Axes) -> None:
 
 def _add_ns_axis(axes: Axes, points: Points) -> None:
     """The same interval in ns along the top, where all points have one clock period."""
-    periods = {round(row["time_ns"] / row["cycles"], 6) for row in points.rows if row.get("cycles") and row.get("time_ns")}
+    periods = {
+        round(row["time_ns"] / row["cycles"], 6)
+        for row in points.rows
+        if row.get("cycles") and row.get("time_ns")
+    }
     if len(periods) != 1:
         return
     period = periods.pop()
@@ -265,12 +347,17 @@ def _specified_nRCD(points: Points) -> int | None:
     from edensim.dram.standard import load_standard
 
     devices: set[tuple[Any, ...]] = {
-        tuple(row.get(f"{CONFIG}dram.{key}") for key in ("standard", "organization", "speed_bin")) for row in points.rows
+        tuple(row.get(f"{CONFIG}dram.{key}") for key in ("standard", "organization", "speed_bin"))
+        for row in points.rows
     }
     if len(devices) != 1:
         return None
     standard, organization, speed_bin = devices.pop()
     try:
-        return load_standard(standard, organization=organization, speed_bin=speed_bin).timings["nRCD"] if standard else None
+        return (
+            load_standard(standard, organization=organization, speed_bin=speed_bin).timings["nRCD"]
+            if standard
+            else None
+        )
     except EdensimError:
         return None

@@ -41,7 +41,13 @@ UNITS: Final = {
     "kB": "kB",
     "cycles": "cycles",
 }
-_COUNTED: Final = {"row_hits": "requests", "row_misses": "requests", "row_conflicts": "requests", "core.cycles": "core cycles", "core.ipc": ""}
+_COUNTED: Final = {
+    "row_hits": "requests",
+    "row_misses": "requests",
+    "row_conflicts": "requests",
+    "core.cycles": "core cycles",
+    "core.ipc": "",
+}
 _STEPS: Final = {"pJ": ("pJ", "nJ", "µJ", "mJ", "J"), "ns": ("ns", "µs", "ms", "s")}
 
 
@@ -56,7 +62,9 @@ def unit_of(key: str) -> str:
         return "pJ"
     if key.startswith(("commands.", "requests.")):
         return key.partition(".")[0]
-    return next((UNITS[part] for part in reversed(key.replace(".", "_").split("_")) if part in UNITS), "")
+    return next(
+        (UNITS[part] for part in reversed(key.replace(".", "_").split("_")) if part in UNITS), ""
+    )
 
 
 def name_of(key: str) -> str:
@@ -76,7 +84,11 @@ def name_of(key: str) -> str:
         words = words[:-1]
     text = " ".join(words)
     text = text[:1].upper() + text[1:]
-    return f"{head.replace('_', ' ').capitalize()}: {text[:1].lower() + text[1:]}" if head in ("requests", "frontend", "core") else text
+    return (
+        f"{head.replace('_', ' ').capitalize()}: {text[:1].lower() + text[1:]}"
+        if head in ("requests", "frontend", "core")
+        else text
+    )
 
 
 def axis_label(key: str, unit: str | None = None) -> str:
@@ -106,7 +118,11 @@ def short_value(key: str, value: Any) -> str:
     if key.startswith("dram.t") and key.endswith("_ns"):
         return f"t{key[6:-3].upper()} {text}{' ns' if value is not None else ''}"
     if not isinstance(value, int | float) or isinstance(value, bool):
-        return f"{key.rpartition('.')[2]} {text}" if value is None or text.isdigit() or value in (True, False) else text
+        return (
+            f"{key.rpartition('.')[2]} {text}"
+            if value is None or text.isdigit() or value in (True, False)
+            else text
+        )
     if unit and unit != "cycles":
         return f"{text} {unit}"
     return f"{key.rpartition('.')[2].removesuffix('_cycles')} {text}"
@@ -118,7 +134,11 @@ def caption(points: Points) -> str:
 
     def text(key: str, form: str = "{}") -> str:
         values = points.values(CONFIG + key)
-        return form.format(format_value(values[0])) if values[0] is not None and CONFIG + key not in swept else ""
+        return (
+            form.format(format_value(values[0]))
+            if values[0] is not None and CONFIG + key not in swept
+            else ""
+        )
 
     def several(form: str, key: str) -> str:
         count = text(key)
@@ -130,13 +150,28 @@ def caption(points: Points) -> str:
         several("{} channel", "dram.channels"),
         several("{} rank", "dram.ranks"),
         text("dram.vdd_V", "{} V"),
-        *(text(f"dram.{key}_ns", f"t{key[1:].upper()} {{}} ns") for key in ("trcd", "trp", "tras", "twr", "trefi")),
+        *(
+            text(f"dram.{key}_ns", f"t{key[1:].upper()} {{}} ns")
+            for key in ("trcd", "trp", "tras", "twr", "trefi")
+        ),
         *_counted_parts(points),
     ]
-    memory += [f"{key.removeprefix('config.dram.timings.')} {text(key.removeprefix(CONFIG))}" for key in points.keys if _constant_timing(key, swept)]
-    touched = [key for key in points.keys if key.startswith("config.dram.") and (key.endswith(("_V", "_ns")) or ".timings." in key)]
+    memory += [
+        f"{key.removeprefix('config.dram.timings.')} {text(key.removeprefix(CONFIG))}"
+        for key in points.keys
+        if _constant_timing(key, swept)
+    ]
+    touched = [
+        key
+        for key in points.keys
+        if key.startswith("config.dram.") and (key.endswith(("_V", "_ns")) or ".timings." in key)
+    ]
     memory += [text("dram.mode", "{} mode")] if touched else []
-    controller = [text("controller.scheduler"), text("controller.row_policy", "{} rows"), text("controller.refresh", "refresh {}")]
+    controller = [
+        text("controller.scheduler"),
+        text("controller.row_policy", "{} rows"),
+        text("controller.refresh", "refresh {}"),
+    ]
     trace = text("trace")
     source = [text("source.kind", "{} source"), f"trace {PurePath(trace).name}" if trace else ""]
     if text("network"):
@@ -144,21 +179,42 @@ def caption(points: Points) -> str:
     law = points.values("voltage_law")
     laws = sorted({str(value) for value in law if value is not None})
     versions = sorted({str(value) for value in points.values("version") if value is not None})
-    seeds = sorted({str(value) for value in points.values("seed") if value is not None}) or [text("seed")]
-    ends = [f"voltage law {laws[0]}" if len(laws) == 1 else "", f"edensim {', '.join(versions)}" if versions else ""]
+    seeds = sorted({str(value) for value in points.values("seed") if value is not None}) or [
+        text("seed")
+    ]
+    ends = [
+        f"voltage law {laws[0]}" if len(laws) == 1 else "",
+        f"edensim {', '.join(versions)}" if versions else "",
+    ]
     ends += [f"seed {seeds[0]}" if len(seeds) == 1 and seeds[0] else ""]
-    over = [f"{key.removeprefix(CONFIG)} ({len({repr(v) for v in points.values(key)})} values)" for key in swept if key != "config.seed"]
+    over = [
+        f"{key.removeprefix(CONFIG)} ({len({repr(v) for v in points.values(key)})} values)"
+        for key in swept
+        if key != "config.seed"
+    ]
     if points.missing:
         over.append(f"{points.missing} points not finished")
-    parts = [memory, controller, source, [f"swept: {', '.join(over[:4])}{', ...' if len(over) > 4 else ''}"] if over else [], ends]
+    parts = [
+        memory,
+        controller,
+        source,
+        [f"swept: {', '.join(over[:4])}{', ...' if len(over) > 4 else ''}"] if over else [],
+        ends,
+    ]
     return " · ".join(", ".join(word for word in part if word) for part in parts if any(part))
 
 
 def _counted_parts(points: Points) -> list[str]:
     """`2 partitions`, where all points have as many."""
     found = []
-    for key, one, several in (("partitions", "partition", "partitions"), ("changes", "change in mid-run", "changes in mid-run")):
-        counts = {len(value) if isinstance(value, list) else 0 for value in points.values(f"{CONFIG}dram.{key}")}
+    for key, one, several in (
+        ("partitions", "partition", "partitions"),
+        ("changes", "change in mid-run", "changes in mid-run"),
+    ):
+        counts = {
+            len(value) if isinstance(value, list) else 0
+            for value in points.values(f"{CONFIG}dram.{key}")
+        }
         count = counts.pop() if len(counts) == 1 else 0
         found += [f"{count} {one if count == 1 else several}"] if count else []
     return found
@@ -179,7 +235,9 @@ def _device(points: Points) -> list[str]:
         from edensim.dram.standard import load_standard
 
         try:
-            known = load_standard(standard, organization=organization or None, speed_bin=speed_bin or None)
+            known = load_standard(
+                standard, organization=organization or None, speed_bin=speed_bin or None
+            )
             organization = known.organization.name if organization is None else organization
             speed_bin = known.speed_bin if speed_bin is None else speed_bin
         except EdensimError:

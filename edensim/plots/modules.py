@@ -8,17 +8,26 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from edensim import __version__
-from edensim.errors.curve import Curve, Table
-from edensim.errors.module import Module, load_module
+from edensim._version import __version__
+from edensim.bit_errors.curve import Curve, Table
+from edensim.bit_errors.module import Module, load_module
 from edensim.exceptions import InputError, nearest
-from edensim.plots.style import BLACK, BLUE, COLOURS, GREY, MARKERS, VERMILLION, add_legend, new_figure
+from edensim.plots.style import (
+    BLACK,
+    BLUE,
+    COLOURS,
+    GREY,
+    MARKERS,
+    VERMILLION,
+    add_legend,
+    new_figure,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import SubFigure
 
-    from edensim.errors.characterization import Characterization
+    from edensim.bit_errors.characterization import Characterization
 
 _AXES: Final = {"trcd_ns": "tRCD (ns)", "vdd_V": "VDD (V)"}
 _RATES: Final = {"ber": "bit error rate", "line_fault_fraction": "fraction of faulty 64-byte lines"}
@@ -30,18 +39,32 @@ def draw_ber(paths: Sequence[Path], where: Sequence[str]) -> SubFigure:
     """Curves of one module with the interval for a module never measured; tables of rates (CSV) given beside it are its points."""
     modules = [path for path in paths if path.suffix.lower() in (".yaml", ".yml", "")]
     if len(modules) != 1:
-        raise InputError(f"ber: expected one module file (.yaml) and tables of rates (.csv) beside it, found {len(modules)} modules")
+        raise InputError(
+            f"ber: expected one module file (.yaml) and tables of rates (.csv) beside it, found {len(modules)} modules"
+        )
     if where:
         raise InputError(f"--where {where[0]}: has no meaning for `--kind ber`")
     module = load_module(modules[0])
     tables = [_table(path, module) for path in paths if path not in modules]
-    cited = "with points: " + ", ".join(table.path.name for table in tables) if tables else module.source
-    panel = new_figure(4.6 * len(module.curves) + 0.4, 4.0, f"module {module.name} · {cited} · edensim {__version__}")
+    cited = (
+        "with points: " + ", ".join(table.path.name for table in tables)
+        if tables
+        else module.source
+    )
+    panel = new_figure(
+        4.6 * len(module.curves) + 0.4,
+        4.0,
+        f"module {module.name} · {cited} · edensim {__version__}",
+    )
     grid = panel.subplots(1, len(module.curves), squeeze=False)
     for axes, curve in zip(grid[0], module.curves.values(), strict=True):
         _draw_curve(axes, curve, [table for table in tables if table.axis == curve.axis])
     named: set[str] = set()
-    for artist, name in ((artist, name) for axes in panel.axes for artist, name in zip(*axes.get_legend_handles_labels(), strict=True)):
+    for artist, name in (
+        (artist, name)
+        for axes in panel.axes
+        for artist, name in zip(*axes.get_legend_handles_labels(), strict=True)
+    ):
         if name in named:
             artist.set_label("_")  # named once for all panels
         named.add(name)
@@ -50,11 +73,13 @@ def draw_ber(paths: Sequence[Path], where: Sequence[str]) -> SubFigure:
 
 
 def _table(path: Path, module: Module) -> Characterization:
-    from edensim.errors.characterization import read_characterization
+    from edensim.bit_errors.characterization import read_characterization
 
     table = read_characterization(path)
     known = set(table.vendor.tolist())
-    return (table.of_vendor(module.vendor) if module.vendor in known or len(known) > 1 else table).over_banks()
+    return (
+        table.of_vendor(module.vendor) if module.vendor in known or len(known) > 1 else table
+    ).over_banks()
 
 
 def _draw_curve(axes: Axes, curve: Curve | Table, tables: Sequence[Characterization]) -> None:
@@ -66,8 +91,12 @@ def _draw_curve(axes: Axes, curve: Curve | Table, tables: Sequence[Characterizat
     drawn = [index for index, rate in enumerate(rates) if rate >= floor]
     if isinstance(curve, Curve):
         low, high = ([max(end[side], floor) for end in ends] for side in (0, 1))
-        axes.fill_between(grid, low, high, color="#cfe3f2", lw=0, label="95 %, a module never measured")
-    axes.plot([grid[i] for i in drawn], [rates[i] for i in drawn], color=BLUE, lw=2, label="middle module")
+        axes.fill_between(
+            grid, low, high, color="#cfe3f2", lw=0, label="95 %, a module never measured"
+        )
+    axes.plot(
+        [grid[i] for i in drawn], [rates[i] for i in drawn], color=BLUE, lw=2, label="middle module"
+    )
     for number, table in enumerate(tables):
         _draw_points(axes, table, curve, floor, number)
     if curve.detection_limit:
@@ -80,37 +109,81 @@ def _draw_curve(axes: Axes, curve: Curve | Table, tables: Sequence[Characterizat
     axes.set_ylabel(_RATES[curve.rate])
 
 
-def _draw_points(axes: Axes, table: Characterization, curve: Curve | Table, floor: float, number: int) -> None:
+def _draw_points(
+    axes: Axes, table: Characterization, curve: Curve | Table, floor: float, number: int
+) -> None:
     """Means over patterns at the curve's temperature, a point per module; zeros at the floor."""
     table = table.choose(table.temp_C == curve.base_temp_C)
     found: dict[tuple[str, float], list[float]] = {}
-    for module, pattern, x, rate in zip(table.module.tolist(), table.pattern.tolist(), table.x.tolist(), table.rate.tolist(), strict=True):
+    for module, pattern, x, rate in zip(
+        table.module.tolist(),
+        table.pattern.tolist(),
+        table.x.tolist(),
+        table.rate.tolist(),
+        strict=True,
+    ):
         if pattern in curve.patterns or len(curve.patterns) == 1:
             found.setdefault((module, x), []).append(rate)
     means = [(x, sum(rates) / len(rates)) for (_, x), rates in found.items()]
     seen = [(x, mean) for x, mean in means if mean > 0]
     none = sorted({x for x, mean in means if mean == 0})
     marker = MARKERS[number % len(MARKERS)]
-    axes.plot([x for x, _ in seen], [mean for _, mean in seen], marker, color=BLACK, ms=4, mfc="none", label="measured, by module")
-    axes.plot(none, [floor * 1.3] * len(none), "v", color=BLACK, ms=4, label="some module without errors")
+    axes.plot(
+        [x for x, _ in seen],
+        [mean for _, mean in seen],
+        marker,
+        color=BLACK,
+        ms=4,
+        mfc="none",
+        label="measured, by module",
+    )
+    axes.plot(
+        none, [floor * 1.3] * len(none), "v", color=BLACK, ms=4, label="some module without errors"
+    )
 
 
 def draw_models(paths: Sequence[Path], where: Sequence[str]) -> SubFigure:
     """How much worse each candidate is than the best, from what `edensim fit --json` wrote: BIC of error models, AIC of curves."""
     if len(paths) != 1 or where:
-        raise InputError("models: expected one JSON that `edensim fit --json` wrote" + (", and no --where" if where else ""))
+        raise InputError(
+            "models: expected one JSON that `edensim fit --json` wrote"
+            + (", and no --where" if where else "")
+        )
     content = _fit_json(paths[0])
     parts: list[tuple[str, dict[str, float], str]] = []
     if "selection" in content:
         models = content["selection"]["models"]
-        parts.append(("error models", {f"{each['kind']} {each['name']}": float(each["bic"]) for each in models}, "BIC above the best"))
+        parts.append(
+            (
+                "error models",
+                {f"{each['kind']} {each['name']}": float(each["bic"]) for each in models},
+                "BIC above the best",
+            )
+        )
     for name, report in content.get("curves", {}).items():
-        parts.append((f"curve of {name}", {key: float(value) for key, value in report["aic"].items()}, "AIC above the best"))
+        parts.append(
+            (
+                f"curve of {name}",
+                {key: float(value) for key, value in report["aic"].items()},
+                "AIC above the best",
+            )
+        )
     if not parts:
-        raise InputError(f"{paths[0]}: holds no candidates; expected what `edensim fit --json` wrote")
+        raise InputError(
+            f"{paths[0]}: holds no candidates; expected what `edensim fit --json` wrote"
+        )
     bars = sum(len(values) for _, values, _ in parts)
-    panel = new_figure(8.4, 0.6 * len(parts) + 0.26 * bars + 0.4, f"module {content.get('module', '?')} · {paths[0].name} · edensim {__version__}")
-    grid = panel.subplots(len(parts), 1, squeeze=False, gridspec_kw={"height_ratios": [len(values) + 1 for _, values, _ in parts]})
+    panel = new_figure(
+        8.4,
+        0.6 * len(parts) + 0.26 * bars + 0.4,
+        f"module {content.get('module', '?')} · {paths[0].name} · edensim {__version__}",
+    )
+    grid = panel.subplots(
+        len(parts),
+        1,
+        squeeze=False,
+        gridspec_kw={"height_ratios": [len(values) + 1 for _, values, _ in parts]},
+    )
     for axes, (title, values, label) in zip(grid[:, 0], parts, strict=True):
         _draw_scores(axes, title, values, label)
     return panel
@@ -120,9 +193,18 @@ def _draw_scores(axes: Axes, title: str, values: Mapping[str, float], label: str
     best = min(values.values())
     ordered = sorted(values.items(), key=lambda item: item[1])
     for row, (_, value) in enumerate(ordered):
-        axes.barh(row, value - best, 0.7, color=COLOURS[0] if row else COLOURS[2], edgecolor="black", linewidth=0.5)
+        axes.barh(
+            row,
+            value - best,
+            0.7,
+            color=COLOURS[0] if row else COLOURS[2],
+            edgecolor="black",
+            linewidth=0.5,
+        )
         words = "best" if row == 0 else f"{value - best:,.1f}"
-        axes.annotate(words, (value - best, row), (3, 0), textcoords="offset points", va="center", size=7)
+        axes.annotate(
+            words, (value - best, row), (3, 0), textcoords="offset points", va="center", size=7
+        )
     axes.set_yticks(range(len(ordered)), [name for name, _ in ordered], size=7)
     axes.invert_yaxis()
     if ordered[-1][1] - best > 100:
@@ -145,14 +227,16 @@ def draw_weak_cells(paths: Sequence[Path], where: Sequence[str]) -> SubFigure:
     """Weak cells of a module's rows, bank by bank, at an operating point (`--where trcd_ns=5`): where its seed places them in a DDR4 device."""
     import numpy as np
 
+    from edensim.bit_errors.cells import cell_tables, geometry_of, weak_cells
+    from edensim.bit_errors.prediction import error_model
     from edensim.dram.standard import load_standard
-    from edensim.errors.cells import cell_tables, geometry_of, weak_cells
-    from edensim.errors.prediction import error_model
 
     if len(paths) != 1:
         raise InputError(f"weak-cells: expected one module file, found {len(paths)}")
     module, point = load_module(paths[0]), _point(where)
-    model = error_model(module, trcd_ns=point.get("trcd_ns"), vdd_V=point.get("vdd_V"), temp_C=point.get("temp_C"))
+    model = error_model(
+        module, trcd_ns=point.get("trcd_ns"), vdd_V=point.get("vdd_V"), temp_C=point.get("temp_C")
+    )
     organization = load_standard("DDR4").organization
     geometry = geometry_of(organization, 1, "RoBaRaCoCh")
     tables = cell_tables(geometry, [[model.law]])
@@ -163,14 +247,17 @@ def draw_weak_cells(paths: Sequence[Path], where: Sequence[str]) -> SubFigure:
             counts[:, bank] += np.bincount(index, minlength=len(rows))
     shares = counts / (1 << geometry.row_bits)
     said = ", ".join(f"{key} {value:g}" for key, value in point.items()) or "nominal"
-    small = (
-        f"module {module.name} at {said}: model {model.kind} ({model.name}), seed {module.seed} · every {organization.rows // 256}th row of a DDR4"
-    )
+    small = f"module {module.name} at {said}: model {model.kind} ({model.name}), seed {module.seed} · every {organization.rows // 256}th row of a DDR4"
     panel = new_figure(6.4, 4.4, f"{small} {organization.name} · edensim {__version__}")
     axes = panel.subplots()
     axes.grid(visible=False)
     picture = axes.imshow(
-        shares, aspect="auto", origin="lower", extent=(-0.5, geometry.banks - 0.5, 0, organization.rows), cmap="viridis", interpolation="nearest"
+        shares,
+        aspect="auto",
+        origin="lower",
+        extent=(-0.5, geometry.banks - 0.5, 0, organization.rows),
+        cmap="viridis",
+        interpolation="nearest",
     )
     axes.set_xlabel("bank")
     axes.set_ylabel("row")
@@ -184,7 +271,9 @@ def _point(where: Sequence[str]) -> dict[str, float]:
     for condition in where:
         key, _, text = condition.partition("=")
         if key.strip() not in known:
-            raise InputError(f"--where {condition}: expected trcd_ns=NS, vdd_V=V or temp_C=C{nearest(key.strip(), known)}")
+            raise InputError(
+                f"--where {condition}: expected trcd_ns=NS, vdd_V=V or temp_C=C{nearest(key.strip(), known)}"
+            )
         try:
             point[key.strip()] = float(text)
         except ValueError:

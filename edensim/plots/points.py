@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edensim.exceptions import InputError, nearest
-from edensim.results import RESULT_FORMAT, RunResult
+from edensim.results.run_result import RESULT_FORMAT, RunResult
 
 Point = Mapping[str, Any]
 
@@ -37,7 +37,11 @@ class Points:
     @property
     def keys(self) -> list[str]:
         """Keys that at least one point has a value for."""
-        return list(dict.fromkeys(key for row in self.rows for key, value in row.items() if value is not None))
+        return list(
+            dict.fromkeys(
+                key for row in self.rows for key, value in row.items() if value is not None
+            )
+        )
 
     def resolve(self, key: str, role: str) -> str:
         """The full name of a key, given with or without `config.`. role: the option it was given to. Raises InputError with the nearest."""
@@ -46,8 +50,17 @@ class Points:
             if name in keys:
                 return name
         short = [name.removeprefix(CONFIG) for name in keys]
-        hint = next((f"; did you mean {name!r}?" for name in short if name.rpartition(".")[2] == key.rpartition(".")[2]), "")
-        raise InputError(f"{role} {key}: {self.origin} has no such key{hint or nearest(key, [*short, *keys])}")
+        hint = next(
+            (
+                f"; did you mean {name!r}?"
+                for name in short
+                if name.rpartition(".")[2] == key.rpartition(".")[2]
+            ),
+            "",
+        )
+        raise InputError(
+            f"{role} {key}: {self.origin} has no such key{hint or nearest(key, [*short, *keys])}"
+        )
 
     def values(self, key: str) -> list[Any]:
         """A key's value at each point, None where it has none."""
@@ -59,7 +72,9 @@ class Points:
         for name, value in zip(self.names, values, strict=True):
             if isinstance(value, bool) or not isinstance(value, int | float):
                 found = "no value" if value is None else repr(value)[:40]
-                raise InputError(f"{self.origin}: {key.removeprefix(CONFIG)}: expected a number at each point, found {found} ({name})")
+                raise InputError(
+                    f"{self.origin}: {key.removeprefix(CONFIG)}: expected a number at each point, found {found} ({name})"
+                )
         return [float(value) for value in values]
 
     def swept(self) -> list[str]:
@@ -75,7 +90,11 @@ class Points:
             if not equals or not name.strip() or not wanted.strip():
                 raise InputError(f"--where {condition}: expected KEY=VALUE")
             key = points.resolve(name.strip(), "--where")
-            points = points.choose([_same(value, wanted.strip()) for value in points.values(key)], f"--where {condition}", key)
+            points = points.choose(
+                [_same(value, wanted.strip()) for value in points.values(key)],
+                f"--where {condition}",
+                key,
+            )
         return points
 
     def choose(self, keep: Sequence[bool], role: str, key: str) -> Points:
@@ -83,19 +102,27 @@ class Points:
         chosen = [index for index, kept in enumerate(keep) if kept]
         if not chosen:
             found = sorted({format_value(value) for value in self.values(key)})
-            raise InputError(f"{role}: no point of {self.origin} has it; found {', '.join(found[:12])}{', ...' if len(found) > 12 else ''}")
+            raise InputError(
+                f"{role}: no point of {self.origin} has it; found {', '.join(found[:12])}{', ...' if len(found) > 12 else ''}"
+            )
         return self.at(chosen)
 
     def at(self, indices: Sequence[int]) -> Points:
         """These points, in this order."""
-        return replace(self, rows=tuple(self.rows[i] for i in indices), names=tuple(self.names[i] for i in indices))
+        return replace(
+            self,
+            rows=tuple(self.rows[i] for i in indices),
+            names=tuple(self.names[i] for i in indices),
+        )
 
     def labels(self) -> list[str]:
         """A short name of each point: the values it was swept over, else the file it came from."""
         swept = [key for key in self.swept() if key != "config.seed" or len(self.swept()) == 1]
         from edensim.plots.labels import short_value
 
-        texts = [", ".join(short_value(key, row.get(key)) for key in swept[:3]) for row in self.rows]
+        texts = [
+            ", ".join(short_value(key, row.get(key)) for key in swept[:3]) for row in self.rows
+        ]
         return texts if swept and len(set(texts)) == len(texts) else list(self.names)
 
 
@@ -134,8 +161,13 @@ def _load_sweep(folder: Path) -> tuple[list[tuple[str, Point]], int]:
     from edensim.sweep.result import load_sweep
 
     sweep = load_sweep(folder)
-    named = [", ".join(f"{key}={format_value(value)}" for key, value in values.items()) for values in sweep.values]
-    return list(zip(named, (flat(json.loads(text)) for text in sweep.texts), strict=True)), sweep.expected - len(sweep)
+    named = [
+        ", ".join(f"{key}={format_value(value)}" for key, value in values.items())
+        for values in sweep.values
+    ]
+    return list(
+        zip(named, (flat(json.loads(text)) for text in sweep.texts), strict=True)
+    ), sweep.expected - len(sweep)
 
 
 def _load_folder(folder: Path) -> list[tuple[str, Point]]:
@@ -145,7 +177,9 @@ def _load_folder(folder: Path) -> list[tuple[str, Point]]:
     results = [path for path in sorted(folder.glob("*.json")) if not path.name.startswith(".")]
     points = [(path.stem, load_result(path)) for path in results if _is_result(path)]
     if not points:
-        raise InputError(f"{folder}: holds no results; expected result JSON files, or a finished sweep ({' or '.join(TABLES)})")
+        raise InputError(
+            f"{folder}: holds no results; expected result JSON files, or a finished sweep ({' or '.join(TABLES)})"
+        )
     return points
 
 
@@ -164,8 +198,15 @@ def load_result(path: Path) -> Point:
         values = json.loads(path.read_bytes())
     except (OSError, ValueError):
         values = None  # RunResult.load says why
-    if isinstance(values, dict) and values.get("format") == RESULT_FORMAT and "energy_pJ" in values and "requests" not in values:
-        return flat(values)  # what `edensim energy` writes: a command trace tells nothing about requests
+    if (
+        isinstance(values, dict)
+        and values.get("format") == RESULT_FORMAT
+        and "energy_pJ" in values
+        and "requests" not in values
+    ):
+        return flat(
+            values
+        )  # what `edensim energy` writes: a command trace tells nothing about requests
     RunResult.load(path)
     return flat(values or {})
 
@@ -183,19 +224,26 @@ def _load_table(path: Path) -> list[tuple[str, Point]]:
 
             table = pq.read_table(path)
     except (pa.ArrowException, OSError, ValueError) as problem:
-        raise InputError(f"{path}: cannot be read as a table of results: {str(problem).splitlines()[0][:160]}") from None
+        raise InputError(
+            f"{path}: cannot be read as a table of results: {str(problem).splitlines()[0][:160]}"
+        ) from None
     if {"clock", "command"} <= set(table.column_names):
         raise InputError(f"{path}: holds commands, not results; `--kind commands` draws it")
     if "cycles" not in table.column_names:
-        raise InputError(f"{path}: not a table of results: found no column 'cycles'{nearest('cycles', table.column_names)}")
-    from edensim.config import known_keys
+        raise InputError(
+            f"{path}: not a table of results: found no column 'cycles'{nearest('cycles', table.column_names)}"
+        )
+    from edensim.config.loading import known_keys
 
     keys = set(known_keys()) - set(RunResult.__dataclass_fields__)  # a result has a seed of its own
 
     def full(key: str) -> str:
         return CONFIG + key if key in keys or key.startswith("dram.timings.") else key
 
-    return [(f"point {number}", flat({full(key): value for key, value in row.items()})) for number, row in enumerate(table.to_pylist(), start=1)]
+    return [
+        (f"point {number}", flat({full(key): value for key, value in row.items()}))
+        for number, row in enumerate(table.to_pylist(), start=1)
+    ]
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -212,7 +260,9 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def format_value(value: Any) -> str:
     """A value as people write it: 1.05 and not 1.0499999999999998."""
-    return "default" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+    return (
+        "default" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+    )
 
 
 def _same(value: Any, wanted: str) -> bool:

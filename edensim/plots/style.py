@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from edensim import __version__
+from edensim._version import __version__
 from edensim.exceptions import InputError, nearest
 
 if TYPE_CHECKING:
@@ -18,7 +18,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
 
 #: Okabe and Ito's colours, ordered so that neighbours differ in lightness too.
-BLUE, ORANGE, GREEN, YELLOW, VERMILLION, SKY, PURPLE, BLACK = "#0072B2", "#E69F00", "#009E73", "#F0E442", "#D55E00", "#56B4E9", "#CC79A7", "#000000"
+BLUE, ORANGE, GREEN, YELLOW, VERMILLION, SKY, PURPLE, BLACK = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#F0E442",
+    "#D55E00",
+    "#56B4E9",
+    "#CC79A7",
+    "#000000",
+)
 COLOURS: Final = (BLUE, ORANGE, GREEN, SKY, VERMILLION, YELLOW, PURPLE, BLACK)
 MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X", "*")
 LINES: Final = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (8, 3)))
@@ -75,7 +84,9 @@ def new_figure(width: float, height: float, caption: str) -> SubFigure:
     panels = figure.subfigures(2, 1, height_ratios=[height, strip], hspace=0, squeeze=False)
     panel, below = panels[0, 0], panels[1, 0]
     assert isinstance(panel, SubFigure)
-    below.text(0.08 / width, 0.5, "\n".join(lines), size=6.5, color="#444444", va="center", linespacing=1.4)
+    below.text(
+        0.08 / width, 0.5, "\n".join(lines), size=6.5, color="#444444", va="center", linespacing=1.4
+    )
     return panel
 
 
@@ -83,7 +94,12 @@ def mark_at(axes: Axes, x: float, text: str, colour: str) -> None:
     """A vertical line with its name along it."""
     axes.axvline(x, color=colour, lw=1.2, ls=(0, (4, 2)))
     ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1}
-    top: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "rotation": 90, "va": "top"}
+    top: dict[str, Any] = {
+        "xycoords": ("data", "axes fraction"),
+        "textcoords": "offset points",
+        "rotation": 90,
+        "va": "top",
+    }
     axes.annotate(text, (x, 1), (3, -3), size=7, bbox=ground, **top)
 
 
@@ -104,19 +120,25 @@ def clock_scale(period_ns: float) -> tuple[Callable[[Any], Any], Callable[[Any],
 def add_legend(panel: SubFigure, *, title: str | None = None) -> None:
     """One legend for the panel, below it, as many columns as there is room for."""
     names = [name for axes in panel.axes for name in axes.get_legend_handles_labels()[1]]
-    columns = max(1, int(whole(panel).get_figwidth() * 72 / (max(map(len, names), default=1) * 4.6 + 34)))
-    panel.legend(loc="outside lower center", ncols=min(columns, len(names)), title=title, title_fontsize=8)
+    columns = max(
+        1, int(whole(panel).get_figwidth() * 72 / (max(map(len, names), default=1) * 4.6 + 34))
+    )
+    panel.legend(
+        loc="outside lower center", ncols=min(columns, len(names)), title=title, title_fontsize=8
+    )
 
 
 def check_suffix(path: Path) -> None:
     """Raise InputError unless a picture can be written under this name."""
     if path.suffix.lower() not in SUFFIXES:
-        raise InputError(f"{path}: expected a name ending in {', '.join(SUFFIXES)}, found {path.suffix!r}{nearest(path.suffix, SUFFIXES)}")
+        raise InputError(
+            f"{path}: expected a name ending in {', '.join(SUFFIXES)}, found {path.suffix!r}{nearest(path.suffix, SUFFIXES)}"
+        )
 
 
 def save(panel: SubFigure, path: Path) -> None:
     """Write a picture, whole or not at all; PNG, SVG or PDF by suffix. Neither date nor program version goes into it. Raises InputError."""
-    from edensim.results import save_bytes
+    from edensim.files import save_bytes
 
     suffix = path.suffix.lower().removeprefix(".")
     maker = f"edensim {__version__}"
@@ -133,4 +155,8 @@ def save(panel: SubFigure, path: Path) -> None:
 def _plain_ids(svg: bytes) -> bytes:
     """Ids of clipping areas by number: matplotlib hashes their coordinates, whose last digits the solver of the layout does not always give alike."""
     numbers: dict[bytes, bytes] = {}
-    return re.sub(rb"\bp[0-9a-f]{10}\b", lambda found: numbers.setdefault(found[0], b"clip%d" % len(numbers)), svg)
+    return re.sub(
+        rb"\bp[0-9a-f]{10}\b",
+        lambda found: numbers.setdefault(found[0], b"clip%d" % len(numbers)),
+        svg,
+    )

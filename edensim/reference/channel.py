@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from edensim.config import ControllerConfig
+from edensim.config.models import ControllerConfig
 from edensim.dram.standard import Standard
 from edensim.exceptions import ConfigError
 from edensim.reference.history import IssueHistory, Target, bank_targets, flat_bank
 from edensim.reference.records import Issued, Maintenance, Request, Speed, Tally
-from edensim.units import cycles_from_ns
-from edensim.vocabulary import Command, RowState
+from edensim.vocabulary import Command, RowState, cycles_from_ns
 
 CLOSING_BANK = frozenset({Command.PREpb, Command.RDA, Command.WRA})
 WITH_PRECHARGE = {Command.RD: Command.RDA, Command.WR: Command.WRA}
@@ -19,7 +18,12 @@ WITH_PRECHARGE = {Command.RD: Command.RDA, Command.WR: Command.WRA}
 class Channel:
     """Queues, row state and command choice of one channel."""
 
-    def __init__(self, standard: Standard, config: ControllerConfig, bank_gaps: Mapping[int, tuple[int, ...]] | None = None) -> None:
+    def __init__(
+        self,
+        standard: Standard,
+        config: ControllerConfig,
+        bank_gaps: Mapping[int, tuple[int, ...]] | None = None,
+    ) -> None:
         self.standard = standard
         self.config = config
         self.history = IssueHistory(standard, bank_gaps)
@@ -35,7 +39,11 @@ class Channel:
         self.precharge_injected = [False] * len(self.banks)
         self.opened_at = [0] * len(self.banks)
         self.next_refresh_bank = 0
-        self.refresh_interval = 0 if config.refresh == "none" else standard.timings["nREFI" if config.refresh == "all-bank" else "nREFIpb"]
+        self.refresh_interval = (
+            0
+            if config.refresh == "none"
+            else standard.timings["nREFI" if config.refresh == "all-bank" else "nREFIpb"]
+        )
         self.next_refresh = self.refresh_interval
         self.halt_at: int | None = None  # a change of operating point is due
         self.ranks_to_halt = 0
@@ -47,24 +55,38 @@ class Channel:
         self.tally = Tally()
         self.issued: list[Issued] = []
         self.last_departure = 0
-        self.speed_of: Callable[[int, int | None], Speed] | None = None  # of a bank's row, or of the bank as a whole
+        self.speed_of: Callable[[int, int | None], Speed] | None = (
+            None  # of a bank's row, or of the bank as a whole
+        )
         self.timings = [standard.timings] * len(self.banks)
         self.on_return: Callable[[Request], None] = lambda _request: None
         self._check_standard()
 
     def _check_standard(self) -> None:
-        needed = {"all-bank": (Command.REFab, "nREFI"), "per-bank": (Command.REFpb, "nREFIpb")}.get(self.config.refresh)
-        if needed is not None and (needed[0] not in self.standard.commands or self.standard.timings.get(needed[1], 0) < 1):
-            raise ConfigError(f"controller.refresh: {self.config.refresh!r} needs {needed[0].name} and {needed[1]}, which {self.standard.name} lacks")
+        needed = {"all-bank": (Command.REFab, "nREFI"), "per-bank": (Command.REFpb, "nREFIpb")}.get(
+            self.config.refresh
+        )
+        if needed is not None and (
+            needed[0] not in self.standard.commands or self.standard.timings.get(needed[1], 0) < 1
+        ):
+            raise ConfigError(
+                f"controller.refresh: {self.config.refresh!r} needs {needed[0].name} and {needed[1]}, which {self.standard.name} lacks"
+            )
         if self.config.row_policy == "closed" and Command.RDA not in self.standard.commands:
-            raise ConfigError(f"controller.row_policy: 'closed' needs auto-precharge, which {self.standard.name} lacks")
+            raise ConfigError(
+                f"controller.row_policy: 'closed' needs auto-precharge, which {self.standard.name} lacks"
+            )
 
     # -- requests come in -------------------------------------------------------------------------------------------------------------------
 
     def offer(self, request: Request, clock: int) -> bool:
         """Accept a request after tick `clock` and before the next one, or refuse it (queue full)."""
         in_write_queue = any(write.line == request.line for write in self.write_queue)
-        queue, size = (self.write_queue, self.config.write_queue) if request.is_write else (self.read_queue, self.config.read_queue)
+        queue, size = (
+            (self.write_queue, self.config.write_queue)
+            if request.is_write
+            else (self.read_queue, self.config.read_queue)
+        )
         if not in_write_queue and len(queue) >= size:
             return False
         request.age, request.arrive = self.tally.reads + self.tally.writes, clock
@@ -92,7 +114,9 @@ class Channel:
     # -- itself from `self_refresh_idle_cycles` after it on ---------------------------------------------------------------------------------
 
     def _waiting_for(self, rank: int) -> int:
-        requests = [request.target.rank for request in (*self.read_queue, *self.write_queue, *self.active)]
+        requests = [
+            request.target.rank for request in (*self.read_queue, *self.write_queue, *self.active)
+        ]
         return requests.count(rank) + [wanted.target.rank for wanted in self.priority].count(rank)
 
     def _wake(self, rank: int, clock: int) -> None:
@@ -108,15 +132,23 @@ class Channel:
             exit_cycles = cycles_from_ns(self.config.power_down_exit_ns, self.standard.tck_ps)
         if deeper is not None and clock > deeper:
             self.self_refreshed[rank] += clock - deeper
-            exit_cycles = self.standard.timings["nRFC"] + cycles_from_ns(10.0, self.standard.tck_ps)  # tXS
+            exit_cycles = self.standard.timings["nRFC"] + cycles_from_ns(
+                10.0, self.standard.tck_ps
+            )  # tXS
         if exit_cycles:
             self.history.awake_at[rank] = clock + exit_cycles
 
     def _quiet_since(self, rank: int) -> tuple[int, int | None]:
         """Since when a rank for which nothing waits is quiet, and from when on it refreshes itself, if it does."""
-        if any(row is not None and target.rank == rank for row, target in zip(self.open_row, self.banks, strict=True)):
+        if any(
+            row is not None and target.rank == rank
+            for row, target in zip(self.open_row, self.banks, strict=True)
+        ):
             return self.quiet_at[rank], None
-        quiet_at, idle_cycles = max(self.quiet_at[rank], self.closed_at[rank]), self.config.self_refresh_idle_cycles
+        quiet_at, idle_cycles = (
+            max(self.quiet_at[rank], self.closed_at[rank]),
+            self.config.self_refresh_idle_cycles,
+        )
         return quiet_at, None if idle_cycles is None else quiet_at + idle_cycles
 
     def _refreshes_itself(self, rank: int, clock: int) -> bool:
@@ -195,7 +227,10 @@ class Channel:
         if self.config.row_policy != "capped":
             return
         for bank, target in enumerate(self.banks):
-            if self.columns_served[bank] >= self.config.row_cap and not self.precharge_injected[bank]:
+            if (
+                self.columns_served[bank] >= self.config.row_cap
+                and not self.precharge_injected[bank]
+            ):
                 if self.history.legal(Command.PREpb, target, clock):
                     self._want(Maintenance(Command.PREpb, target), clock)
                     self.precharge_injected[bank] = True
@@ -212,7 +247,9 @@ class Channel:
         wanted = self.priority[0]
         closes = self._banks_of(wanted)
         command = wanted.command
-        if command in (Command.REFab, None) and any(self.open_row[bank] is not None for bank in closes):
+        if command in (Command.REFab, None) and any(
+            self.open_row[bank] is not None for bank in closes
+        ):
             command = Command.PREab
         if command is None:
             if all(self.history.legal(Command.ACT, self.banks[bank], clock) for bank in closes):
@@ -223,7 +260,9 @@ class Channel:
             return
         if command == Command.REFpb and self.open_row[closes[0]] is not None:
             command = Command.PREpb
-        if command in (Command.PREab, Command.PREpb) and any(self._is_active(bank) for bank in closes):
+        if command in (Command.PREab, Command.PREpb) and any(
+            self._is_active(bank) for bank in closes
+        ):
             return
         if self.history.legal(command, wanted.target, clock):
             self._issue(command, wanted.target, clock)
@@ -241,7 +280,12 @@ class Channel:
             if command in CLOSING_BANK and self._is_active(request.bank):
                 continue
             if self.config.scheduler == "frfcfs-row-hit" and command == Command.PREpb:
-                if any(other.bank == request.bank and self._is_hit(other) and other.arrive <= request.arrive for other in queue):
+                if any(
+                    other.bank == request.bank
+                    and self._is_hit(other)
+                    and other.arrive <= request.arrive
+                    for other in queue
+                ):
                     continue
             if self.history.legal(command, request.target, clock):
                 self._issue_for(request, command, clock)
@@ -258,7 +302,9 @@ class Channel:
 
     def _banks_of(self, wanted: Maintenance) -> list[int]:
         if wanted.command in (Command.REFab, None):
-            return [bank for bank, target in enumerate(self.banks) if target.rank == wanted.target.rank]
+            return [
+                bank for bank, target in enumerate(self.banks) if target.rank == wanted.target.rank
+            ]
         return [flat_bank(self.standard.organization, wanted.target)]
 
     def _is_active(self, bank: int) -> bool:
@@ -280,7 +326,13 @@ class Channel:
 
     def _issue_for(self, request: Request, command: Command, clock: int) -> None:
         self._count_row_state(request)
-        queue = self.active if request in self.active else self.write_queue if request.is_write else self.read_queue
+        queue = (
+            self.active
+            if request in self.active
+            else self.write_queue
+            if request.is_write
+            else self.read_queue
+        )
         if command == Command.ACT:
             queue.remove(request)
             self.active.append(request)
@@ -294,10 +346,19 @@ class Channel:
 
     def _close_if_capped(self, command: Command, request: Request, clock: int) -> Command:
         """The same column command with auto-precharge, where the row has served its share and no other active request is on the bank."""
-        if self.config.row_policy != "capped" or self.columns_served[request.bank] < self.config.row_cap or self._is_active(request.bank):
+        if (
+            self.config.row_policy != "capped"
+            or self.columns_served[request.bank] < self.config.row_cap
+            or self._is_active(request.bank)
+        ):
             return command
         closing = WITH_PRECHARGE[command]
-        return closing if closing in self.standard.commands and self.history.legal(closing, request.target, clock) else command
+        return (
+            closing
+            if closing in self.standard.commands
+            and self.history.legal(closing, request.target, clock)
+            else command
+        )
 
     def _note_closing(self, bank: int, command: Command, clock: int) -> None:
         """When the bank's row is closed: an auto-precharge waits for tRAS, and for tRTP or write recovery."""
@@ -305,7 +366,11 @@ class Channel:
             return
         if command in (Command.RDA, Command.WRA):
             timings = self.timings[bank]
-            wait = timings.get("nRTP", 0) if command == Command.RDA else self.standard.write_latency + timings.get("nWR", 0)
+            wait = (
+                timings.get("nRTP", 0)
+                if command == Command.RDA
+                else self.standard.write_latency + timings.get("nWR", 0)
+            )
             clock = max(clock + wait, self.opened_at[bank] + timings.get("nRAS", 0))
         rank = self.banks[bank].rank
         self.closed_at[rank] = max(self.closed_at[rank], clock)
@@ -326,7 +391,10 @@ class Channel:
     def _issue(self, command: Command, target: Target, clock: int) -> None:
         """Put a command on the bus: history, trace and row state. The trace keeps the whole address of the request that a command is for."""
         if command in (Command.ACT, Command.REFpb):
-            self.take_speed(flat_bank(self.standard.organization, target), target.row if command == Command.ACT else None)
+            self.take_speed(
+                flat_bank(self.standard.organization, target),
+                target.row if command == Command.ACT else None,
+            )
         self.history.issue(command, target, clock)
         self.issued.append(Issued(clock, command, target))
         closed: list[int] = []

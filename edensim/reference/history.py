@@ -35,7 +35,9 @@ class Issue(NamedTuple):
 
 def flat_bank(organization: Organization, target: Target) -> int:
     """Index of a bank in its channel."""
-    return (target.rank * organization.bankgroups + target.bankgroup) * organization.banks + target.bank
+    return (
+        target.rank * organization.bankgroups + target.bankgroup
+    ) * organization.banks + target.bank
 
 
 def bank_targets(organization: Organization) -> list[Target]:
@@ -56,7 +58,9 @@ class IssueHistory:
     before `settled_at`, and on a rank before `awake_at`.
     """
 
-    def __init__(self, standard: Standard, bank_gaps: Mapping[int, tuple[int, ...]] | None = None) -> None:
+    def __init__(
+        self, standard: Standard, bank_gaps: Mapping[int, tuple[int, ...]] | None = None
+    ) -> None:
         self.standard = standard
         self.module_gaps = tuple(constraint.gap_cycles for constraint in standard.constraints)
         self.bank_gaps = dict(bank_gaps or {})
@@ -83,8 +87,15 @@ class IssueHistory:
         banks = [(target.rank, target.bankgroup, target.bank)]
         if whole_rank:
             bankgroups = [(target.rank, bankgroup) for bankgroup in range(organization.bankgroups)]
-            banks = [(*bankgroup, bank) for bankgroup in bankgroups for bank in range(organization.banks)]
-        return {Level.CHANNEL: [()], Level.RANK: [(target.rank,)], Level.BANKGROUP: list(bankgroups), Level.BANK: list(banks)}
+            banks = [
+                (*bankgroup, bank) for bankgroup in bankgroups for bank in range(organization.banks)
+            ]
+        return {
+            Level.CHANNEL: [()],
+            Level.RANK: [(target.rank,)],
+            Level.BANKGROUP: list(bankgroups),
+            Level.BANK: list(banks),
+        }
 
     def _siblings(self, node: Node) -> list[Node]:
         """The other nodes under the same parent."""
@@ -101,7 +112,10 @@ class IssueHistory:
             return True
         if not self.bank_gaps:
             return clock >= issues[-window].clock + issues[-window].gaps[index]
-        return all(clock >= issue.clock + issue.gaps[index] for issue in issues[: len(issues) - window + 1][-LOOK_BACK:])
+        return all(
+            clock >= issue.clock + issue.gaps[index]
+            for issue in issues[: len(issues) - window + 1][-LOOK_BACK:]
+        )
 
     def legal(self, command: Command, target: Target, clock: int) -> bool:
         """Whether every constraint allows the command at this clock."""
@@ -113,14 +127,20 @@ class IssueHistory:
                 for node in self._siblings(addressed) if constraint.sibling else (addressed,):
                     for after in constraint.after:
                         issues = self._issues.get((node, after))
-                        if issues is not None and not self._allows(index, constraint.window, issues, clock):
+                        if issues is not None and not self._allows(
+                            index, constraint.window, issues, clock
+                        ):
                             return False
         return True
 
     def issue(self, command: Command, target: Target, clock: int) -> None:
         """Record a command."""
         whole_rank = command in RANK_COMMANDS
-        gaps = self.module_gaps if whole_rank else self.bank_gaps.get(flat_bank(self.standard.organization, target), self.module_gaps)
+        gaps = (
+            self.module_gaps
+            if whole_rank
+            else self.bank_gaps.get(flat_bank(self.standard.organization, target), self.module_gaps)
+        )
         record = Issue(clock, gaps)
         for nodes in self.nodes(command, target).values():
             for node in nodes:

@@ -1,4 +1,4 @@
-"""A tiled machine of the twin: the rules of edensim/core/tiles.py once more, clock after clock and request after request."""
+"""A tiled machine of the twin: the rules of edensim/kernels/sources/tiles.py once more, clock after clock and request after request."""
 
 from __future__ import annotations
 
@@ -10,11 +10,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edensim.config import ControllerConfig
+from edensim.config.models import ControllerConfig
 from edensim.dram.operating_point import OperatingPlan
 from edensim.dram.standard import Standard
 from edensim.reference.records import Request
-from edensim.reference.twin import AddressDecoder, Memory, ReferenceRun, Simulation, core_clock_ratio, run_of
+from edensim.reference.simulation import (
+    AddressDecoder,
+    Memory,
+    ReferenceRun,
+    Simulation,
+    core_clock_ratio,
+    run_of,
+)
 
 
 @dataclass(eq=False)
@@ -57,7 +64,9 @@ def lines_of(transfer: Any, access_bytes: int) -> list[int]:
     found: list[int] = []
     for run in range(int(transfer["count"])):
         begin = int(transfer["address"]) + run * int(transfer["stride_bytes"])
-        for line in range(begin // access_bytes, (begin + int(transfer["run_bytes"]) - 1) // access_bytes + 1):
+        for line in range(
+            begin // access_bytes, (begin + int(transfer["run_bytes"]) - 1) // access_bytes + 1
+        ):
             if not found or found[-1] != line * access_bytes or line > begin // access_bytes:
                 found.append(line * access_bytes)
     return found
@@ -66,7 +75,15 @@ def lines_of(transfer: Any, access_bytes: int) -> list[int]:
 class TiledSource:
     """The machine. Times are fractions of memory clocks. The tiles of a schedule are there once all of the schedule before are computed."""
 
-    def __init__(self, schedules: Sequence[list[Tile]], memory: Memory, *, depth: int, outstanding: int, cycles_per_clock: Fraction) -> None:
+    def __init__(
+        self,
+        schedules: Sequence[list[Tile]],
+        memory: Memory,
+        *,
+        depth: int,
+        outstanding: int,
+        cycles_per_clock: Fraction,
+    ) -> None:
         self.schedules = list(schedules)
         self.memory = memory
         self.depth = depth
@@ -99,7 +116,11 @@ class TiledSource:
     def _begin(self) -> None:
         """The next schedule."""
         tiles = self.schedules.pop(0)
-        self.reads += [(len(self.tiles) + number, read) for number, tile in enumerate(tiles) for read in tile.reads]
+        self.reads += [
+            (len(self.tiles) + number, read)
+            for number, tile in enumerate(tiles)
+            for read in tile.reads
+        ]
         self.tiles += tiles
 
     def _compute(self, clock: int) -> None:
@@ -118,17 +139,30 @@ class TiledSource:
                 departures = [read.request.depart for read in tile.reads]
                 if -1 in departures or (tile.barrier and self.waiting_writes):
                     return
-                self.ends_at = max([self.ends_at, *map(Fraction, departures)]) + tile.compute_cycles / self.cycles_per_clock
+                self.ends_at = (
+                    max([self.ends_at, *map(Fraction, departures)])
+                    + tile.compute_cycles / self.cycles_per_clock
+                )
                 self.busy = True
 
     def _offer_read(self, ticks: int) -> bool:
         if self.next_read == len(self.reads):
             return False
         number, read = self.reads[self.next_read]
-        on_their_way = sum(1 for _, other in self.reads[: self.next_read] if other.request.depart == -1 or other.request.depart > ticks)
-        if number >= self.computed + self.depth or (self.outstanding and on_their_way >= self.outstanding):
+        on_their_way = sum(
+            1
+            for _, other in self.reads[: self.next_read]
+            if other.request.depart == -1 or other.request.depart > ticks
+        )
+        if number >= self.computed + self.depth or (
+            self.outstanding and on_their_way >= self.outstanding
+        ):
             return False
-        if self.tiles[number].barrier and not read.ahead and (self.computed < number or self.waiting_writes):
+        if (
+            self.tiles[number].barrier
+            and not read.ahead
+            and (self.computed < number or self.waiting_writes)
+        ):
             return False
         taken = self.memory.offer(read.request, ticks)
         self.next_read += taken
@@ -185,8 +219,23 @@ def simulate_reference_tiles(
     """Run schedules (TILE and TRANSFER records) one after the other; also the memory clock at which each tile was computed."""
     memory = Memory(standard, controller, address_map, channels, plan)
     every = (transfer for _, transfers in schedules for transfer in transfers)
-    memory.learn(np.array([address for transfer in every for address in lines_of(transfer, address_map.access_bytes)], np.int64))
+    memory.learn(
+        np.array(
+            [
+                address
+                for transfer in every
+                for address in lines_of(transfer, address_map.access_bytes)
+            ],
+            np.int64,
+        )
+    )
     objects = [tiles_of(tiles, transfers, memory) for tiles, transfers in schedules]
-    source = TiledSource(objects, memory, depth=depth, outstanding=outstanding, cycles_per_clock=core_clock_ratio(standard, clock_MHz))
+    source = TiledSource(
+        objects,
+        memory,
+        depth=depth,
+        outstanding=outstanding,
+        cycles_per_clock=core_clock_ratio(standard, clock_MHz),
+    )
     TiledSimulation(memory, max_cycles).run_tiles(source)
     return run_of(memory, cycles=memory.ticks), source.done_at

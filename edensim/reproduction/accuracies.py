@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from edensim.inference.evaluation import interval_of
+from edensim.accuracy.evaluation import interval_of
 from edensim.reproduction.target import Source, mean
 
 PRECISIONS: Final = ("int4", "int8", "int16", "fp32")
@@ -25,7 +25,9 @@ def over_seeds(runs: Sequence[Mapping[str, Any]]) -> tuple[list[float], list[tup
     """Mean accuracy at each point over seeds, and its 95 % interval."""
     by_seed = [means_of(run["points"]) for run in runs]
     columns = list(zip(*by_seed, strict=True))
-    return [mean(column) for column in columns], [interval_of(column) or (column[0], column[0]) for column in columns]
+    return [mean(column) for column in columns], [
+        interval_of(column) or (column[0], column[0]) for column in columns
+    ]
 
 
 def note(source: Source, runs: Sequence[Mapping[str, Any]]) -> str:

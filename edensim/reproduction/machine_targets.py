@@ -18,13 +18,23 @@ if TYPE_CHECKING:
 PRECISIONS: Final = ("fp32", "int8")
 #: About how many CPU seconds a run of the largest network takes on each machine; the others' as shares of it.
 COST_s: Final = {"cpu": 60.0, "gpu": 15.0, "eyeriss": 9.0, "tpu": 6.0}
-SHARES: Final = {"yolov3": 1.0, "vgg16": 0.35, "resnet101": 0.2, "densenet201": 0.15, "yolov3-tiny": 0.05, "squeezenet1.1": 0.02, "alexnet": 0.1}
+SHARES: Final = {
+    "yolov3": 1.0,
+    "vgg16": 0.35,
+    "resnet101": 0.2,
+    "densenet201": 0.15,
+    "yolov3-tiny": 0.05,
+    "squeezenet1.1": 0.02,
+    "alexnet": 0.1,
+}
 LPDDR3: Final = ["dram.standard=LPDDR3", "dram.organization=null", "dram.speed_bin=null"]
 #: Peak clock of the paper's CPU, and its cores.
 CLOCK_GHz, CORES = 4.0, 2
 
 
-def run_of(machine: str, network: str, precision: str, point: str, settings: list[str] | None = None) -> Task:
+def run_of(
+    machine: str, network: str, precision: str, point: str, settings: list[str] | None = None
+) -> Task:
     """A network at `reduced` (table 3's VDD and tRCD), at `nominal`, or nominal with no tRCD (`ideal`)."""
     _, less_V, less_ns = published()["table3"][network][precision]
     arguments: dict[str, Any] = {"machine": machine, "network": network, "precision": precision}
@@ -39,7 +49,9 @@ def run_of(machine: str, network: str, precision: str, point: str, settings: lis
 
 def saved(found: Found, name: str, law: str = "linear") -> float:
     """Energy saved (%) at the reduced point."""
-    reduced, nominal = (found[f"{name} {point}"]["energy_pJ"][law]["total"] for point in ("reduced", "nominal"))
+    reduced, nominal = (
+        found[f"{name} {point}"]["energy_pJ"][law]["total"] for point in ("reduced", "nominal")
+    )
     return float(100 * (1 - reduced / nominal))
 
 
@@ -60,47 +72,115 @@ def cpu_names() -> Iterator[tuple[str, str, str]]:
 
 def cpu_tasks(points: tuple[str, ...], _: Scope) -> dict[str, Task]:
     """Runs of the twelve workloads."""
-    return {f"{name} {point}": run_of("cpu", network, precision, point) for name, network, precision in cpu_names() for point in points}
+    return {
+        f"{name} {point}": run_of("cpu", network, precision, point)
+        for name, network, precision in cpu_names()
+        for point in points
+    }
 
 
 def cpu_energy(_: Scope, found: Found) -> Section:
     """Target 1."""
     why = "the paper's bar is the share of VDD taken off; ours adds what the shorter run saves in background and refresh"
     rows = [
-        Row(f"{TITLES[network]} {precision}", published()["cpu"][precision][network]["saved"], saved(found, name), "%", why)
+        Row(
+            f"{TITLES[network]} {precision}",
+            published()["cpu"][precision][network]["saved"],
+            saved(found, name),
+            "%",
+            why,
+        )
         for name, network, precision in cpu_names()
     ]
     table = []
     for law in LAWS:
-        shares = {precision: [saved(found, name, law) for name, _, each in cpu_names() if each == precision] for precision in PRECISIONS}
-        table.append([law, *(f"{figure(shares[precision]):.2f}" for precision in PRECISIONS for figure in (mean, geometric_mean))])
+        shares = {
+            precision: [
+                saved(found, name, law) for name, _, each in cpu_names() if each == precision
+            ]
+            for precision in PRECISIONS
+        }
+        table.append(
+            [
+                law,
+                *(
+                    f"{figure(shares[precision]):.2f}"
+                    for precision in PRECISIONS
+                    for figure in (mean, geometric_mean)
+                ),
+            ]
+        )
         if law == "linear":
             for precision in PRECISIONS:
                 said = published()["cpu_means"]["saved"][precision]
                 why = "geometric mean of the percentages, as the paper's bar"
-                rows.append(Row(f"energy saved, mean of six networks at {precision}", said, geometric_mean(shares[precision]), "%", why, key=True))
-    laws = Table("Means (%) by voltage law", ["law", "FP32 arithmetic", "FP32 geometric", "int8 arithmetic", "int8 geometric"], table)
+                rows.append(
+                    Row(
+                        f"energy saved, mean of six networks at {precision}",
+                        said,
+                        geometric_mean(shares[precision]),
+                        "%",
+                        why,
+                        key=True,
+                    )
+                )
+    laws = Table(
+        "Means (%) by voltage law",
+        ["law", "FP32 arithmetic", "FP32 geometric", "int8 arithmetic", "int8 geometric"],
+        table,
+    )
     text = [
         "Each network runs at table 3's VDD and tRCD; VDD in proportion to 1.2 V. `linear` is the law that all twelve published bars follow to the "
         "printed digit (currents do not fall with VDD, as in DRAMPower). Under `quadratic` more would be saved; under `array`, where periphery and "
         "interface keep their voltage, only a third of it."
     ]
-    return Section(1, "cpu-energy", "DRAM energy saved on the CPU", rows, text, [laws], runs=runs_of(found))
+    return Section(
+        1, "cpu-energy", "DRAM energy saved on the CPU", rows, text, [laws], runs=runs_of(found)
+    )
 
 
 def cpu_speed(_: Scope, found: Found) -> Section:
     """Target 2."""
     rows, table = [], []
-    by_precision: dict[str, dict[str, list[float]]] = {precision: {"reduced": [], "ideal": []} for precision in PRECISIONS}
+    by_precision: dict[str, dict[str, list[float]]] = {
+        precision: {"reduced": [], "ideal": []} for precision in PRECISIONS
+    }
     for name, network, precision in cpu_names():
         said = published()["cpu"][precision][network]
         counters = found[f"{name} nominal"]["frontend"]
-        exposed, less_ns = counters["exposed_activations_per_kilo_instruction"], published()["table3"][network][precision][2]
+        exposed, less_ns = (
+            counters["exposed_activations_per_kilo_instruction"],
+            published()["table3"][network][precision][2],
+        )
         needed = CORES * (1 - 1 / said["speedup"]) * 1000 / counters["ipc"] / (less_ns * CLOCK_GHz)
-        table.append([f"{TITLES[network]} {precision}", f"{counters['mpki']:.2f}", f"{counters['ipc']:.2f}", f"{exposed:.3f}", f"{needed:.2f}"])
+        table.append(
+            [
+                f"{TITLES[network]} {precision}",
+                f"{counters['mpki']:.2f}",
+                f"{counters['ipc']:.2f}",
+                f"{exposed:.3f}",
+                f"{needed:.2f}",
+            ]
+        )
         why = f"{exposed:.2f} exposed activations per 1,000 instructions where the published figure needs {needed:.2f}"
-        rows.append(Row(f"{TITLES[network]} {precision}, EDEN", said["speedup"], speedup(found, name), "times", why))
-        rows.append(Row(f"{TITLES[network]} {precision}, tRCD = 0", said["ideal"], speedup(found, name, "ideal"), "times", why))
+        rows.append(
+            Row(
+                f"{TITLES[network]} {precision}, EDEN",
+                said["speedup"],
+                speedup(found, name),
+                "times",
+                why,
+            )
+        )
+        rows.append(
+            Row(
+                f"{TITLES[network]} {precision}, tRCD = 0",
+                said["ideal"],
+                speedup(found, name, "ideal"),
+                "times",
+                why,
+            )
+        )
         for point in ("reduced", "ideal"):
             by_precision[precision][point].append(speedup(found, name, point))
     for precision in PRECISIONS:
@@ -117,14 +197,28 @@ def cpu_speed(_: Scope, found: Found) -> Section:
                     key=True,
                 )
             )
-    header = ["workload", "misses per 1,000 instructions", "IPC", "exposed activations per 1,000 instructions", "needed for the published speedup"]
+    header = [
+        "workload",
+        "misses per 1,000 instructions",
+        "IPC",
+        "exposed activations per 1,000 instructions",
+        "needed for the published speedup",
+    ]
     text = [
         "A shorter tRCD helps only reads that wait for a row to open while the core waits for them. In oneDNN-like blocked loops most misses "
         "stream, are prefetched, and hit open rows; so what is left of tRCD to gain is what the `tRCD = 0` rows say. The published 7 to 17 % need "
         "several times as many exposed activations as loops of this kind have; the paper states neither its libraries' blocking nor its "
         "prefetchers' reach."
     ]
-    return Section(2, "cpu-speed", "Speed gained on the CPU", rows, text, [Table("Why", header, table)], runs=runs_of(found))
+    return Section(
+        2,
+        "cpu-speed",
+        "Speed gained on the CPU",
+        rows,
+        text,
+        [Table("Why", header, table)],
+        runs=runs_of(found),
+    )
 
 
 # --------------------------------------------------------------------------------------------------------------------------- 3: GPU
@@ -134,7 +228,11 @@ def gpu_tasks(_: Scope) -> dict[str, Task]:
     """Both YOLO networks at both precisions."""
     names = [(network, precision) for network in published()["gpu"] for precision in PRECISIONS]
     points = ("reduced", "nominal", "ideal")
-    return {f"{network} {precision} {point}": run_of("gpu", network, precision, point) for network, precision in names for point in points}
+    return {
+        f"{network} {precision} {point}": run_of("gpu", network, precision, point)
+        for network, precision in names
+        for point in points
+    }
 
 
 def gpu(_: Scope, found: Found) -> Section:
@@ -145,19 +243,47 @@ def gpu(_: Scope, found: Found) -> Section:
     every: dict[str, list[float]] = {"saved": [], "speedup": []}
     for network, said in published()["gpu"].items():
         names = [f"{network} {precision}" for precision in PRECISIONS]
-        ours = {"saved": mean([saved(found, name) for name in names]), "speedup": geometric_mean([speedup(found, name) for name in names])}
+        ours = {
+            "saved": mean([saved(found, name) for name in names]),
+            "speedup": geometric_mean([speedup(found, name) for name in names]),
+        }
         ideal = geometric_mean([speedup(found, name, "ideal") for name in names])
         for what, values in every.items():
             values.append(ours[what])
-        rows.append(Row(f"{TITLES[network]}, energy saved", said["saved"], ours["saved"], "%", why_energy))
-        rows.append(Row(f"{TITLES[network]}, speed", said["speedup"], ours["speedup"], "times", why_speed))
-        rows.append(Row(f"{TITLES[network]}, speed at tRCD = 0", said["ideal"], ideal, "times", why_speed))
+        rows.append(
+            Row(f"{TITLES[network]}, energy saved", said["saved"], ours["saved"], "%", why_energy)
+        )
+        rows.append(
+            Row(f"{TITLES[network]}, speed", said["speedup"], ours["speedup"], "times", why_speed)
+        )
+        rows.append(
+            Row(f"{TITLES[network]}, speed at tRCD = 0", said["ideal"], ideal, "times", why_speed)
+        )
     means = published()["gpu_means"]
-    rows.append(Row("energy saved, mean", means["saved"], mean(every["saved"]), "%", why_energy, key=True))
-    rows.append(Row("speed, mean", means["speedup"], geometric_mean(every["speedup"]), "times", why_speed, key=True))
+    rows.append(
+        Row("energy saved, mean", means["saved"], mean(every["saved"]), "%", why_energy, key=True)
+    )
+    rows.append(
+        Row(
+            "speed, mean",
+            means["speedup"],
+            geometric_mean(every["speedup"]),
+            "times",
+            why_speed,
+            key=True,
+        )
+    )
     names = [f"{network} {precision}" for network in published()["gpu"] for precision in PRECISIONS]
     table = [[law, *(f"{saved(found, name, law):.1f}" for name in names)] for law in LAWS]
-    return Section(3, "gpu", "GPU: energy and speed", rows, (), [Table("Saved (%) by voltage law", ["law", *names], table)], runs=runs_of(found))
+    return Section(
+        3,
+        "gpu",
+        "GPU: energy and speed",
+        rows,
+        (),
+        [Table("Saved (%) by voltage law", ["law", *names], table)],
+        runs=runs_of(found),
+    )
 
 
 # -------------------------------------------------------------------------------------------------------------------- 4: accelerators
@@ -173,7 +299,9 @@ def accelerator_tasks(_: Scope) -> dict[str, Task]:
         for memory, settings in (("ddr4", None), ("lpddr3", LPDDR3)):
             for network in WORKLOADS:
                 for point in ("reduced", "nominal", "ideal"):
-                    tasks[f"{machine} {memory} {network} {point}"] = run_of(machine, network, "int8", point, settings)
+                    tasks[f"{machine} {memory} {network} {point}"] = run_of(
+                        machine, network, "int8", point, settings
+                    )
     return tasks
 
 
@@ -185,15 +313,46 @@ def accelerators(_: Scope, found: Found) -> Section:
         for memory in ("ddr4", "lpddr3"):
             said = published()["accelerators"][machine][memory]
             ours = {network: saved(found, f"{machine} {memory} {network}") for network in WORKLOADS}
-            why = "ours is VDD's share under the linear law (25 %); the paper's recipe is not stated"
+            why = (
+                "ours is VDD's share under the linear law (25 %); the paper's recipe is not stated"
+            )
             if memory == "lpddr3":
                 why = "the paper lowered one of two rails, it seems (an earlier draft says VDD1); ours counts in all of VDD"
-            rows += [Row(f"{title}, {memory.upper()}, {TITLES[network]}", said.get(network), ours[network], "%", why) for network in WORKLOADS]
-            rows.append(Row(f"{title}, {memory.upper()}: energy saved, mean", said["mean"], mean(list(ours.values())), "%", why, key=True))
+            rows += [
+                Row(
+                    f"{title}, {memory.upper()}, {TITLES[network]}",
+                    said.get(network),
+                    ours[network],
+                    "%",
+                    why,
+                )
+                for network in WORKLOADS
+            ]
+            rows.append(
+                Row(
+                    f"{title}, {memory.upper()}: energy saved, mean",
+                    said["mean"],
+                    mean(list(ours.values())),
+                    "%",
+                    why,
+                    key=True,
+                )
+            )
             names = [f"{machine} {memory} {network}" for network in WORKLOADS]
-            fastest = max(speedup(found, name, point) for name in names for point in ("reduced", "ideal"))
+            fastest = max(
+                speedup(found, name, point) for name in names for point in ("reduced", "ideal")
+            )
             why = "tiles are fetched ahead; the largest of both networks, at EDEN's point and at tRCD = 0"
-            rows.append(Row(f"{title}, {memory.upper()}: speed, at most", 1.0, fastest, "times", why, key=memory == "ddr4"))
+            rows.append(
+                Row(
+                    f"{title}, {memory.upper()}: speed, at most",
+                    1.0,
+                    fastest,
+                    "times",
+                    why,
+                    key=memory == "ddr4",
+                )
+            )
             table += [[name, *(f"{saved(found, name, law):.1f}" for law in LAWS)] for name in names]
     return Section(
         4,
@@ -225,18 +384,44 @@ def breakdown(_: Scope, found: Found) -> Section:
         energy = found[f"{name} nominal"]["energy_pJ"]["linear"]
         shares[name] = {part: 100 * energy[part] / energy["total"] for part in PARTS}
         moved = shares[name]["read"] + shares[name]["write"]
-        rows.append(Row(f"{name}, reads and writes", None, moved, "%", "the paper gives no breakdown"))
+        rows.append(
+            Row(f"{name}, reads and writes", None, moved, "%", "the paper gives no breakdown")
+        )
     least = mean([own["read"] + own["write"] for own in shares.values()])
-    rows.append(Row("reads' and writes' share of DRAM energy, mean", None, least, "%", "the paper gives no breakdown", key=True))
+    rows.append(
+        Row(
+            "reads' and writes' share of DRAM energy, mean",
+            None,
+            least,
+            "%",
+            "the paper gives no breakdown",
+            key=True,
+        )
+    )
     header = ["run", "total mJ", *(f"{part} %" for part in PARTS), "DRAM MB"]
     table = []
     for name, own in shares.items():
         run = found[f"{name} nominal"]
         total, moved = run["energy_pJ"]["linear"]["total"] / 1e9, run["dram_bytes"] / 1e6
-        table.append([name, f"{total:.2f}", *(f"{own[part]:.1f}" for part in PARTS), f"{moved:,.1f}"])
-    picture = Picture("breakdown", "DRAM energy by part, for each workload on the GPU and the TPU", lambda: draw_breakdown(shares))
+        table.append(
+            [name, f"{total:.2f}", *(f"{own[part]:.1f}" for part in PARTS), f"{moved:,.1f}"]
+        )
+    picture = Picture(
+        "breakdown",
+        "DRAM energy by part, for each workload on the GPU and the TPU",
+        lambda: draw_breakdown(shares),
+    )
     text = ["Shares of DRAM energy at the nominal point, linear law."]
-    return Section(11, "breakdown", "Energy breakdown on GPU and TPU", rows, text, [Table("Shares", header, table)], [picture], runs_of(found))
+    return Section(
+        11,
+        "breakdown",
+        "Energy breakdown on GPU and TPU",
+        rows,
+        text,
+        [Table("Shares", header, table)],
+        [picture],
+        runs_of(found),
+    )
 
 
 def draw_breakdown(shares: dict[str, dict[str, float]]) -> SubFigure:
@@ -248,7 +433,16 @@ def draw_breakdown(shares: dict[str, dict[str, float]]) -> SubFigure:
     left = [0.0] * len(shares)
     for look, part in enumerate(PARTS):
         values = [own[part] for own in shares.values()]
-        axes.barh(range(len(shares)), values, left=left, color=COLOURS[look], hatch=HATCHES[look], edgecolor="white", label=part, height=0.7)
+        axes.barh(
+            range(len(shares)),
+            values,
+            left=left,
+            color=COLOURS[look],
+            hatch=HATCHES[look],
+            edgecolor="white",
+            label=part,
+            height=0.7,
+        )
         left = [before + value for before, value in zip(left, values, strict=True)]
     axes.set_yticks(range(len(shares)), list(shares), size=8)
     axes.invert_yaxis()
@@ -261,12 +455,27 @@ def draw_breakdown(shares: dict[str, dict[str, float]]) -> SubFigure:
 
 def runs_of(found: Found) -> dict[str, Any]:
     """What was run: operating points and seeds; the whole configurations are in the files of the tasks."""
-    return {name: {"point": outcome.get("point"), "seed": outcome.get("seed")} for name, outcome in found.items()}
+    return {
+        name: {"point": outcome.get("point"), "seed": outcome.get("seed")}
+        for name, outcome in found.items()
+    }
 
 
 MACHINE_TARGETS: Final = (
-    Target(1, "cpu-energy", "DRAM energy saved on the CPU", partial(cpu_tasks, ("reduced", "nominal")), cpu_energy),
-    Target(2, "cpu-speed", "Speed gained on the CPU", partial(cpu_tasks, ("reduced", "nominal", "ideal")), cpu_speed),
+    Target(
+        1,
+        "cpu-energy",
+        "DRAM energy saved on the CPU",
+        partial(cpu_tasks, ("reduced", "nominal")),
+        cpu_energy,
+    ),
+    Target(
+        2,
+        "cpu-speed",
+        "Speed gained on the CPU",
+        partial(cpu_tasks, ("reduced", "nominal", "ideal")),
+        cpu_speed,
+    ),
     Target(3, "gpu", "GPU: energy and speed", gpu_tasks, gpu),
     Target(4, "accelerators", "Eyeriss and TPU: energy and speed", accelerator_tasks, accelerators),
     Target(11, "breakdown", "Energy breakdown on GPU and TPU", breakdown_tasks, breakdown),

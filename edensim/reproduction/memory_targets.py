@@ -25,7 +25,12 @@ def rate_tasks(_: Scope) -> dict[str, Task]:
     tasks = {}
     for vendor in VENDORS:
         at_V, at_ns = published()["ber_vdd"][vendor]["at"], published()["ber_trcd"][vendor]["at"]
-        arguments = {"module": f"vendor_{vendor.lower()}", "patterns": list(PATTERNS), "vdd_V": at_V, "trcd_ns": at_ns}
+        arguments = {
+            "module": f"vendor_{vendor.lower()}",
+            "patterns": list(PATTERNS),
+            "vdd_V": at_V,
+            "trcd_ns": at_ns,
+        }
         tasks[vendor] = Task("module_rates", arguments)
     return tasks
 
@@ -37,13 +42,24 @@ def rates(_: Scope, found: Found) -> Section:
         for vendor in VENDORS:
             said, distances = published()[figure][vendor], []
             for pattern in ("0xff", "0x00"):
-                for at, point, theirs in zip(said["at"], found[vendor][axis][pattern], said[pattern], strict=True):
+                for at, point, theirs in zip(
+                    said["at"], found[vendor][axis][pattern], said[pattern], strict=True
+                ):
                     ours = point["ber"] if point["ber"] > FLOOR else 0.0
                     low, high = point["interval"]
                     why = _reason(axis, theirs, ours, low, high, point["beyond_data"])
                     if theirs > 0 and ours > 0:
                         distances.append(abs(math.log10(ours / theirs)))
-                    rows.append(Row(f"vendor {vendor}, {at} {unit}, {pattern}", theirs, ours, "BER", why, (low, high)))
+                    rows.append(
+                        Row(
+                            f"vendor {vendor}, {at} {unit}, {pattern}",
+                            theirs,
+                            ours,
+                            "BER",
+                            why,
+                            (low, high),
+                        )
+                    )
             both = sorted(distances)
             median = both[len(both) // 2] if both else None
             why = f"{len(both)} of {2 * len(said['at'])} points have errors in both; other modules than the paper's"
@@ -54,13 +70,23 @@ def rates(_: Scope, found: Found) -> Section:
         "95 % interval. The paper's: one module each. Vendor letters need not be the same; its lowest tRCD (2 ns) lies below the public data. "
         "Public VDD data count faulty 64-byte lines at tRCD = tRP = 10 ns, not bits, and do not tell patterns apart."
     ]
-    picture = Picture("rates", "BER against VDD and tRCD, each vendor: figure 5 and the fitted modules", lambda: draw_rates(found))
-    return Section(5, "rates", "BER of DRAM modules against VDD and tRCD", rows, text, pictures=[picture])
+    picture = Picture(
+        "rates",
+        "BER against VDD and tRCD, each vendor: figure 5 and the fitted modules",
+        lambda: draw_rates(found),
+    )
+    return Section(
+        5, "rates", "BER of DRAM modules against VDD and tRCD", rows, text, pictures=[picture]
+    )
 
 
 def _reason(axis: str, theirs: float, ours: float, low: float, high: float, beyond: bool) -> str:
     inside = low <= theirs <= high or (theirs == 0 and low <= FLOOR)
-    words = ["inside our interval for an unseen module" if inside else "another module: outside our interval"]
+    words = [
+        "inside our interval for an unseen module"
+        if inside
+        else "another module: outside our interval"
+    ]
     if beyond:
         words.append("beyond the public data")
     if axis == "vdd_V" and not inside and theirs > ours:
@@ -73,20 +99,39 @@ def draw_rates(found: Found) -> SubFigure:
     from edensim.plots.style import COLOURS, MARKERS, add_legend, new_figure
 
     panel = new_figure(
-        8.4, 5.4, "lines: median of a fitted module, shaded: its 95 % interval; hollow marks: figure 5 of the paper; at the floor: none"
+        8.4,
+        5.4,
+        "lines: median of a fitted module, shaded: its 95 % interval; hollow marks: figure 5 of the paper; at the floor: none",
     )
     grid = panel.subplots(2, 3, sharey=True)
-    for row, (axis, figure, label) in enumerate((("vdd_V", "ber_vdd", "VDD (V)"), ("trcd_ns", "ber_trcd", "tRCD (ns)"))):
+    for row, (axis, figure, label) in enumerate(
+        (("vdd_V", "ber_vdd", "VDD (V)"), ("trcd_ns", "ber_trcd", "tRCD (ns)"))
+    ):
         for column, vendor in enumerate(VENDORS):
             axes, said = grid[row][column], published()[figure][vendor]
             for look, pattern in enumerate(PATTERNS):
                 points, first = found[vendor][axis][pattern], row == column == 0
                 at = [point["at"] for point in points]
-                axes.plot(at, [max(point["ber"], FLOOR) for point in points], color=COLOURS[look], lw=1, label=pattern if first else "_")
-                axes.plot(at, [max(each, FLOOR) for each in said[pattern]], MARKERS[look], color=COLOURS[look], mfc="none", ms=5)
+                axes.plot(
+                    at,
+                    [max(point["ber"], FLOOR) for point in points],
+                    color=COLOURS[look],
+                    lw=1,
+                    label=pattern if first else "_",
+                )
+                axes.plot(
+                    at,
+                    [max(each, FLOOR) for each in said[pattern]],
+                    MARKERS[look],
+                    color=COLOURS[look],
+                    mfc="none",
+                    ms=5,
+                )
             ends = found[vendor][axis]["0xcc"]
             low, high = ([max(point["interval"][end], FLOOR) for point in ends] for end in (0, 1))
-            axes.fill_between([point["at"] for point in ends], low, high, color="#bbbbbb", alpha=0.4, lw=0)
+            axes.fill_between(
+                [point["at"] for point in ends], low, high, color="#bbbbbb", alpha=0.4, lw=0
+            )
             axes.set_yscale("log")
             axes.set_ylim(FLOOR / 2, 1)
             axes.set_xlabel(label)
@@ -123,10 +168,20 @@ def sensitivity_tasks(_: Scope) -> dict[str, Task]:
     tasks = {}
     for machine in ("cpu", "tpu"):
         for name, arguments in VARIANTS.items():
-            tasks[f"{machine} {name}"] = Task("machine_run", {"machine": machine, "network": "yolov3-tiny", "precision": "int8", **arguments}, 4)
+            tasks[f"{machine} {name}"] = Task(
+                "machine_run",
+                {"machine": machine, "network": "yolov3-tiny", "precision": "int8", **arguments},
+                4,
+            )
         for exposure in EXPOSURES:
             for trcd_ns in EXPOSED_ns:
-                arguments = {"machine": machine, "network": "yolov3-tiny", "module": "vendor_a", "trcd_ns": trcd_ns, "exposure": exposure}
+                arguments = {
+                    "machine": machine,
+                    "network": "yolov3-tiny",
+                    "module": "vendor_a",
+                    "trcd_ns": trcd_ns,
+                    "exposure": exposure,
+                }
                 tasks[f"{machine} {exposure} {trcd_ns}"] = Task("exposed_run", arguments, 10)
     return tasks
 
@@ -137,36 +192,82 @@ def sensitivity(_: Scope, found: Found) -> Section:
     no_figure = "the paper gives no figure"
     for machine in ("cpu", "tpu"):
         for trcd_ns in EXPOSED_ns:
-            rates = [found[f"{machine} {exposure} {trcd_ns}"]["bit_errors"]["ber"] for exposure in EXPOSURES]
+            rates = [
+                found[f"{machine} {exposure} {trcd_ns}"]["bit_errors"]["ber"]
+                for exposure in EXPOSURES
+            ]
             name = f"{machine.upper()}, vendor A at {trcd_ns} ns"
             for exposure, rate in zip(EXPOSURES, rates, strict=True):
                 rows.append(Row(f"{name}, {exposure}", None, rate, "BER", no_figure))
             why = "only the first reads of an open row come too soon; later ones of the same row find their cells sensed"
             if not rates[1]:
                 why = "under `elapsed` no read came too soon: no bit fails"
-            rows.append(Row(f"{name}: every_access overstates BER by", None, rates[0] / rates[1] if rates[1] else None, "times", why, key=True))
+            rows.append(
+                Row(
+                    f"{name}: every_access overstates BER by",
+                    None,
+                    rates[0] / rates[1] if rates[1] else None,
+                    "times",
+                    why,
+                    key=True,
+                )
+            )
     table = []
     for machine in ("cpu", "tpu"):
         nominal = found[f"{machine} nominal"]
         for name in VARIANTS:
             run = found[f"{machine} {name}"]
-            less = 100 * (1 - run["energy_pJ"]["linear"]["total"] / nominal["energy_pJ"]["linear"]["total"])
+            less = 100 * (
+                1 - run["energy_pJ"]["linear"]["total"] / nominal["energy_pJ"]["linear"]["total"]
+            )
             faster = nominal["time_ns"] / run["time_ns"]
             table.append([machine.upper(), name, f"{less:.2f}", f"{faster:.4f}"])
             if name == "VDD alone, safe":
                 why = "no bit fails: tRCD, tRP and tRAS are as long as cells need at that VDD"
-                rows.append(Row(f"{machine.upper()}, safe at the same VDD: energy saved", None, less, "%", why, key=True))
-                rows.append(Row(f"{machine.upper()}, safe at the same VDD: speed", None, faster, "times", why, key=True))
+                rows.append(
+                    Row(
+                        f"{machine.upper()}, safe at the same VDD: energy saved",
+                        None,
+                        less,
+                        "%",
+                        why,
+                        key=True,
+                    )
+                )
+                rows.append(
+                    Row(
+                        f"{machine.upper()}, safe at the same VDD: speed",
+                        None,
+                        faster,
+                        "times",
+                        why,
+                        key=True,
+                    )
+                )
     header = ["machine", "what is lowered", "energy saved (%)", "speed (times)"]
     text = [
         "Under EDEN's assumption each access of a weak cell may fail. In DRAM, only a read that is issued sooner after its row's activation than the "
         "cell needs fails; `elapsed` takes the interval of each read from the engine. YOLO-Tiny, int8."
     ]
     title = "What assumptions and other parameters are worth"
-    return Section(12, "sensitivity", title, rows, text, [Table("Parameters", header, table)], runs=runs_of(found))
+    return Section(
+        12,
+        "sensitivity",
+        title,
+        rows,
+        text,
+        [Table("Parameters", header, table)],
+        runs=runs_of(found),
+    )
 
 
 MEMORY_TARGETS: Final = (
     Target(5, "rates", "BER of DRAM modules against VDD and tRCD", rate_tasks, rates),
-    Target(12, "sensitivity", "What assumptions and other parameters are worth", sensitivity_tasks, sensitivity),
+    Target(
+        12,
+        "sensitivity",
+        "What assumptions and other parameters are worth",
+        sensitivity_tasks,
+        sensitivity,
+    ),
 )

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import yaml
 
-from edensim.resources import configs_folder
+from edensim.config.paths import configs_folder
 
 FILE: Final = "eden-micro2019.yaml"
 
@@ -15,7 +15,9 @@ FILE: Final = "eden-micro2019.yaml"
 @cache
 def published() -> dict[str, Any]:
     """Tables and figures by name. Shared: not to be changed."""
-    found: dict[str, Any] = yaml.safe_load((configs_folder() / "published" / FILE).read_text(encoding="utf-8"))
+    found: dict[str, Any] = yaml.safe_load(
+        (configs_folder() / "published" / FILE).read_text(encoding="utf-8")
+    )
     return found
 
 

@@ -9,14 +9,14 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from edensim import __version__
+from edensim._version import __version__
+from edensim.files import save_text
 from edensim.plots.style import save, styled
 from edensim.reproduction.published import published
 from edensim.reproduction.section import Row, Section, Table
-from edensim.results.files import save_text
 
 if TYPE_CHECKING:
-    from edensim.reproduction.run import Reproduction
+    from edensim.reproduction.reproduce import Reproduction
 
 TITLE: Final = "EDEN, reproduced with edensim"
 #: No script, no font and no picture from elsewhere: the page opens offline.
@@ -43,7 +43,9 @@ def write(result: Reproduction, folder: Path) -> None:
     text = markdown(result)
     save_text(folder / "report.md", text)
     save_text(folder / "report.html", page(text, figures))
-    save_text(folder / "report.json", json.dumps(result.to_dict(), indent=1, allow_nan=False) + "\n")
+    save_text(
+        folder / "report.json", json.dumps(result.to_dict(), indent=1, allow_nan=False) + "\n"
+    )
 
 
 def markdown(result: Reproduction) -> str:
@@ -59,7 +61,10 @@ def markdown(result: Reproduction) -> str:
         "## Largest disagreements",
         "\n".join(_disagreement(section, row) for section, row in largest(result)),
     ]
-    return "\n\n".join(head + [part for section in result.sections for part in section_text(section)]) + "\n"
+    return (
+        "\n\n".join(head + [part for section in result.sections for part in section_text(section)])
+        + "\n"
+    )
 
 
 def _disagreement(section: Section, row: Row) -> str:
@@ -84,13 +89,24 @@ def rows_table(rows: list[tuple[str, Row]]) -> str:
         ours = shown(row.ours, row, "none")
         if row.interval is not None and row.ours is not None:
             ours += f" ({bare(row.interval[0])} to {bare(row.interval[1])})"
-        lines.append([*([title] if titled else []), row.what, shown(row.published, row), ours, difference(row), row.why])
+        lines.append(
+            [
+                *([title] if titled else []),
+                row.what,
+                shown(row.published, row),
+                ours,
+                difference(row),
+                row.why,
+            ]
+        )
     return "\n".join([_line(header), _line(["---"] * len(header)), *map(_line, lines)])
 
 
 def table_text(table: Table) -> str:
     """A titled table."""
-    return f"**{table.title}**\n\n" + "\n".join([_line(table.header), _line(["---"] * len(table.header)), *map(_line, table.rows)])
+    return f"**{table.title}**\n\n" + "\n".join(
+        [_line(table.header), _line(["---"] * len(table.header)), *map(_line, table.rows)]
+    )
 
 
 def _line(cells: object) -> str:
@@ -113,7 +129,11 @@ def difference(row: Row) -> str:
     if row.published is None or row.ours is None or row.difference is None:
         return ""
     if row.unit.startswith("BER"):
-        return f"x {row.ours / row.published:.3g}" if row.published > 0 and row.ours > 0 else ("none" if row.published == row.ours else "")
+        return (
+            f"x {row.ours / row.published:.3g}"
+            if row.published > 0 and row.ours > 0
+            else ("none" if row.published == row.ours else "")
+        )
     return f"{row.difference:+.4g}"
 
 
@@ -122,9 +142,13 @@ def largest(result: Reproduction) -> list[tuple[Section, Row]]:
     found: dict[int, tuple[float, Section, Row]] = {}
     for section, row in result.key_rows:
         distance = _distance(row)
-        if distance is not None and (section.number not in found or distance > found[section.number][0]):
+        if distance is not None and (
+            section.number not in found or distance > found[section.number][0]
+        ):
             found[section.number] = distance, section, row
-    return [(section, row) for _, section, row in sorted(found.values(), key=lambda each: -each[0])[:3]]
+    return [
+        (section, row) for _, section, row in sorted(found.values(), key=lambda each: -each[0])[:3]
+    ]
 
 
 def _distance(row: Row) -> float | None:
@@ -135,7 +159,11 @@ def _distance(row: Row) -> float | None:
         return row.ours
     if row.published is None:
         return None
-    ours, theirs = (row.ours - 1, row.published - 1) if row.unit == "times" and row.published < 2 else (row.ours, row.published)
+    ours, theirs = (
+        (row.ours - 1, row.published - 1)
+        if row.unit == "times" and row.published < 2
+        else (row.ours, row.published)
+    )
     return abs(math.log10(max(ours, 1e-3 * theirs) / theirs)) if theirs > 0 else None
 
 

@@ -39,7 +39,10 @@ class Row:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
-        plain = {name: getattr(self, name) for name in ("what", "published", "ours", "difference", "unit", "why", "key")}
+        plain = {
+            name: getattr(self, name)
+            for name in ("what", "published", "ours", "difference", "unit", "why", "key")
+        }
         return plain | {"interval": list(self.interval) if self.interval is not None else None}
 
 
@@ -82,7 +85,14 @@ class Section:
             "title": self.title,
             "rows": [row.to_dict() for row in self.rows],
             "text": list(self.text),
-            "tables": [{"title": table.title, "header": list(table.header), "rows": [list(row) for row in table.rows]} for table in self.tables],
+            "tables": [
+                {
+                    "title": table.title,
+                    "header": list(table.header),
+                    "rows": [list(row) for row in table.rows],
+                }
+                for table in self.tables
+            ],
             "pictures": [f"{picture.name}.svg" for picture in self.pictures],
             "runs": dict(self.runs),
         }

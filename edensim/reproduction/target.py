@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from edensim.accuracy.datasets import installed
 from edensim.exceptions import InputError
-from edensim.inference.datasets import installed
 from edensim.reproduction.section import Section
 from edensim.reproduction.task import Task
 
@@ -64,26 +64,72 @@ def scope(full: bool, datasets: Path | None) -> Scope:
     (`squeezenet1.1.pt`, as benchmarks/imagenet_weights.py writes it). Raises InputError where it holds not what is needed, or for nothing.
     """
     if full != (datasets is not None):
-        raise InputError("--full: needs --datasets DIR, and that is for nothing else" if full else "--datasets: is for --full alone")
+        raise InputError(
+            "--full: needs --datasets DIR, and that is for nothing else"
+            if full
+            else "--datasets: is for --full alone"
+        )
     sources = [Source("lenet", "digits", "LeNet, digits", label="lenet")]
     if datasets is not None:
         images, weights = datasets / "cifar10-jpeg.tar.gz", datasets / "resnet20-12fca82f.th"
         for path in (images, weights):
             if not path.is_file():
-                raise InputError(f"{path}: there is no such file; --full tests ResNet-20 on CIFAR-10 with it")
-        sources.append(Source("resnet20", str(images), "ResNet-20, CIFAR-10", str(weights), 500, 2000, 8, "resnet20", 1))
+                raise InputError(
+                    f"{path}: there is no such file; --full tests ResNet-20 on CIFAR-10 with it"
+                )
+        sources.append(
+            Source(
+                "resnet20",
+                str(images),
+                "ResNet-20, CIFAR-10",
+                str(weights),
+                500,
+                2000,
+                8,
+                "resnet20",
+                1,
+            )
+        )
     only = list[Source]()
     if installed("fashion-mnist") is not None:
-        only.append(Source("lenet", "fashion-mnist", "LeNet, Fashion-MNIST", None, 2000, 12000, 10, "lenet-fashion", 1))
+        only.append(
+            Source(
+                "lenet",
+                "fashion-mnist",
+                "LeNet, Fashion-MNIST",
+                None,
+                2000,
+                12000,
+                10,
+                "lenet-fashion",
+                1,
+            )
+        )
         if datasets is not None:
             data, title = "composed:fashion-mnist", "YOLO-Tiny, composed Fashion-MNIST (mAP)"
-            only.append(Source("yolov3-tiny", data, title, None, 300, 3000, 10, "yolo-tiny", 1, brief=True))
+            only.append(
+                Source("yolov3-tiny", data, title, None, 300, 3000, 10, "yolo-tiny", 1, brief=True)
+            )
     if datasets is not None:
         images = datasets / "imagenet-1000.tar"
         for name, title in IMAGENET.items():
             weights = datasets / f"{name}.pt"
             if images.is_file() and weights.is_file():
-                only.append(Source(name, str(images), f"{title}, ImageNet", str(weights), 200, None, 10, name, 1, brief=True, size=224))
+                only.append(
+                    Source(
+                        name,
+                        str(images),
+                        f"{title}, ImageNet",
+                        str(weights),
+                        200,
+                        None,
+                        10,
+                        name,
+                        1,
+                        brief=True,
+                        size=224,
+                    )
+                )
     return Scope(full, 5, 3, tuple(sources), tuple(only))
 
 
@@ -122,5 +168,7 @@ def crossing(bers: Sequence[float], accuracies: Sequence[float], threshold: floa
     for at in range(1, len(bers)):
         if accuracies[at] < threshold:
             share = (accuracies[at - 1] - threshold) / (accuracies[at - 1] - accuracies[at])
-            return math.exp(math.log(bers[at - 1]) + share * (math.log(bers[at]) - math.log(bers[at - 1])))
+            return math.exp(
+                math.log(bers[at - 1]) + share * (math.log(bers[at]) - math.log(bers[at - 1]))
+            )
     return bers[-1]

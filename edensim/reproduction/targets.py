@@ -12,7 +12,12 @@ from edensim.reproduction.memory_targets import MEMORY_TARGETS
 from edensim.reproduction.target import Target
 from edensim.reproduction.tolerance_targets import TOLERANCE_TARGETS
 
-TARGETS: Final = tuple(sorted((*MACHINE_TARGETS, *MEMORY_TARGETS, *ACCURACY_TARGETS, *TOLERANCE_TARGETS), key=lambda target: target.number))
+TARGETS: Final = tuple(
+    sorted(
+        (*MACHINE_TARGETS, *MEMORY_TARGETS, *ACCURACY_TARGETS, *TOLERANCE_TARGETS),
+        key=lambda target: target.number,
+    )
+)
 
 
 def chosen(names: Sequence[str]) -> list[Target]:
@@ -23,6 +28,8 @@ def chosen(names: Sequence[str]) -> list[Target]:
     for name in names:
         if name not in known:
             words = [each.name for each in TARGETS]
-            raise InputError(f"unknown target {name!r}{nearest(name, words)} (known: all, {', '.join(words)}, or their numbers 1 to {len(words)})")
+            raise InputError(
+                f"unknown target {name!r}{nearest(name, words)} (known: all, {', '.join(words)}, or their numbers 1 to {len(words)})"
+            )
     wanted = {known[name].number for name in names}
     return [each for each in TARGETS if each.number in wanted]

@@ -6,35 +6,65 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edensim.results.run import RunResult
+    from edensim.results.run_result import RunResult
 
 
 def summary_rows(result: RunResult) -> Iterator[tuple[str, str, str]]:
     """Rows (name, value, remark) of the summary."""
     requests, latency, energy = result.requests, result.read_latency_cycles, result.energy_pJ
     yield "time", f"{result.time_ns / 1000:,.3f} us", f"{result.cycles:,} memory cycles"
-    yield "requests", f"{requests['read'] + requests['write']:,}", f"{requests['read']:,} reads, {requests['write']:,} writes"
+    yield (
+        "requests",
+        f"{requests['read'] + requests['write']:,}",
+        f"{requests['read']:,} reads, {requests['write']:,} writes",
+    )
     if requests["forwarded"] or requests["coalesced"]:
-        yield "", "", f"{requests['forwarded']:,} reads forwarded, {requests['coalesced']:,} writes coalesced"
+        yield (
+            "",
+            "",
+            f"{requests['forwarded']:,} reads forwarded, {requests['coalesced']:,} writes coalesced",
+        )
     seen = result.row_hits + result.row_misses + result.row_conflicts
     if seen:  # a command trace does not tell
-        yield "row hits", _share(result.row_hits, seen), f"{result.row_misses:,} misses, {result.row_conflicts:,} conflicts"
+        yield (
+            "row hits",
+            _share(result.row_hits, seen),
+            f"{result.row_misses:,} misses, {result.row_conflicts:,} conflicts",
+        )
     if latency["mean"] is not None:
-        percentiles = f"median {latency['p50']:,}, 99 % within {latency['p99']:,}, longest {latency['max']:,}"
+        percentiles = (
+            f"median {latency['p50']:,}, 99 % within {latency['p99']:,}, longest {latency['max']:,}"
+        )
         yield "read latency", f"{latency['mean']:,.1f} cycles", percentiles
     peak = f"{_share(result.bandwidth_GBps, result.peak_bandwidth_GBps)} of {result.peak_bandwidth_GBps:,.2f} GB/s"
     yield "bandwidth", f"{result.bandwidth_GBps:,.2f} GB/s", peak
     if result.core is not None:
-        remark = f"{result.core['instructions']:,} instructions, {result.core['cycles']:,} core cycles"
+        remark = (
+            f"{result.core['instructions']:,} instructions, {result.core['cycles']:,} core cycles"
+        )
         yield "core", f"{result.core['ipc']:.4f} IPC", remark
     if result.layers:
         yield from machine_rows(result)
-    yield "commands", f"{sum(result.commands.values()):,}", ", ".join(f"{name} {count:,}" for name, count in result.commands.items() if count)
+    yield (
+        "commands",
+        f"{sum(result.commands.values()):,}",
+        ", ".join(f"{name} {count:,}" for name, count in result.commands.items() if count),
+    )
     if result.bit_errors:
         told = result.bit_errors
-        yield "bit errors", f"{told['flips']:,}", f"BER {told['ber']:.3g} of {told['reads']:,} reads, exposure {told['exposure']}"
-    unit, pJ = ("nJ", 1e3) if energy.total < 1e6 else ("uJ", 1e6) if energy.total < 1e9 else ("mJ", 1e9)
-    yield "energy", f"{energy.total / pJ:,.3f} {unit}", f"{result.average_power_mW:,.1f} mW on average, voltage law {result.voltage_law}"
+        yield (
+            "bit errors",
+            f"{told['flips']:,}",
+            f"BER {told['ber']:.3g} of {told['reads']:,} reads, exposure {told['exposure']}",
+        )
+    unit, pJ = (
+        ("nJ", 1e3) if energy.total < 1e6 else ("uJ", 1e6) if energy.total < 1e9 else ("mJ", 1e9)
+    )
+    yield (
+        "energy",
+        f"{energy.total / pJ:,.3f} {unit}",
+        f"{result.average_power_mW:,.1f} mW on average, voltage law {result.voltage_law}",
+    )
     for name in ("activate", "precharge", "read", "write", "refresh", "background"):
         value = getattr(energy, name)
         if value:
@@ -46,15 +76,25 @@ def machine_rows(result: RunResult) -> Iterator[tuple[str, str, str]]:
     layers = result.layers
     stalled = sum(layer["stall_share"] * layer["cycles"] for layer in layers)
     macs = sum(layer["macs"] for layer in layers)
-    yield "layers", f"{len(layers):,}", f"{macs:,} MACs, {_share(stalled, result.cycles).strip()} of the time stalled"
+    yield (
+        "layers",
+        f"{len(layers):,}",
+        f"{macs:,} MACs, {_share(stalled, result.cycles).strip()} of the time stalled",
+    )
     kinds: dict[str, int] = {}
     for layer in layers:
         for kind, moved in layer["bytes_by_kind"].items():
             kinds[kind] = kinds.get(kind, 0) + moved
-    remark = ", ".join(f"{kind.replace('_', ' ')} {moved / 1e6:,.2f}" for kind, moved in kinds.items() if moved)
+    remark = ", ".join(
+        f"{kind.replace('_', ' ')} {moved / 1e6:,.2f}" for kind, moved in kinds.items() if moved
+    )
     yield "DRAM traffic", f"{sum(kinds.values()) / 1e6:,.2f} MB", remark
     for name, baseline in result.baselines.items():
-        yield f"against {name}", f"{baseline['speedup']:.4f} x", f"as fast, {100 * baseline['energy_saved']:.2f} % of the energy saved"
+        yield (
+            f"against {name}",
+            f"{baseline['speedup']:.4f} x",
+            f"as fast, {100 * baseline['energy_saved']:.2f} % of the energy saved",
+        )
 
 
 def layer_table(layers: list[dict[str, Any]]) -> Iterator[str]:
@@ -76,7 +116,10 @@ def layer_table(layers: list[dict[str, Any]]) -> Iterator[str]:
         )
     widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
     for row in rows:
-        cells = [f"{cell:<{width}}" if column < 2 else f"{cell:>{width}}" for column, (cell, width) in enumerate(zip(row, widths, strict=True))]
+        cells = [
+            f"{cell:<{width}}" if column < 2 else f"{cell:>{width}}"
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
         yield "  ".join(cells).rstrip()
 
 

@@ -1,6 +1,6 @@
 """Sweeps: one configuration at many points, resumable, on this machine or a Dask cluster.
 
-The package is also the function: `edensim.sweep(run, over)` calls `edensim.sweep.sweep`, so that the verb and the room share their name.
+The package is also the function: `edensim.sweep(run, over)` calls `edensim.sweep.sweep.sweep`, so that the verb and the room share their name.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import sys
 from types import ModuleType
 
 from edensim.sweep.result import SweepResult, load_sweep, pareto_front
-from edensim.sweep.run import sweep
+from edensim.sweep.sweep import sweep
 
 __all__ = ["SweepResult", "load_sweep", "pareto_front", "sweep"]
 

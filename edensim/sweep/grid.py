@@ -20,22 +20,44 @@ from typing import Any, Final
 
 import msgspec
 
-from edensim import __version__
-from edensim.config import OVER, LoadedConfig, RunConfig, SourceConfig, flat, is_numeric, load_config, parse_setting, resolved
-from edensim.dnn.loading import READERS
+from edensim._version import __version__
+from edensim.config.loading import (
+    OVER,
+    LoadedConfig,
+    flat,
+    is_numeric,
+    load_config,
+    parse_setting,
+    resolved,
+)
+from edensim.config.models import RunConfig, SourceConfig
 from edensim.dram.operating_point import OperatingPlan, resolve_operating_plan
 from edensim.dram.standard import Standard
-from edensim.dram.timing import timing_record
-from edensim.energy import event_energies
+from edensim.energy.events import event_energies
+from edensim.engine.timing_record import timing_record
+from edensim.engine.trace_core import core_record
 from edensim.exceptions import ConfigError
-from edensim.memory.processor import core_record
-from edensim.system import prepare
+from edensim.networks.loading import READERS
+from edensim.simulation import prepare
 
 #: A sweep of more points is a slip of the pen.
 MAX_POINTS: Final = 1_000_000
 
 #: Keys whose whole effect on commands is in the timings they resolve to (`timing_facts`).
-OPERATING_POINT: Final = frozenset({"vdd_V", "trcd_ns", "trp_ns", "tras_ns", "twr_ns", "trefi_ns", "mode", "timings", "partitions", "changes"})
+OPERATING_POINT: Final = frozenset(
+    {
+        "vdd_V",
+        "trcd_ns",
+        "trp_ns",
+        "tras_ns",
+        "twr_ns",
+        "trefi_ns",
+        "mode",
+        "timings",
+        "partitions",
+        "changes",
+    }
+)
 
 _NUMBER = r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*"
 _RANGE = re.compile(f"{_NUMBER}:{_NUMBER}:{_NUMBER}")
@@ -67,7 +89,9 @@ def parse_over(texts: Sequence[str]) -> dict[str, list[Any]]:
         if not equals or not key:
             raise ConfigError(f"{OVER} {text}: expected KEY=V1,V2,... or KEY=START:STOP:STEP")
         if key in over:
-            raise ConfigError(f"{OVER} {text}: {key} is swept twice; give all its values in one list")
+            raise ConfigError(
+                f"{OVER} {text}: {key} is swept twice; give all its values in one list"
+            )
         pieces = split_list(listed)
         if not any(piece.strip() for piece in pieces):
             raise ConfigError(f"{OVER} {text}: the list of values is empty")
@@ -98,7 +122,9 @@ def _listed(key: str, piece: str, text: str) -> list[Any]:
     """Values of one part of a list: one, or those of a range."""
     if not piece:
         raise ConfigError(f"{OVER} {text}: a value is missing between the commas")
-    _, value = parse_setting(f"{key}={piece}", OVER) if ":" not in piece else (key, None)  # an unknown key is refused first
+    _, value = (
+        parse_setting(f"{key}={piece}", OVER) if ":" not in piece else (key, None)
+    )  # an unknown key is refused first
     if ":" not in piece:
         return [value]
     parse_setting(f"{key}=null", OVER)
@@ -109,15 +135,24 @@ def _listed(key: str, piece: str, text: str) -> list[Any]:
         raise ConfigError(f"{OVER} {key}={piece}: expected a number or START:STOP:STEP")
     start, stop, step = (Decimal(number) for number in match.groups())
     if step <= 0 or stop < start:
-        raise ConfigError(f"{OVER} {key}={piece}: expected START:STOP:STEP with STOP not below START and STEP above 0")
+        raise ConfigError(
+            f"{OVER} {key}={piece}: expected START:STOP:STEP with STOP not below START and STEP above 0"
+        )
     count = int((stop - start) / step) + 1
     if count > MAX_POINTS:
-        raise ConfigError(f"{OVER} {key}={piece}: {count:,} values; expected at most {MAX_POINTS:,} points")
+        raise ConfigError(
+            f"{OVER} {key}={piece}: {count:,} values; expected at most {MAX_POINTS:,} points"
+        )
     whole = all(number.lstrip("+-").isdigit() for number in match.groups())
-    return [int(value) if whole else float(value) for value in (start + step * index for index in range(count))]
+    return [
+        int(value) if whole else float(value)
+        for value in (start + step * index for index in range(count))
+    ]
 
 
-def points_of(over: Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]], paired: bool = False) -> list[Values]:
+def points_of(
+    over: Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]], paired: bool = False
+) -> list[Values]:
     """The points of a grid (every value with every other), of paired lists (first with first, ...) or of a list of points; each once.
 
     Raises ConfigError for no points, an empty list, pairs of unequal number, or too many points.
@@ -132,12 +167,16 @@ def points_of(over: Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]], p
     lists = {key: _values(key, values) for key, values in over.items()}
     lengths = {key: len(values) for key, values in lists.items()}
     if paired and len(set(lengths.values())) > 1:
-        raise ConfigError(f"{OVER}: paired lists must be of one length; found {', '.join(f'{n} of {key}' for key, n in lengths.items())}")
+        raise ConfigError(
+            f"{OVER}: paired lists must be of one length; found {', '.join(f'{n} of {key}' for key, n in lengths.items())}"
+        )
     count = 1
     for length in lengths.values():
         count *= length
     if not paired and count > MAX_POINTS:
-        raise ConfigError(f"{OVER}: {' x '.join(map(str, lengths.values()))} = {count:,} points; expected at most {MAX_POINTS:,}")
+        raise ConfigError(
+            f"{OVER}: {' x '.join(map(str, lengths.values()))} = {count:,} points; expected at most {MAX_POINTS:,}"
+        )
     rows = zip(*lists.values(), strict=True) if paired else itertools.product(*lists.values())
     return _each_once([dict(zip(lists, row, strict=True)) for row in rows])
 
@@ -153,13 +192,17 @@ def _values(key: str, values: Any) -> list[Any]:
 
 
 def _each_once(points: list[Values]) -> list[Values]:
-    return list({json.dumps(point, sort_keys=True, default=repr): point for point in points}.values())
+    return list(
+        {json.dumps(point, sort_keys=True, default=repr): point for point in points}.values()
+    )
 
 
 # ------------------------------------------------------------------------------------------------------------- points and their digests
 
 
-def plan(base: LoadedConfig, points: Sequence[Values], trace_digest: Callable[[str], str]) -> list[Point]:
+def plan(
+    base: LoadedConfig, points: Sequence[Values], trace_digest: Callable[[str], str]
+) -> list[Point]:
     """All points of a sweep, each checked as far as it can be without running it.
 
     trace_digest: digest of a trace file's content. Raises ConfigError, naming key and value, for the first point that cannot be run,
@@ -170,7 +213,9 @@ def plan(base: LoadedConfig, points: Sequence[Values], trace_digest: Callable[[s
     planned = []
     for values in points:
         try:
-            planned.append(planner.point(load_config(None, (), {**unswept, **values}).config, values))
+            planned.append(
+                planner.point(load_config(None, (), {**unswept, **values}).config, values)
+            )
         except ConfigError as exception:
             raise _told_at(exception, values, base) from None
     return planned
@@ -181,9 +226,13 @@ def _told_at(exception: ConfigError, values: Values, base: LoadedConfig) -> Conf
     key, colon, rest = str(exception).partition(": ")
     if key in values:
         others = ", ".join(f"{other}={value}" for other, value in values.items() if other != key)
-        return ConfigError(f"{OVER} {key}={_shown(values[key])}: {rest}{f' (at {others})' if others else ''}")
+        return ConfigError(
+            f"{OVER} {key}={_shown(values[key])}: {rest}{f' (at {others})' if others else ''}"
+        )
     located = base.located(exception) if colon else exception
-    return ConfigError(f"{located} (at {', '.join(f'{other}={value}' for other, value in values.items())})")
+    return ConfigError(
+        f"{located} (at {', '.join(f'{other}={value}' for other, value in values.items())})"
+    )
 
 
 def _shown(value: Any) -> str:
@@ -200,7 +249,13 @@ def workload_file(config: RunConfig) -> str | None:
 def with_absolute_path(config: RunConfig) -> RunConfig:
     """The configuration with its workload's file by absolute path, which a worker finds from any folder."""
     path = workload_file(config)
-    return config if path is None else msgspec.structs.replace(config, **{"trace" if config.trace is not None else "network": os.path.abspath(path)})
+    return (
+        config
+        if path is None
+        else msgspec.structs.replace(
+            config, **{"trace" if config.trace is not None else "network": os.path.abspath(path)}
+        )
+    )
 
 
 class _Planner:
@@ -215,7 +270,9 @@ class _Planner:
 
     def point(self, config: RunConfig, values: Values) -> Point:
         standard, facts, timing_facts = self._standard(config)
-        config = with_absolute_path(msgspec.structs.replace(config, source=self._source(config, standard)))
+        config = with_absolute_path(
+            msgspec.structs.replace(config, source=self._source(config, standard))
+        )
         trace = self._trace(workload_file(config) or "")
         content = {**resolved(config), "trace": trace}
         key = digest([__version__, code_digest(), content, facts])
@@ -238,7 +295,11 @@ class _Planner:
         if name not in self.standards:
             standard, points = resolve_operating_plan(config.dram)
             event_energies(standard)  # refuses currents that make no sense
-            self.standards[name] = standard, digest(repr(standard)), digest(timing_facts(standard, points))
+            self.standards[name] = (
+                standard,
+                digest(repr(standard)),
+                digest(timing_facts(standard, points)),
+            )
         return self.standards[name]
 
     def _source(self, config: RunConfig, standard: Standard) -> SourceConfig:
@@ -268,13 +329,18 @@ def simulation_key(config: RunConfig, timing: str, trace: str) -> str:
     keys["trace"] = trace
     has_errors = any(getattr(config.errors, key) is not None for key in ("module", "model", "ber"))
     if not has_errors:  # bits fail by voltages and nanoseconds, not by cycles
-        keys["dram"] = {key: value for key, value in keys["dram"].items() if key not in OPERATING_POINT}
+        keys["dram"] = {
+            key: value for key, value in keys["dram"].items() if key not in OPERATING_POINT
+        }
     return digest([keys, timing])
 
 
 def timing_facts(standard: Standard, points: OperatingPlan) -> list[Any]:
     """Everything about a standard and its operating points that commands depend on: all but names, currents and voltages."""
-    rules = [(rule.level, rule.after, rule.before, rule.gap_cycles, rule.window, rule.sibling) for rule in standard.constraints]
+    rules = [
+        (rule.level, rule.after, rule.before, rule.gap_cycles, rule.window, rule.sibling)
+        for rule in standard.constraints
+    ]
     return [
         repr(standard.organization),
         standard.tck_ps,
@@ -285,23 +351,39 @@ def timing_facts(standard: Standard, points: OperatingPlan) -> list[Any]:
         standard.read_latency,
         standard.write_latency,
         [dict(point.timings) for point in points.points],
-        [(partition.channels, partition.banks, partition.rows, partition.point) for partition in points.partitions],
+        [
+            (partition.channels, partition.banks, partition.rows, partition.point)
+            for partition in points.partitions
+        ],
         [(change.at_cycle, change.settling_cycles, change.point) for change in points.changes],
     ]
 
 
 #: What results do not depend on: they are drawn, explained and checked by it.
-_NO_RESULT: Final = frozenset({"plots", "reference", "cli", "explain.py", "progress.py", "timeline.py", "__main__.py", "report.py", "plots.py"})
+_NO_RESULT: Final = frozenset(
+    {
+        "plots",
+        "reference",
+        "cli",
+        "__main__.py",
+    }
+)
 
 
 @cache
 def code_digest() -> str:
     """Hash of edensim's sources that results depend on: a version that is being worked on runs its points again after each edit."""
     package = Path(__file__).parent.parent
-    sources = sorted(path for path in package.rglob("*.py") if path.relative_to(package).parts[0] not in _NO_RESULT)
+    sources = sorted(
+        path
+        for path in package.rglob("*.py")
+        if path.relative_to(package).parts[0] not in _NO_RESULT
+    )
     content = hashlib.sha256()
     for path in sources:
-        content.update(f"{path.relative_to(package).as_posix()}\0".encode() + path.read_bytes() + b"\0")
+        content.update(
+            f"{path.relative_to(package).as_posix()}\0".encode() + path.read_bytes() + b"\0"
+        )
     return content.hexdigest()
 
 

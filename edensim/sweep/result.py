@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edensim.exceptions import EdensimError, InputError
-from edensim.results import RunResult, save_bytes, save_text
+from edensim.files import save_bytes, save_text
+from edensim.results.run_result import RunResult
 from edensim.sweep.grid import Values
 from edensim.sweep.store import Store
 
@@ -57,7 +58,18 @@ class SweepResult:
         Its configuration, its tensors and its lists (histograms) are in `results` only.
         """
         return [
-            {**values, **dict(_flat({key: value for key, value in json.loads(text).items() if key not in _NO_COLUMNS}))}
+            {
+                **values,
+                **dict(
+                    _flat(
+                        {
+                            key: value
+                            for key, value in json.loads(text).items()
+                            if key not in _NO_COLUMNS
+                        }
+                    )
+                ),
+            }
             for values, text in zip(self.values, self.texts, strict=True)
         ]
 
@@ -87,7 +99,14 @@ def collected(store: Store, simulated: int = 0, simulations: int = 0) -> SweepRe
     texts = store.result_texts([key for key, _ in plan])
     finished = [(values, texts[key]) for key, values in plan if key in texts]
     keys = tuple(dict.fromkeys(name for _, values in plan for name in values))
-    return SweepResult(keys, tuple(v for v, _ in finished), tuple(t for _, t in finished), len(plan), simulated, simulations)
+    return SweepResult(
+        keys,
+        tuple(v for v, _ in finished),
+        tuple(t for _, t in finished),
+        len(plan),
+        simulated,
+        simulations,
+    )
 
 
 def pareto_front(energies: ArrayLike, times: ArrayLike) -> NDArray[np.bool_]:
@@ -97,7 +116,9 @@ def pareto_front(energies: ArrayLike, times: ArrayLike) -> NDArray[np.bool_]:
     """
     energy, time = np.asarray(energies, float), np.asarray(times, float)
     if energy.ndim != 1 or energy.shape != time.shape:
-        raise ValueError(f"expected energies and times of equal number, found shapes {energy.shape} and {time.shape}")
+        raise ValueError(
+            f"expected energies and times of equal number, found shapes {energy.shape} and {time.shape}"
+        )
     front = np.zeros(len(energy), bool)
     best_energy, best_time = np.inf, np.inf
     for index in np.lexsort((energy, time)):  # by time, then energy
@@ -120,7 +141,9 @@ def table_paths(folder: Path) -> tuple[Path, Path]:
 def write_tables(result: SweepResult, folder: Path) -> None:
     """Write both table files, each whole or not at all. EdensimError where that fails (full disk)."""
     csv_path, parquet_path = table_paths(folder)
-    columns = {name: [_cell(value) for value in values] for name, values in result.columns().items()}
+    columns = {
+        name: [_cell(value) for value in values] for name, values in result.columns().items()
+    }
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
@@ -129,7 +152,9 @@ def write_tables(result: SweepResult, folder: Path) -> None:
         save_text(csv_path, text.getvalue())
         save_bytes(parquet_path, _parquet(columns))
     except InputError as exception:
-        raise EdensimError(f"{exception}; finished points are kept, the same command writes the tables") from None
+        raise EdensimError(
+            f"{exception}; finished points are kept, the same command writes the tables"
+        ) from None
 
 
 def _cell(value: Any) -> Any:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from edensim import __version__
+from edensim._version import __version__
 from edensim.exceptions import EdensimError, InputError
 from edensim.sweep.grid import Point, Values
 
@@ -43,7 +43,9 @@ class Store:
         """path: None keeps everything in memory."""
         self.path = path
         self.name = "results in memory" if path is None else str(path)
-        self.connection = sqlite3.connect(":memory:" if path is None else path, isolation_level=None, timeout=10)
+        self.connection = sqlite3.connect(
+            ":memory:" if path is None else path, isolation_level=None, timeout=10
+        )
 
     @classmethod
     def open(cls, folder: Path) -> Store:
@@ -90,50 +92,75 @@ class Store:
     def result_texts(self, keys: Sequence[str]) -> dict[str, str]:
         """Result JSON of those of the keys that are finished."""
         wanted = set(keys)
-        return {key: text for key, text in self._rows("SELECT key, result FROM results") if key in wanted}
+        return {
+            key: text
+            for key, text in self._rows("SELECT key, result FROM results")
+            if key in wanted
+        }
 
     def set_plan(self, points: Sequence[Point]) -> None:
         """Remember the points of this sweep, in order; those of an earlier one are forgotten, not their results."""
-        rows = [(position, point.key, json.dumps(point.values)) for position, point in enumerate(points)]
+        rows = [
+            (position, point.key, json.dumps(point.values)) for position, point in enumerate(points)
+        ]
         if rows != list(self._rows("SELECT position, key, swept FROM plan ORDER BY position")):
             self._write("INSERT INTO plan VALUES (?, ?, ?)", rows, first="DELETE FROM plan")
 
     def plan(self) -> list[tuple[str, Values]]:
         """Key and swept values of each point of the last sweep."""
-        return [(key, json.loads(swept)) for key, swept in self._rows("SELECT key, swept FROM plan ORDER BY position")]
+        return [
+            (key, json.loads(swept))
+            for key, swept in self._rows("SELECT key, swept FROM plan ORDER BY position")
+        ]
 
     def trace_digest(self, path: str, size: int, mtime_ns: int) -> str | None:
         """Digest of a trace as it was seen before, if it has not been touched since."""
-        rows = self._rows("SELECT digest FROM traces WHERE path = ? AND size = ? AND mtime_ns = ?", (path, size, mtime_ns))
+        rows = self._rows(
+            "SELECT digest FROM traces WHERE path = ? AND size = ? AND mtime_ns = ?",
+            (path, size, mtime_ns),
+        )
         return next((digest for (digest,) in rows), None)
 
     def keep_trace_digest(self, path: str, size: int, mtime_ns: int, digest: str) -> None:
-        self._write("INSERT OR REPLACE INTO traces VALUES (?, ?, ?, ?)", [(path, size, mtime_ns, digest)])
+        self._write(
+            "INSERT OR REPLACE INTO traces VALUES (?, ?, ?, ?)", [(path, size, mtime_ns, digest)]
+        )
 
     def about(self, name: str) -> str | None:
         """A remark kept with `set_about`."""
-        return next((value for (value,) in self._rows("SELECT value FROM about WHERE name = ?", (name,))), None)
+        return next(
+            (value for (value,) in self._rows("SELECT value FROM about WHERE name = ?", (name,))),
+            None,
+        )
 
     def set_about(self, name: str, value: str) -> None:
         self._write("INSERT OR REPLACE INTO about VALUES (?, ?)", [(name, value)])
 
     def _begin(self) -> None:
-        about = f"INSERT INTO about VALUES ('format', '{STORE_FORMAT}'), ('version', '{__version__}');"
+        about = (
+            f"INSERT INTO about VALUES ('format', '{STORE_FORMAT}'), ('version', '{__version__}');"
+        )
         with self._told():
             self.connection.executescript(f"BEGIN; {_SCHEMA} {about} COMMIT;")
 
     def _check(self) -> None:
-        tables = {name for (name,) in self._rows("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        tables = {
+            name for (name,) in self._rows("SELECT name FROM sqlite_master WHERE type = 'table'")
+        }
         if not tables:  # a sweep that ended before its first commit
             self._begin()
         elif not {"about", "results", "plan", "traces"} <= tables:
-            raise InputError(f"{self.name}: not a file of sweep results: found tables {', '.join(sorted(tables)) or 'none'}")
+            raise InputError(
+                f"{self.name}: not a file of sweep results: found tables {', '.join(sorted(tables)) or 'none'}"
+            )
         elif self.about("format") != str(STORE_FORMAT):
             raise InputError(
                 f"{self.name}: format {self.about('format')} of sweep results; expected {STORE_FORMAT}; choose another folder with --out"
             )
         elif self.about("version") != __version__:
-            raise InputError(f"{self.name}: results of edensim {self.about('version')}, this is {__version__}; choose another folder with --out")
+            raise InputError(
+                f"{self.name}: results of edensim {self.about('version')}, this is {__version__}; choose another folder with --out"
+            )
         faults = [fault for (fault,) in self._rows("PRAGMA quick_check(1)")]
         if faults != ["ok"]:
             raise InputError(self._damaged(faults[0]))
@@ -182,7 +209,9 @@ def locked(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise InputError(f"{folder}: another sweep is running there; wait for it, or choose another folder with --out") from None
+            raise InputError(
+                f"{folder}: another sweep is running there; wait for it, or choose another folder with --out"
+            ) from None
         except OSError:
             pass  # a file system without locks: SQLite's own still keep the file whole
         yield

@@ -17,11 +17,12 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-from edensim import __version__
-from edensim.config import RunConfig, load_config, resolved
+from edensim._version import __version__
+from edensim.config.loading import load_config, resolved
+from edensim.config.models import RunConfig
 from edensim.exceptions import EdensimError, InputError
+from edensim.simulation import prepare, result, simulate_prepared
 from edensim.sweep.grid import Point, code_digest, workload_file
-from edensim.system import prepare, result, simulate
 
 Task = dict[str, Any]
 Outcome = dict[str, Any]
@@ -40,26 +41,38 @@ def make_task(points: Sequence[Point]) -> Task:
     }
 
 
-def run_task(task: Task, progress: Callable[[int, int | None], None] | None = None) -> Iterator[Outcome]:
+def run_task(
+    task: Task, progress: Callable[[int, int | None], None] | None = None
+) -> Iterator[Outcome]:
     """Outcomes of a task. Does not raise: what goes wrong is an outcome."""
     try:
         if task["version"] != __version__:
-            raise InputError(f"the worker has edensim {__version__}, the sweep {task['version']}; expected the same")
+            raise InputError(
+                f"the worker has edensim {__version__}, the sweep {task['version']}; expected the same"
+            )
         configs = [(point["key"], _config(point["config"])) for point in task["points"]]
         first = prepare(configs[0][1])
         workload = workload_file(first.config)
         if workload is not None and trace_digest(workload) != task["trace"]:
-            raise InputError(f"{workload}: is not the file it was when the sweep began (or another file on this worker)")
-        memory = simulate(first, progress=progress)
+            raise InputError(
+                f"{workload}: is not the file it was when the sweep began (or another file on this worker)"
+            )
+        memory = simulate_prepared(first, progress=progress)
         for start in range(0, len(configs), BATCH):
-            batch = [(key, json.dumps(result(prepare(config), memory).to_dict(), allow_nan=False)) for key, config in configs[start : start + BATCH]]
+            batch = [
+                (key, json.dumps(result(prepare(config), memory).to_dict(), allow_nan=False))
+                for key, config in configs[start : start + BATCH]
+            ]
             yield {"results": batch}
     except EdensimError as exception:
         yield {"failed": str(exception), "exit_code": exception.exit_code}
     except MemoryError:
         yield {"failed": "out of memory", "exit_code": EdensimError.exit_code}
     except Exception as exception:  # a fault of edensim's: the sweep goes on, and says so
-        yield {"failed": f"{type(exception).__name__}: {exception}; please report this run", "exit_code": EdensimError.exit_code}
+        yield {
+            "failed": f"{type(exception).__name__}: {exception}; please report this run",
+            "exit_code": EdensimError.exit_code,
+        }
 
 
 def run_cluster_task(task: Task) -> list[Outcome]:

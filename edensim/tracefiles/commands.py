@@ -31,7 +31,13 @@ OPTIONAL: Final = {"channel": 0, "bankgroup": -1}
 #: Text held at a time by `stream_commands_csv`.
 STREAM_BLOCK: Final = 1 << 22
 #: Names that other tools use.
-ALIASES: Final = {"PRE": Command.PREpb, "PREA": Command.PREab, "REF": Command.REFab, "REFA": Command.REFab, "REFB": Command.REFpb}
+ALIASES: Final = {
+    "PRE": Command.PREpb,
+    "PREA": Command.PREab,
+    "REF": Command.REFab,
+    "REFA": Command.REFab,
+    "REFB": Command.REFpb,
+}
 CODES: Final = {command.name.upper(): command for command in Command} | ALIASES
 
 
@@ -50,7 +56,9 @@ def read_commands_csv(path: str | Path) -> NDArray[Any]:
     return _parse(source, data, _check_header(source, data))
 
 
-def stream_commands_csv(path: str | Path, block_bytes: int = STREAM_BLOCK) -> Iterator[NDArray[Any]]:
+def stream_commands_csv(
+    path: str | Path, block_bytes: int = STREAM_BLOCK
+) -> Iterator[NDArray[Any]]:
     """The same in blocks of records, holding about `block_bytes` of text at a time. Raises TraceError, with file and line, when it comes to it."""
     from edensim.tracefiles.lines import text_blocks
     from edensim.tracefiles.streams import Stream
@@ -81,7 +89,11 @@ class CommandWriter:
         self.path = Path(path)
         self.target = Path(os.path.realpath(path))
         self.direct = self.path.exists() and not self.path.is_file()
-        self.part = self.path if self.direct else self.target.with_name(f".{self.target.name}.{os.getpid()}.part")
+        self.part = (
+            self.path
+            if self.direct
+            else self.target.with_name(f".{self.target.name}.{os.getpid()}.part")
+        )
         self.names = np.array([command.name for command in Command])
         with self._writing():
             self.file = compressed(self.part, self.path.suffix)
@@ -95,7 +107,11 @@ class CommandWriter:
         columns = {name: np.ascontiguousarray(commands[name]) for name in FIELDS}
         columns["command"] = self.names[columns["command"]]
         buffer = io.BytesIO()
-        pacsv.write_csv(pa.table(columns), buffer, pacsv.WriteOptions(include_header=False, quoting_style="none"))
+        pacsv.write_csv(
+            pa.table(columns),
+            buffer,
+            pacsv.WriteOptions(include_header=False, quoting_style="none"),
+        )
         with self._writing():
             self.file.write(buffer.getvalue())
 
@@ -118,7 +134,9 @@ class CommandWriter:
         try:
             yield
         except OSError as problem:
-            raise InputError(f"{self.path}: cannot be written: {problem.strerror or problem}") from None
+            raise InputError(
+                f"{self.path}: cannot be written: {problem.strerror or problem}"
+            ) from None
 
 
 def write_commands_csv(path: str | Path, commands: NDArray[Any]) -> None:
@@ -143,7 +161,9 @@ def _read_bytes(source: Path) -> bytes:
         if data.startswith(b"\x28\xb5\x2f\xfd"):
             return _read_zstd(data)
     except (OSError, EOFError, zlib.error, lzma.LZMAError) as problem:
-        raise TraceError(f"{source}: cannot be read: {getattr(problem, 'strerror', None) or problem}") from None
+        raise TraceError(
+            f"{source}: cannot be read: {getattr(problem, 'strerror', None) or problem}"
+        ) from None
     return data
 
 
@@ -166,17 +186,25 @@ def _read_zstd(data: bytes) -> bytes:
 
 def _check_header(source: Path, data: bytes) -> list[str]:
     try:
-        names = [name.strip().lower() for name in data.partition(b"\n")[0].decode("utf-8-sig").split(",")]
+        names = [
+            name.strip().lower() for name in data.partition(b"\n")[0].decode("utf-8-sig").split(",")
+        ]
     except UnicodeDecodeError:
-        raise TraceError(f"{source}:1: expected the header {','.join(FIELDS)!r}, found binary data") from None
+        raise TraceError(
+            f"{source}:1: expected the header {','.join(FIELDS)!r}, found binary data"
+        ) from None
     for name in names:
         if name not in FIELDS:
-            raise TraceError(f"{source}:1: expected the header {','.join(FIELDS)!r}, found column {name!r}{nearest(name, FIELDS)}")
+            raise TraceError(
+                f"{source}:1: expected the header {','.join(FIELDS)!r}, found column {name!r}{nearest(name, FIELDS)}"
+            )
         if names.count(name) > 1:
             raise TraceError(f"{source}:1: column {name!r} appears twice")
     missing = [name for name in FIELDS if name not in names and name not in OPTIONAL]
     if missing:
-        raise TraceError(f"{source}:1: column {missing[0]!r} is missing; expected the header {','.join(FIELDS)!r}")
+        raise TraceError(
+            f"{source}:1: column {missing[0]!r} is missing; expected the header {','.join(FIELDS)!r}"
+        )
     return names
 
 
@@ -199,7 +227,9 @@ def _parse_fast(data: bytes, header: list[str]) -> NDArray[Any]:
     table: pa.Table = pacsv.read_csv(
         io.BytesIO(data),
         read_options=pacsv.ReadOptions(column_names=header, skip_rows=1, use_threads=False),
-        convert_options=pacsv.ConvertOptions(column_types=types, null_values=[], strings_can_be_null=False),
+        convert_options=pacsv.ConvertOptions(
+            column_types=types, null_values=[], strings_can_be_null=False
+        ),
     )
     commands = np.zeros(table.num_rows, dtype=COMMAND)
     for name in FIELDS:
@@ -207,11 +237,16 @@ def _parse_fast(data: bytes, header: list[str]) -> NDArray[Any]:
             commands[name] = OPTIONAL[name]
         elif name != "command":
             values = table.column(name).to_numpy()
-            if len(values) and (values.min() < (0 if name == "clock" else -1) or values.max() > np.iinfo(COMMAND[name]).max):
+            if len(values) and (
+                values.min() < (0 if name == "clock" else -1)
+                or values.max() > np.iinfo(COMMAND[name]).max
+            ):
                 raise ValueError(name)
             commands[name] = values
     encoded = table.column("command").combine_chunks().dictionary_encode()
-    codes = np.array([CODES[name.strip().upper()] for name in encoded.dictionary.to_pylist()], dtype=np.int16)
+    codes = np.array(
+        [CODES[name.strip().upper()] for name in encoded.dictionary.to_pylist()], dtype=np.int16
+    )
     if len(commands):
         commands["command"] = codes[encoded.indices.to_numpy()]
     return commands
@@ -220,13 +255,17 @@ def _parse_fast(data: bytes, header: list[str]) -> NDArray[Any]:
 def _parse_by_line(source: Path, data: bytes, header: list[str], first_line: int) -> NDArray[Any]:
     """The same, slowly, to say which line is wrong and why."""
     rows = []
-    for number, line in enumerate(data.decode("utf-8", errors="replace").split("\n")[1:], start=first_line):
+    for number, line in enumerate(
+        data.decode("utf-8", errors="replace").split("\n")[1:], start=first_line
+    ):
         text = line.strip("\r")
         if not text.strip():
             continue
         cells = text.split(",")
         if len(cells) != len(header):
-            raise TraceError(f"{source}:{number}: expected {len(header)} fields ({','.join(header)}), found {len(cells)}: {text[:80]!r}")
+            raise TraceError(
+                f"{source}:{number}: expected {len(header)} fields ({','.join(header)}), found {len(cells)}: {text[:80]!r}"
+            )
         record: dict[str, int] = dict(OPTIONAL)
         for name, cell in zip(header, cells, strict=True):
             record[name] = _cell(f"{source}:{number}", name, cell.strip())
@@ -238,7 +277,9 @@ def _cell(place: str, name: str, cell: str) -> int:
     if name == "command":
         code = command_code(cell)
         if code is None:
-            raise TraceError(f"{place}: unknown command {cell[:40]!r}{nearest(cell, [command.name for command in Command])}")
+            raise TraceError(
+                f"{place}: unknown command {cell[:40]!r}{nearest(cell, [command.name for command in Command])}"
+            )
         return int(code)
     low, high = (0 if name == "clock" else -1), int(np.iinfo(COMMAND[name]).max)
     try:

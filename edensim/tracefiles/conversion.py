@@ -54,14 +54,25 @@ def convert(
     if not target_path.parent.is_dir():
         raise InputError(f"{target_path}: no such folder: {target_path.parent}")
     if target_path.exists() and not target_path.is_file():
-        raise InputError(f"{target_path}: is not a regular file; expected the name of the output file")
+        raise InputError(
+            f"{target_path}: is not a regular file; expected the name of the output file"
+        )
     trace = open_trace(input, format=format, encode=encode, tck_ps=tck_ps)
     part = place.with_name(f".{place.name}.{os.getpid()}.part")
     try:
-        count = _write(trace, _writer(trace, part, target, target_path.suffix.lower()), target_path, target, lossy, progress)
+        count = _write(
+            trace,
+            _writer(trace, part, target, target_path.suffix.lower()),
+            target_path,
+            target,
+            lossy,
+            progress,
+        )
         os.replace(part, place)
     except OSError as error:
-        raise InputError(f"{target_path}: cannot be written: {os.strerror(error.errno) if error.errno else error}") from None
+        raise InputError(
+            f"{target_path}: cannot be written: {os.strerror(error.errno) if error.errno else error}"
+        ) from None
     finally:
         with suppress(OSError):
             part.unlink()
@@ -75,13 +86,19 @@ def output_format(path: Path, to: str | None) -> str:
         suffix = bare_suffix(path)
         if suffix not in suffixes:
             known = f"{nearest(suffix, suffixes)}; known: {', '.join(suffixes)}"
-            raise InputError(f"{path}: no output format has the suffix {suffix!r}{known}; or name one of {', '.join(WRITABLE)}")
+            raise InputError(
+                f"{path}: no output format has the suffix {suffix!r}{known}; or name one of {', '.join(WRITABLE)}"
+            )
         to = suffixes[suffix]
     if to not in WRITABLE:
         known = "can be read, not written" if to in FORMATS else "is not known"
-        raise InputError(f"output format {to!r} {known}{nearest(to, WRITABLE)}; writable: {', '.join(WRITABLE)}")
+        raise InputError(
+            f"output format {to!r} {known}{nearest(to, WRITABLE)}; writable: {', '.join(WRITABLE)}"
+        )
     if to == NATIVE and path.suffix.lower() in COMPRESSION_SUFFIXES:
-        raise InputError(f"{path}: Parquet is compressed inside; expected a name without {path.suffix}")
+        raise InputError(
+            f"{path}: Parquet is compressed inside; expected a name without {path.suffix}"
+        )
     return to
 
 
@@ -93,7 +110,14 @@ def _writer(trace: Trace, part: Path, target: str, suffix: str) -> Any:
     return TextWriter(part, target, suffix)
 
 
-def _write(trace: Trace, writer: Any, output: Path, target: str, lossy: bool, progress: Callable[[int], None] | None) -> int:
+def _write(
+    trace: Trace,
+    writer: Any,
+    output: Path,
+    target: str,
+    lossy: bool,
+    progress: Callable[[int], None] | None,
+) -> int:
     count = 0
     try:
         for records in trace.chunks(GROUP_RECORDS):
@@ -110,10 +134,16 @@ def _write(trace: Trace, writer: Any, output: Path, target: str, lossy: bool, pr
 
 def _refuse_loss(trace: Trace, records: Records, start: int, output: Path, target: str) -> None:
     """Raise InputError if a field that the target does not keep says something."""
-    lost = {name: np.flatnonzero(records[name] != empty) for name, (empty, _) in EMPTY.items() if name not in KEEPS[target]}
+    lost = {
+        name: np.flatnonzero(records[name] != empty)
+        for name, (empty, _) in EMPTY.items()
+        if name not in KEEPS[target]
+    }
     found = {name: int(places[0]) for name, places in lost.items() if len(places)}
     if not found:
         return
     first = min(found.values())
     losses = ", ".join(EMPTY[name][1] for name in found)
-    raise InputError(f"{output}: {target} cannot hold the {losses} of {trace.position(start + first)}; write .parquet, or ask for a lossy conversion")
+    raise InputError(
+        f"{output}: {target} cannot hold the {losses} of {trace.position(start + first)}; write .parquet, or ask for a lossy conversion"
+    )

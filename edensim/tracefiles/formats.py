@@ -38,12 +38,43 @@ def _line(pattern: bytes) -> re.Pattern[bytes]:
 FORMATS: Final = {
     form.name: form
     for form in (
-        Format("edensim", SourceKind.SATURATING, "Parquet columns of a request trace", None, ".parquet"),
-        Format("ramulator-ls", SourceKind.SATURATING, "'LD ADDRESS' or 'ST ADDRESS'", _line(rb"(LD|ST)(\s|$)"), ".ls"),
-        Format("ramulator1", SourceKind.SATURATING, "'ADDRESS R' or 'ADDRESS W'", _line(rb"[^\s,]+\s+[RW]\s*$"), ".ramulator1"),
-        Format("ramulator-rw", SourceKind.SATURATING, "'R|W CHANNEL,RANK,[BANKGROUP,]BANK,ROW,COLUMN'", _line(rb"[RW]\s+\S*,")),
-        Format("ramulator-core", SourceKind.CORE, "'BUBBLES LOAD [WRITEBACK]'", _line(rb"[-+]?\d[\w.+-]*(\s+[-+]?\d[\w.+-]*){1,2}\s*$"), ".core"),
-        Format("dramsim3", SourceKind.TIMED, "'HEX_ADDRESS READ|WRITE CYCLE'", _line(rb"[^\s,:]+\s+(READ|WRITE)\b"), ".ds3"),
+        Format(
+            "edensim", SourceKind.SATURATING, "Parquet columns of a request trace", None, ".parquet"
+        ),
+        Format(
+            "ramulator-ls",
+            SourceKind.SATURATING,
+            "'LD ADDRESS' or 'ST ADDRESS'",
+            _line(rb"(LD|ST)(\s|$)"),
+            ".ls",
+        ),
+        Format(
+            "ramulator1",
+            SourceKind.SATURATING,
+            "'ADDRESS R' or 'ADDRESS W'",
+            _line(rb"[^\s,]+\s+[RW]\s*$"),
+            ".ramulator1",
+        ),
+        Format(
+            "ramulator-rw",
+            SourceKind.SATURATING,
+            "'R|W CHANNEL,RANK,[BANKGROUP,]BANK,ROW,COLUMN'",
+            _line(rb"[RW]\s+\S*,"),
+        ),
+        Format(
+            "ramulator-core",
+            SourceKind.CORE,
+            "'BUBBLES LOAD [WRITEBACK]'",
+            _line(rb"[-+]?\d[\w.+-]*(\s+[-+]?\d[\w.+-]*){1,2}\s*$"),
+            ".core",
+        ),
+        Format(
+            "dramsim3",
+            SourceKind.TIMED,
+            "'HEX_ADDRESS READ|WRITE CYCLE'",
+            _line(rb"[^\s,:]+\s+(READ|WRITE)\b"),
+            ".ds3",
+        ),
         Format(
             "dramsys-stl",
             SourceKind.TIMED,
@@ -51,9 +82,24 @@ FORMATS: Final = {
             _line(rb"[^\s,:]+\s*:\s*(\([^)]*\))?\s*(read|write)\b"),
             ".stl",
         ),
-        Format("dramsys-rstl", SourceKind.TIMED, "'CYCLES_SINCE_LAST: [(LENGTH)] read|write ADDRESS [DATA]'", None),
-        Format("scalesim", SourceKind.TIMED, "'CYCLE,WORD,WORD,...'", _line(rb"[-+]?[\d.][\d.e+-]*\s*(,\s*[-+]?[\d.][\d.e+-]*\s*)+,?\s*$")),
-        Format("gem5", SourceKind.SATURATING, "'[ID,]r|w,ADDRESS,SIZE[,FLAGS],TICK[,PC]' with 1 to 4096 bytes", _line(rb"(\w+,\s*)?[rwu],[^,]*,")),
+        Format(
+            "dramsys-rstl",
+            SourceKind.TIMED,
+            "'CYCLES_SINCE_LAST: [(LENGTH)] read|write ADDRESS [DATA]'",
+            None,
+        ),
+        Format(
+            "scalesim",
+            SourceKind.TIMED,
+            "'CYCLE,WORD,WORD,...'",
+            _line(rb"[-+]?[\d.][\d.e+-]*\s*(,\s*[-+]?[\d.][\d.e+-]*\s*)+,?\s*$"),
+        ),
+        Format(
+            "gem5",
+            SourceKind.SATURATING,
+            "'[ID,]r|w,ADDRESS,SIZE[,FLAGS],TICK[,PC]' with 1 to 4096 bytes",
+            _line(rb"(\w+,\s*)?[rwu],[^,]*,"),
+        ),
         Format(
             "lackey",
             SourceKind.SATURATING,
@@ -62,13 +108,17 @@ FORMATS: Final = {
         ),
     )
 }
-COMMAND_TRACE: Final = re.compile(rb"\s*(\d+\s*,\s*(ACT|PRE|RD|WR|REF)|clock\s*,\s*command)", re.IGNORECASE)
+COMMAND_TRACE: Final = re.compile(
+    rb"\s*(\d+\s*,\s*(ACT|PRE|RD|WR|REF)|clock\s*,\s*command)", re.IGNORECASE
+)
 
 
 def named(name: str) -> Format:
     """The format of this name. Raises TraceError with the nearest name."""
     if name not in FORMATS:
-        raise TraceError(f"unknown trace format {name!r}{nearest(name, FORMATS)}; known: {', '.join(FORMATS)}")
+        raise TraceError(
+            f"unknown trace format {name!r}{nearest(name, FORMATS)}; known: {', '.join(FORMATS)}"
+        )
     return FORMATS[name]
 
 
@@ -88,17 +138,27 @@ def recognise(path: Path, head: bytes, whole: bool) -> Format:
     if head.startswith(PARQUET_MAGIC):
         return FORMATS["edensim"]
     if head.startswith(GEM5_MAGIC):
-        raise TraceError(f"{path}: a binary gem5 packet trace; expected text: decode it with gem5's util/decode_packet_trace.py first")
+        raise TraceError(
+            f"{path}: a binary gem5 packet trace; expected text: decode it with gem5's util/decode_packet_trace.py first"
+        )
     lines = data_lines(head, whole)
     if not lines and not whole:
-        raise TraceError(f"{path}: the first {len(head)} bytes hold no data line; name the format (known: {', '.join(FORMATS)})")
+        raise TraceError(
+            f"{path}: the first {len(head)} bytes hold no data line; name the format (known: {', '.join(FORMATS)})"
+        )
     if not lines:
         raise TraceError(f"{path}: no request: the file holds only blank lines and comments")
-    votes = {form.name: sum(bool(form.shape.match(line)) for line in lines) for form in FORMATS.values() if form.shape}
+    votes = {
+        form.name: sum(bool(form.shape.match(line)) for line in lines)
+        for form in FORMATS.values()
+        if form.shape
+    }
     best = max(votes.values())
     leaders = [name for name, count in votes.items() if count == best]
     if best == 0 or len(leaders) > 1:
-        raise TraceError(f"{path}: format not recognised: {_why(lines[0], leaders if best else [])}known formats: {', '.join(FORMATS)}")
+        raise TraceError(
+            f"{path}: format not recognised: {_why(lines[0], leaders if best else [])}known formats: {', '.join(FORMATS)}"
+        )
     if leaders[0] == "dramsys-stl" and bare_suffix(path) == ".rstl":
         return FORMATS["dramsys-rstl"]
     return FORMATS[leaders[0]]
@@ -117,7 +177,11 @@ def data_lines(head: bytes, whole: bool) -> list[bytes]:
     lines = head.split(b"\n")
     if not whole and len(lines) > 1:
         lines.pop()
-    kept = [line for line in lines if line.strip() and not line.lstrip().startswith((b"#", b"==", b"--"))]
+    kept = [
+        line
+        for line in lines
+        if line.strip() and not line.lstrip().startswith((b"#", b"==", b"--"))
+    ]
     return kept[:HEAD_LINES]
 
 

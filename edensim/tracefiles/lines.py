@@ -9,9 +9,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from edensim.core import text as scanner
-from edensim.core import trace_lines
 from edensim.exceptions import TraceError
+from edensim.kernels.parsing import text as scanner
+from edensim.kernels.parsing import trace_lines
 from edensim.tracefiles.formats import Format, shown
 from edensim.tracefiles.streams import CutOffError, Stream
 from edensim.vocabulary import REQUEST
@@ -63,7 +63,9 @@ def text_blocks(stream: Stream, block: int = BLOCK) -> Iterator[memoryview]:
             held += 1
         end = buffer.rfind(b"\n", 0, held) + 1
         if not end and held == block:
-            raise TraceError(f"{stream.name}: a line is longer than {block} bytes; expected a text trace, it starts with {shown(bytes(buffer[:61]))}")
+            raise TraceError(
+                f"{stream.name}: a line is longer than {block} bytes; expected a text trace, it starts with {shown(bytes(buffer[:61]))}"
+            )
         if end:
             yield memoryview(buffer)[:end]
             buffer[: held - end] = buffer[end:held]
@@ -71,7 +73,12 @@ def text_blocks(stream: Stream, block: int = BLOCK) -> Iterator[memoryview]:
 
 
 def parsed(
-    path: Path, form: Format, option: int, records_per_chunk: int, with_lines: bool = False, block: int = BLOCK
+    path: Path,
+    form: Format,
+    option: int,
+    records_per_chunk: int,
+    with_lines: bool = False,
+    block: int = BLOCK,
 ) -> Iterator[tuple[Records, Lines]]:
     """Records of a text trace and, if asked for, the line number of each. Raises TraceError at the first bad line."""
     parse = PARSERS[form.name]
@@ -91,7 +98,15 @@ def parsed(
                     # A row too long for what is left of the buffer is only bad if it is too long for an empty one.
                     problem = int(status[scanner.PROBLEM])
                     if problem and not (problem == scanner.ROW_TOO_LONG and filled):
-                        raise TraceError(_message(path, form, problem, int(status[scanner.LINES]) + 1, bytes(view[at:])))
+                        raise TraceError(
+                            _message(
+                                path,
+                                form,
+                                problem,
+                                int(status[scanner.LINES]) + 1,
+                                bytes(view[at:]),
+                            )
+                        )
                     if at < text.size:
                         total += filled
                         yield from _slices(records[:filled], lines[:filled], records_per_chunk)
@@ -100,7 +115,9 @@ def parsed(
         except CutOffError as error:
             raise TraceError(f"{error} (record {total + filled})") from None
     if not total + filled:
-        raise TraceError(f"{path}: no request: the file holds only {'instructions and ' if form.name == 'lackey' else ''}blank lines and comments")
+        raise TraceError(
+            f"{path}: no request: the file holds only {'instructions and ' if form.name == 'lackey' else ''}blank lines and comments"
+        )
     yield from _slices(records[:filled], lines[:filled], records_per_chunk)
 
 

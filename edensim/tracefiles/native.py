@@ -58,11 +58,15 @@ def kind_of(path: Path) -> SourceKind:
     metadata = schema.metadata or {}
     version = metadata.get(VERSION_KEY, b"1").decode("latin-1")
     if version != str(VERSION):
-        raise TraceError(f"{path}: native trace format version {version!r}; this edensim reads version {VERSION}")
+        raise TraceError(
+            f"{path}: native trace format version {version!r}; this edensim reads version {VERSION}"
+        )
     kind = metadata.get(KIND_KEY, b"saturating").decode("latin-1")
     if kind.upper() not in SourceKind.__members__:
         names = [member.name.lower() for member in SourceKind]
-        raise TraceError(f"{path}: unknown source kind {kind!r} in the metadata{nearest(kind, names)}; expected one of {', '.join(names)}")
+        raise TraceError(
+            f"{path}: unknown source kind {kind!r} in the metadata{nearest(kind, names)}; expected one of {', '.join(names)}"
+        )
     return SourceKind[kind.upper()]
 
 
@@ -71,7 +75,9 @@ def _check_columns(path: Path, schema: Any) -> None:
 
     for name in schema.names:
         if name not in LIMITS:
-            raise TraceError(f"{path}: unknown column {name!r}{nearest(name, LIMITS)}; expected {', '.join(LIMITS)}")
+            raise TraceError(
+                f"{path}: unknown column {name!r}{nearest(name, LIMITS)}; expected {', '.join(LIMITS)}"
+            )
         kind = schema.field(name).type
         if not (pa.types.is_integer(kind) or (name == "is_write" and pa.types.is_boolean(kind))):
             raise TraceError(f"{path}: column {name!r} holds {kind}; expected integers")
@@ -97,7 +103,9 @@ def read(path: Path, records_per_chunk: int) -> Iterator[tuple[Records, Lines]]:
             yield records, np.empty(0, np.int64)
 
 
-def _column(path: Path, name: str, column: Any, start: int, least: int, largest: int) -> npt.NDArray[Any]:
+def _column(
+    path: Path, name: str, column: Any, start: int, least: int, largest: int
+) -> npt.NDArray[Any]:
     if column.null_count:
         record = start + int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0]) + 1
         raise TraceError(f"{path}: record {record}: column {name!r} is empty")
@@ -105,7 +113,9 @@ def _column(path: Path, name: str, column: Any, start: int, least: int, largest:
     bad = (values < least) | (values > largest)
     if bad.any():
         index = int(np.argmax(bad))
-        raise TraceError(f"{path}: record {start + index + 1}: {name} is {values[index]}; expected {least} to {largest}")
+        raise TraceError(
+            f"{path}: record {start + index + 1}: {name} is {values[index]}; expected {least} to {largest}"
+        )
     return values
 
 
@@ -117,17 +127,23 @@ class NativeWriter:
         import pyarrow.parquet as pq
 
         metadata = {VERSION_KEY: str(VERSION), KIND_KEY: kind.name.lower(), ORIGIN_KEY: origin}
-        fields = [pa.field(name, pa.from_numpy_dtype(REQUEST[name]), nullable=False) for name in NAMES]
+        fields = [
+            pa.field(name, pa.from_numpy_dtype(REQUEST[name]), nullable=False) for name in NAMES
+        ]
         self.schema = pa.schema(fields, metadata=metadata)
         encodings = dict.fromkeys(NAMES, "DELTA_BINARY_PACKED")
-        self.writer = pq.ParquetWriter(path, self.schema, compression="zstd", use_dictionary=False, column_encoding=encodings)
+        self.writer = pq.ParquetWriter(
+            path, self.schema, compression="zstd", use_dictionary=False, column_encoding=encodings
+        )
 
     def write(self, records: Records) -> None:
         """Append one row group."""
         import pyarrow as pa
 
         columns = [pa.array(np.ascontiguousarray(records[name])) for name in NAMES]
-        self.writer.write_table(pa.Table.from_arrays(columns, schema=self.schema), row_group_size=max(len(records), 1))
+        self.writer.write_table(
+            pa.Table.from_arrays(columns, schema=self.schema), row_group_size=max(len(records), 1)
+        )
 
     def close(self) -> None:
         self.writer.close()

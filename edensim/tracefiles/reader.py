@@ -69,7 +69,13 @@ class Trace:
         return lines.parsed(self.path, form, self.option, records_per_chunk, with_lines)
 
 
-def open_trace(path: str | os.PathLike[str], *, format: str | None = None, encode: Encode | None = None, tck_ps: int | None = None) -> Trace:
+def open_trace(
+    path: str | os.PathLike[str],
+    *,
+    format: str | None = None,
+    encode: Encode | None = None,
+    tck_ps: int | None = None,
+) -> Trace:
     """Look at a trace file; its format is recognised by its first lines unless it is named.
 
     encode: turns an address vector into an address (AddressMap.encode); needed by `ramulator-rw`, whose lines hold no address.
@@ -82,10 +88,18 @@ def open_trace(path: str | os.PathLike[str], *, format: str | None = None, encod
         count = stream.fill(memoryview(buffer))
         head = bytes(buffer[:count])
         if stream.compression and head.startswith(formats.PARQUET_MAGIC):
-            raise TraceError(f"{path}: a Parquet file inside {stream.compression} data; expected the Parquet file itself, which is compressed inside")
-    found = formats.recognise(path, head, whole=count < len(buffer)) if form is None else _checked(path, form, head)
+            raise TraceError(
+                f"{path}: a Parquet file inside {stream.compression} data; expected the Parquet file itself, which is compressed inside"
+            )
+    found = (
+        formats.recognise(path, head, whole=count < len(buffer))
+        if form is None
+        else _checked(path, form, head)
+    )
     if found.name == "ramulator-rw" and encode is None:
-        raise TraceError(f"{path}: its lines are address vectors ({found.expected}); an address map is needed to make addresses of them")
+        raise TraceError(
+            f"{path}: its lines are address vectors ({found.expected}); an address map is needed to make addresses of them"
+        )
     kind, option = found.kind, 0
     if found.name == "dramsys-rstl":
         option = 1

@@ -78,7 +78,9 @@ class Stream:
             raise TraceError(f"{path}: is a directory; expected a trace file") from None
         except OSError as error:
             raise TraceError(f"{path}: cannot be read: {error.strerror or error}") from None
-        self.compression = next((name for name, start in MAGIC.items() if magic.startswith(start)), None)
+        self.compression = next(
+            (name for name, start in MAGIC.items() if magic.startswith(start)), None
+        )
         self.bytes: Any = self._decompressed()
 
     def _decompressed(self) -> Any:
@@ -121,9 +123,13 @@ class Stream:
                 count += got
                 self.delivered += got
         except EOFError:
-            self.problem = CutOffError(f"{self.name}: cut off: the {self.compression} data end early, after {self.delivered} bytes of text")
+            self.problem = CutOffError(
+                f"{self.name}: cut off: the {self.compression} data end early, after {self.delivered} bytes of text"
+            )
         except _damage(self.compression) as error:
-            self.problem = TraceError(f"{self.name}: cannot be read after {self.delivered} bytes{self._codec()}: {error}")
+            self.problem = TraceError(
+                f"{self.name}: cannot be read after {self.delivered} bytes{self._codec()}: {error}"
+            )
         if self.problem is not None and not count:
             raise self.problem
         return count

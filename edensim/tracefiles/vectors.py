@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 LINE: Final = re.compile(rb"\s*([RrWw])[ \t]+(\d+(?:,\d+){4,5})\s*$")
 
 
-def parsed(path: Path, form: Format, encode: Encode, records_per_chunk: int) -> Iterator[tuple[Records, Lines]]:
+def parsed(
+    path: Path, form: Format, encode: Encode, records_per_chunk: int
+) -> Iterator[tuple[Records, Lines]]:
     """Records and their line numbers. Raises TraceError at the first line that is no address vector or lies outside the memory."""
     found: list[tuple[int, int, int, int, int, int]] = []
     numbers: list[int] = []
@@ -50,7 +52,9 @@ def parsed(path: Path, form: Format, encode: Encode, records_per_chunk: int) -> 
         raise TraceError(f"{path}: no request: the file holds only blank lines and comments")
 
 
-def _record(place: str, form: Format, text: bytes, encode: Encode) -> tuple[int, int, int, int, int, int]:
+def _record(
+    place: str, form: Format, text: bytes, encode: Encode
+) -> tuple[int, int, int, int, int, int]:
     match = LINE.match(text)
     if match is None:
         raise TraceError(f"{place}: expected {form.expected}, found {shown(text)}")

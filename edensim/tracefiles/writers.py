@@ -11,30 +11,55 @@ from edensim.tracefiles.lines import Records
 
 def load_store(records: Records) -> str:
     """`LD 0x40`."""
-    return "".join([f"{'ST' if write else 'LD'} 0x{address:x}\n" for address, write in _columns(records, "address", "is_write")])
+    return "".join(
+        [
+            f"{'ST' if write else 'LD'} 0x{address:x}\n"
+            for address, write in _columns(records, "address", "is_write")
+        ]
+    )
 
 
 def ramulator1(records: Records) -> str:
     """`0x40 R`."""
-    return "".join([f"0x{address:x} {'W' if write else 'R'}\n" for address, write in _columns(records, "address", "is_write")])
+    return "".join(
+        [
+            f"0x{address:x} {'W' if write else 'R'}\n"
+            for address, write in _columns(records, "address", "is_write")
+        ]
+    )
 
 
 def core(records: Records) -> str:
     """`3 64` or, with a write-back, `3 64 128`."""
     rows = _columns(records, "gap", "address", "writeback")
-    return "".join([f"{gap} {address}\n" if writeback < 0 else f"{gap} {address} {writeback}\n" for gap, address, writeback in rows])
+    return "".join(
+        [
+            f"{gap} {address}\n" if writeback < 0 else f"{gap} {address} {writeback}\n"
+            for gap, address, writeback in rows
+        ]
+    )
 
 
 def dramsim3(records: Records) -> str:
     """`0x40 READ 160`."""
     rows = _columns(records, "address", "is_write", "clock")
-    return "".join([f"0x{address:X} {'WRITE' if write else 'READ'} {clock}\n" for address, write, clock in rows])
+    return "".join(
+        [
+            f"0x{address:X} {'WRITE' if write else 'READ'} {clock}\n"
+            for address, write, clock in rows
+        ]
+    )
 
 
 def stl(records: Records) -> str:
     """`160:<tab>read<tab>0x40`."""
     rows = _columns(records, "address", "is_write", "clock")
-    return "".join([f"{clock}:\t{'write' if write else 'read'}\t0x{address:x}\n" for address, write, clock in rows])
+    return "".join(
+        [
+            f"{clock}:\t{'write' if write else 'read'}\t0x{address:x}\n"
+            for address, write, clock in rows
+        ]
+    )
 
 
 def _columns(records: Records, *names: str) -> Any:

@@ -16,20 +16,23 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edensim.config import ControllerConfig, DramConfig, SourceConfig
+from edensim.config.models import ControllerConfig, DramConfig, SourceConfig
 from edensim.dram.address import AddressMap, address_map
+from edensim.dram.legality import plan_gaps
 from edensim.dram.operating_point import OperatingPlan, resolve_operating_plan
+from edensim.dram.protocol import check_commands
 from edensim.dram.standard import Standard, load_standard, standard_names
-from edensim.legality import plan_gaps
-from edensim.memory import MemoryRun, simulate_memory
-from edensim.reference import ReferenceRun, check_commands, simulate_reference
+from edensim.engine.memory_run import MemoryRun, simulate_memory
+from edensim.reference.simulation import ReferenceRun, simulate_reference
 from edensim.vocabulary import COMMAND, REQUEST, Command, RowState
 
 STANDARDS = standard_names()
 WITH_BANK_REFRESH = [name for name in STANDARDS if Command.REFpb in load_standard(name).commands]
 MAPPINGS = ("RoBaRaCoCh", "ChRaBaRoCo", "MOP4CLXOR")
 
-common = settings(deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+common = settings(
+    deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+)
 
 
 @dataclass(frozen=True)
@@ -43,11 +46,15 @@ class Memory:
     controller: ControllerConfig
 
     def resolved(self) -> tuple[Standard, AddressMap]:
-        return resolve(self.standard, self.ranks, self.channels, self.timings, self.controller.address_mapping)
+        return resolve(
+            self.standard, self.ranks, self.channels, self.timings, self.controller.address_mapping
+        )
 
 
 @functools.cache
-def resolve(name: str, ranks: int, channels: int, timings: tuple[tuple[str, int], ...], mapping: str) -> tuple[Standard, AddressMap]:
+def resolve(
+    name: str, ranks: int, channels: int, timings: tuple[tuple[str, int], ...], mapping: str
+) -> tuple[Standard, AddressMap]:
     standard = load_standard(name, ranks=ranks, timings=dict(timings))
     return standard, address_map(mapping, standard.organization, channels)
 
@@ -55,14 +62,22 @@ def resolve(name: str, ranks: int, channels: int, timings: tuple[tuple[str, int]
 @st.composite
 def memories(draw: st.DrawFn, refresh: str | None = None) -> Memory:
     """A standard and a controller; refresh intervals are short, so that refreshes meet requests."""
-    refresh = draw(st.sampled_from(["all-bank", "none", "per-bank"])) if refresh is None else refresh
+    refresh = (
+        draw(st.sampled_from(["all-bank", "none", "per-bank"])) if refresh is None else refresh
+    )
     name = draw(st.sampled_from(WITH_BANK_REFRESH if refresh == "per-bank" else STANDARDS))
     ranks = draw(st.sampled_from([1, 2]))
     timings: tuple[tuple[str, int], ...] = ()
     if refresh == "all-bank":
-        timings = (("nREFI", draw(st.sampled_from([170, 300, 900]))), ("nRFC", draw(st.sampled_from([20, 70]))))
+        timings = (
+            ("nREFI", draw(st.sampled_from([170, 300, 900]))),
+            ("nRFC", draw(st.sampled_from([20, 70]))),
+        )
     elif refresh == "per-bank":
-        timings = (("nREFIpb", draw(st.sampled_from([35, 90, 300]))), ("nRFCpb", draw(st.sampled_from([12, 30]))))
+        timings = (
+            ("nREFIpb", draw(st.sampled_from([35, 90, 300]))),
+            ("nRFCpb", draw(st.sampled_from([12, 30]))),
+        )
     size = st.sampled_from([1, 2, 3, 5, 8, 32])
     low, high = draw(st.sampled_from([(0.2, 0.8), (0.05, 0.1), (0.5, 0.5), (0.3, 1.0), (0.7, 0.9)]))
     controller = {
@@ -80,7 +95,13 @@ def memories(draw: st.DrawFn, refresh: str | None = None) -> Memory:
         "power_down_exit_ns": draw(st.sampled_from([1.0, 7.5, 30.0])),
         "self_refresh_idle_cycles": draw(st.sampled_from([None, None, 1, 9, 33])),
     }
-    return Memory(name, ranks, draw(st.sampled_from([1, 1, 2])), timings, msgspec.convert(controller, ControllerConfig))
+    return Memory(
+        name,
+        ranks,
+        draw(st.sampled_from([1, 1, 2])),
+        timings,
+        msgspec.convert(controller, ControllerConfig),
+    )
 
 
 @dataclass(frozen=True)
@@ -121,7 +142,11 @@ def stream(shape: Shape, memory: Memory) -> np.ndarray:
     channel = generator.integers(0, memory.channels, count)
     for index in range(1, count):
         if generator.random() < shape.stay:
-            bank[index], row[index], channel[index] = bank[index - 1], row[index - 1], channel[index - 1]
+            bank[index], row[index], channel[index] = (
+                bank[index - 1],
+                row[index - 1],
+                channel[index - 1],
+            )
     # Neighbouring flat banks are in other ranks and bank groups first, so that few banks meet every kind of constraint.
     rank, rest = bank % organization.ranks, bank // organization.ranks
     bankgroup, inside = rest % organization.bankgroups, rest // organization.bankgroups
@@ -131,20 +156,36 @@ def stream(shape: Shape, memory: Memory) -> np.ndarray:
     requests["is_write"] = generator.random(count) < shape.writes
     requests["clock"] = np.cumsum(generator.integers(0, shape.gap + 1, count))
     requests["gap"] = generator.integers(0, shape.gap + 1, count)
-    requests["writeback"] = np.where(generator.random(count) < shape.writes / 2, generator.permutation(requests["address"]), -1)
+    requests["writeback"] = np.where(
+        generator.random(count) < shape.writes / 2, generator.permutation(requests["address"]), -1
+    )
     requests["tensor"] = -1
     return requests
 
 
-def run_both(memory: Memory, source: SourceConfig, requests: np.ndarray, pieces: int = 1) -> tuple[ReferenceRun, MemoryRun]:
+def run_both(
+    memory: Memory, source: SourceConfig, requests: np.ndarray, pieces: int = 1
+) -> tuple[ReferenceRun, MemoryRun]:
     standard, mapping = memory.resolved()
-    twin = simulate_reference(standard, memory.controller, source, requests, mapping, channels=memory.channels, max_cycles=200_000)
+    twin = simulate_reference(
+        standard,
+        memory.controller,
+        source,
+        requests,
+        mapping,
+        channels=memory.channels,
+        max_cycles=200_000,
+    )
     chunks = np.array_split(requests, pieces)
-    return twin, simulate_memory(standard, memory.controller, source, chunks, channels=memory.channels, commands=True)
+    return twin, simulate_memory(
+        standard, memory.controller, source, chunks, channels=memory.channels, commands=True
+    )
 
 
 def described(record: np.void) -> str:
-    fields = ", ".join(f"{name} {record[name]}" for name in COMMAND.names or () if name not in ("clock", "command"))
+    fields = ", ".join(
+        f"{name} {record[name]}" for name in COMMAND.names or () if name not in ("clock", "command")
+    )
     return f"clock {record['clock']} {Command(int(record['command'])).name} ({fields})"
 
 
@@ -166,9 +207,15 @@ def assert_same(memory: Memory, twin: ReferenceRun, engine: MemoryRun) -> None:
     assert first_difference(twin.commands, commands) == ""
     assert engine.cycles == twin.cycles
     counts = engine.counts
-    found: dict[str, Any] = {name: getattr(counts, name) for name in ("reads", "writes", "forwarded", "coalesced")}
+    found: dict[str, Any] = {
+        name: getattr(counts, name) for name in ("reads", "writes", "forwarded", "coalesced")
+    }
     states = np.asarray(counts.row_states).sum(axis=0)
-    found |= {"row_hits": states[RowState.HIT], "row_misses": states[RowState.MISS], "row_conflicts": states[RowState.CONFLICT]}
+    found |= {
+        "row_hits": states[RowState.HIT],
+        "row_misses": states[RowState.MISS],
+        "row_conflicts": states[RowState.CONFLICT],
+    }
     assert found == twin.counts
     violation = check_commands(commands, standard, channels=memory.channels)
     assert violation is None, str(violation)
@@ -177,7 +224,9 @@ def assert_same(memory: Memory, twin: ReferenceRun, engine: MemoryRun) -> None:
 def assert_same_latencies(twin: ReferenceRun, engine: MemoryRun) -> None:
     bins = len(engine.counts.read_latency_histogram)
     clipped = np.minimum(np.array(twin.read_latencies, dtype=np.int64), bins - 1)
-    assert np.array_equal(np.bincount(clipped, minlength=bins), engine.counts.read_latency_histogram)
+    assert np.array_equal(
+        np.bincount(clipped, minlength=bins), engine.counts.read_latency_histogram
+    )
     assert engine.counts.read_latency_max == max(twin.read_latencies, default=0)
 
 
@@ -203,7 +252,10 @@ def test_timed(memory: Memory, shape: Shape, pieces: int) -> None:
 @given(memories(refresh="all-bank"), st.integers(0, 1 << 20))
 def test_write_drains_and_forwarding(memory: Memory, seed: int) -> None:
     """Half writes to very few lines: drains start and stop, reads are forwarded, writes coalesce."""
-    requests = stream(Shape(requests=80, banks=2, rows=2, columns=2, writes=0.5, stay=0.3, gap=1, seed=seed), memory)
+    requests = stream(
+        Shape(requests=80, banks=2, rows=2, columns=2, writes=0.5, stay=0.3, gap=1, seed=seed),
+        memory,
+    )
     twin, engine = run_both(memory, SourceConfig(kind="saturating"), requests)
     assert_same(memory, twin, engine)
 
@@ -212,7 +264,10 @@ def test_write_drains_and_forwarding(memory: Memory, seed: int) -> None:
 @given(memories(), st.integers(0, 1 << 20))
 def test_random_rows_meet_the_activation_window(memory: Memory, seed: int) -> None:
     """Every request opens a row, in any bank: ACT -> ACT and the window of four decide."""
-    requests = stream(Shape(requests=90, banks=64, rows=5, columns=1, writes=0.0, stay=0.0, gap=0, seed=seed), memory)
+    requests = stream(
+        Shape(requests=90, banks=64, rows=5, columns=1, writes=0.0, stay=0.0, gap=0, seed=seed),
+        memory,
+    )
     twin, engine = run_both(memory, SourceConfig(kind="saturating"), requests)
     assert_same(memory, twin, engine)
 
@@ -224,7 +279,11 @@ def test_write_mode_stays_while_a_refresh_is_served() -> None:
     requests = np.zeros(2, dtype=REQUEST)
     requests["address"], requests["clock"], requests["is_write"] = (0, 1 << 20), (169, 170), (0, 1)
     twin, engine = run_both(memory, SourceConfig(kind="timed"), requests)
-    assert [Command(int(code)).name for code in twin.commands["command"]][:3] == ["REFab", "ACT", "WR"]
+    assert [Command(int(code)).name for code in twin.commands["command"]][:3] == [
+        "REFab",
+        "ACT",
+        "WR",
+    ]
     assert_same(memory, twin, engine)
 
 
@@ -236,12 +295,18 @@ def plans(draw: st.DrawFn) -> tuple[Memory, OperatingPlan]:
     ns = standard.tck_ps / 1000
 
     def faster(rcd: int, rp: int) -> dict[str, float]:
-        return {"trcd_ns": max(1, standard.timings["nRCD"] - rcd) * ns, "trp_ns": max(1, standard.timings["nRP"] - rp) * ns}
+        return {
+            "trcd_ns": max(1, standard.timings["nRCD"] - rcd) * ns,
+            "trp_ns": max(1, standard.timings["nRP"] - rp) * ns,
+        }
 
     points = st.builds(faster, st.integers(0, 9), st.integers(0, 9))
     banks = standard.organization.banks_per_rank
     split = sorted(draw(st.sets(st.integers(1, banks - 1), max_size=2)))
-    partitions = [{"banks": f"{first}-{last - 1}", **draw(points)} for first, last in itertools.pairwise([0, *split])]
+    partitions = [
+        {"banks": f"{first}-{last - 1}", **draw(points)}
+        for first, last in itertools.pairwise([0, *split])
+    ]
     if draw(st.booleans()):  # streams meet rows 0 to 4
         whole = split[-1] if split else 0
         rows = draw(st.sampled_from(["0", "1-2", "0-1,3", "2-4"]))
@@ -250,26 +315,45 @@ def plans(draw: st.DrawFn) -> tuple[Memory, OperatingPlan]:
             partitions.append({"banks": f"{whole}-{banks - 1}", "rows": "3-100", **draw(points)})
     first = draw(st.integers(1, 500))
     clocks = [first, first + draw(st.integers(61, 400))][: draw(st.integers(0, 2))]
-    changes = [{"at_cycle": clock, "settling_ns": draw(st.integers(0, 60)) * ns, **draw(points)} for clock in clocks]
+    changes = [
+        {"at_cycle": clock, "settling_ns": draw(st.integers(0, 60)) * ns, **draw(points)}
+        for clock in clocks
+    ]
     if memory.controller.refresh == "all-bank":
         for change in changes:
             change["trefi_ns"] = draw(st.sampled_from([160, 250, 700, 1500])) * ns
-    dram = {"standard": memory.standard, "ranks": memory.ranks, "channels": memory.channels, "timings": dict(memory.timings), **draw(points)}
+    dram = {
+        "standard": memory.standard,
+        "ranks": memory.ranks,
+        "channels": memory.channels,
+        "timings": dict(memory.timings),
+        **draw(points),
+    }
     config = msgspec.convert({**dram, "partitions": partitions, "changes": changes}, DramConfig)
     return memory, resolve_operating_plan(config)[1]
 
 
 @settings(common, max_examples=100)
 @given(plans(), shapes, st.integers(1, 4), st.booleans())
-def test_operating_points(case: tuple[Memory, OperatingPlan], shape: Shape, pieces: int, from_core: bool) -> None:
+def test_operating_points(
+    case: tuple[Memory, OperatingPlan], shape: Shape, pieces: int, from_core: bool
+) -> None:
     """Banks and rows with their own timings, and changes of the module's in mid-run."""
     memory, plan = case
     standard, mapping = memory.resolved()
-    source = SourceConfig(kind="core", llc_kB=1, instructions=300) if from_core else SourceConfig(kind="saturating")
+    source = (
+        SourceConfig(kind="core", llc_kB=1, instructions=300)
+        if from_core
+        else SourceConfig(kind="saturating")
+    )
     requests = stream(shape, memory)
-    twin = simulate_reference(standard, memory.controller, source, requests, mapping, channels=memory.channels, plan=plan)
+    twin = simulate_reference(
+        standard, memory.controller, source, requests, mapping, channels=memory.channels, plan=plan
+    )
     cut = np.array_split(requests, pieces)
-    engine = simulate_memory(standard, memory.controller, source, cut, channels=memory.channels, commands=True, plan=plan)
+    engine = simulate_memory(
+        standard, memory.controller, source, cut, channels=memory.channels, commands=True, plan=plan
+    )
     assert engine.commands is not None
     commands = engine.commands[np.lexsort((engine.commands["channel"], engine.commands["clock"]))]
     assert first_difference(twin.commands, commands) == ""
@@ -281,7 +365,10 @@ def test_operating_points(case: tuple[Memory, OperatingPlan], shape: Shape, piec
 
 def quiet_gaps(memory: Memory, seed: int) -> np.ndarray:
     """Bursts of requests with long silences between them."""
-    requests = stream(Shape(requests=24, banks=4, rows=2, columns=2, writes=0.3, stay=0.5, gap=3, seed=seed), memory)
+    requests = stream(
+        Shape(requests=24, banks=4, rows=2, columns=2, writes=0.3, stay=0.5, gap=3, seed=seed),
+        memory,
+    )
     requests["clock"] += np.repeat(np.random.default_rng(seed).integers(0, 900, 6).cumsum(), 4)
     return requests
 
@@ -291,13 +378,28 @@ def quiet_gaps(memory: Memory, seed: int) -> np.ndarray:
 def test_sleep_between_bursts(memory: Memory, seed: int) -> None:
     """Silences of several refresh intervals: ranks power down, refresh themselves, and wake for a request; the clocks they slept are the same too."""
     standard, mapping = memory.resolved()
-    twin = simulate_reference(standard, memory.controller, SourceConfig(kind="timed"), quiet_gaps(memory, seed), mapping, channels=memory.channels)
+    twin = simulate_reference(
+        standard,
+        memory.controller,
+        SourceConfig(kind="timed"),
+        quiet_gaps(memory, seed),
+        mapping,
+        channels=memory.channels,
+    )
     engine = simulate_memory(
-        standard, memory.controller, SourceConfig(kind="timed"), [quiet_gaps(memory, seed)], channels=memory.channels, commands=True
+        standard,
+        memory.controller,
+        SourceConfig(kind="timed"),
+        [quiet_gaps(memory, seed)],
+        channels=memory.channels,
+        commands=True,
     )
     assert_same(memory, twin, engine)
     booked = engine.counts
-    assert booked.rank_powerdown_active_cycles.sum() + booked.rank_powerdown_precharged_cycles.sum() >= sum(map(sum, twin.slept))
+    assert (
+        booked.rank_powerdown_active_cycles.sum() + booked.rank_powerdown_precharged_cycles.sum()
+        >= sum(map(sum, twin.slept))
+    )
     assert booked.rank_selfrefresh_cycles.sum() >= sum(map(sum, twin.self_refreshed))
 
 
@@ -305,12 +407,20 @@ def test_sleep_between_bursts(memory: Memory, seed: int) -> None:
 @pytest.mark.parametrize("row_policy", ["open", "closed"])
 def test_a_change_that_settles_for_long(scheduler: str, row_policy: str) -> None:
     """Waits of thousands of clocks, with full queues: the engine's compact keys do not hold them."""
-    controller = msgspec.convert({"scheduler": scheduler, "row_policy": row_policy, "refresh": "none"}, ControllerConfig)
+    controller = msgspec.convert(
+        {"scheduler": scheduler, "row_policy": row_policy, "refresh": "none"}, ControllerConfig
+    )
     memory = Memory("DDR4", 1, 1, (), controller)
     standard, mapping = memory.resolved()
     changes = [{"at_cycle": 120, "settling_ns": 5000.0, "trcd_ns": 8.0}]
-    plan = resolve_operating_plan(msgspec.convert({"partitions": [{"banks": "0-3", "trcd_ns": 10.0}], "changes": changes}, DramConfig))[1]
-    requests = stream(Shape(requests=90, banks=12, rows=3, columns=4, writes=0.4, stay=0.5, gap=0, seed=5), memory)
+    plan = resolve_operating_plan(
+        msgspec.convert(
+            {"partitions": [{"banks": "0-3", "trcd_ns": 10.0}], "changes": changes}, DramConfig
+        )
+    )[1]
+    requests = stream(
+        Shape(requests=90, banks=12, rows=3, columns=4, writes=0.4, stay=0.5, gap=0, seed=5), memory
+    )
     source = SourceConfig(kind="saturating")
     twin = simulate_reference(standard, controller, source, requests, mapping, plan=plan)
     engine = simulate_memory(standard, controller, source, [requests], commands=True, plan=plan)

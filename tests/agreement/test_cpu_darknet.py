@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import pytest
 
-from edensim.config import load_config
-from edensim.dnn.layout import lay_out
-from edensim.dnn.loading import load_network
+from edensim.config.loading import load_config
 from edensim.dram.operating_point import resolve_operating_plan
-from edensim.frontends.cpu import cpu_machine
-from edensim.memory.cpu import CpuRun, run_cpu_machine
-from edensim.memory.engine import Engine, Listeners
+from edensim.engine.engine import Engine, Listeners
+from edensim.engine.loop_nests import CpuRun, run_cpu_machine
+from edensim.machines.cpu.machine import cpu_machine
+from edensim.networks.layout import lay_out
+from edensim.networks.loading import load_network
 
 READ_MISSES, WRITEBACKS = 663_274, 92_382
 RECORDED = (
@@ -32,8 +32,12 @@ def run(*more: str) -> CpuRun:
     config = load_config(None, [*RECORDED, *more]).config
     network = load_network("yolov3-tiny", height=96, width=96)
     standard, plan = resolve_operating_plan(config.dram)
-    engine = Engine(standard, config.controller, config.dram.channels, Listeners(), plan=plan, keep_returns=True)
-    return run_cpu_machine(engine, cpu_machine(network, lay_out(network.fused(), config.precision), config))
+    engine = Engine(
+        standard, config.controller, config.dram.channels, Listeners(), plan=plan, keep_returns=True
+    )
+    return run_cpu_machine(
+        engine, cpu_machine(network, lay_out(network.fused(), config.precision), config)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +58,9 @@ def test_misses_and_write_backs_are_the_real_programs(exact):
 @pytest.mark.parametrize("name", ["llc_read_misses", "llc_writebacks", "memory_stall_cycles"])
 def test_sampling_changes_counters_by_less_than_a_percent(exact, sampled, name):
     assert sampled.total.sampled > 0.2
-    assert sampled.total.counters[name] == pytest.approx(exact.total.counters[name], rel=0.015 if name == "memory_stall_cycles" else 0.01)
+    assert sampled.total.counters[name] == pytest.approx(
+        exact.total.counters[name], rel=0.015 if name == "memory_stall_cycles" else 0.01
+    )
 
 
 def test_sampling_changes_time_and_commands_by_less_than_a_percent(exact, sampled):
@@ -73,5 +79,8 @@ def test_each_layer_has_its_figures(sampled):
         assert figures["dram_reads"] + 64 >= figures["llc_read_misses"]
         assert layer.counts.cycles > 0
         # Every line belongs to a tensor or to none (the workspace): nothing is left out.
-        assert layer.moved.sum(0).tolist() == [layer.counters["llc_read_misses"], layer.counters["llc_writebacks"]]
+        assert layer.moved.sum(0).tolist() == [
+            layer.counters["llc_read_misses"],
+            layer.counters["llc_writebacks"],
+        ]
     assert sum(layer.cycles for layer in sampled.layers) == sampled.total.cycles

@@ -11,14 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edensim.config import ControllerConfig, SourceConfig
-from edensim.core import cpu_state
-from edensim.core.cpu_state import DEPENDENT, LOAD
+from edensim.config.models import ControllerConfig, CpuConfig, DramConfig, SourceConfig
 from edensim.dram.operating_point import resolve_operating_plan
-from edensim.memory import simulate_memory
-from edensim.memory.cpu import CpuEngine
-from edensim.memory.engine import Engine, Listeners
-from edensim.sections import CpuConfig, DramConfig
+from edensim.engine.engine import Engine, Listeners
+from edensim.engine.loop_nests import CpuEngine
+from edensim.engine.memory_run import simulate_memory
+from edensim.kernels.sources.loop_nests import state as cpu_state
+from edensim.kernels.sources.loop_nests.state import DEPENDENT, LOAD
 from edensim.vocabulary import REQUEST
 
 RECORDED = Path(__file__).parents[3] / "shared" / "traces" / "darknet-yolov3-tiny-96.llc.trace.xz"
@@ -27,7 +26,12 @@ LATENCY = 47
 
 def trace_of(addresses: np.ndarray, gaps: np.ndarray) -> np.ndarray:
     records = np.zeros(len(addresses), REQUEST)
-    records["address"], records["gap"], records["writeback"], records["tensor"] = addresses, gaps, -1, -1
+    records["address"], records["gap"], records["writeback"], records["tensor"] = (
+        addresses,
+        gaps,
+        -1,
+        -1,
+    )
     return records
 
 
@@ -51,20 +55,32 @@ def recorded(_: np.random.Generator) -> np.ndarray:
 
     with lzma.open(RECORDED, "rt") as file:
         rows = [line.split() for line, _ in zip(file, range(200_000), strict=False)]
-    return trace_of(np.array([int(row[1]) for row in rows]), np.array([int(row[0]) for row in rows]))
+    return trace_of(
+        np.array([int(row[1]) for row in rows]), np.array([int(row[0]) for row in rows])
+    )
 
 
 def cycles_of_cores(records: np.ndarray) -> tuple[int, int, int]:
     """Core cycles, instructions and activations for reads."""
     standard, plan = resolve_operating_plan(DramConfig())
     engine = Engine(standard, ControllerConfig(), 1, Listeners(), plan=plan, keep_returns=True)
-    config = CpuConfig(cores=1, prefetch="none", l1_latency_cycles=0, l2_latency_cycles=0, l3_latency_cycles=LATENCY)
+    config = CpuConfig(
+        cores=1,
+        prefetch="none",
+        l1_latency_cycles=0,
+        l2_latency_cycles=0,
+        l3_latency_cycles=LATENCY,
+    )
     cpu = CpuEngine(engine, config, 0)
     nest = np.zeros(1, cpu_state.NEST)
     nest["records"] = len(records)
     cpu.run(nest, np.zeros(1, cpu_state.REF), records)
     tally = cpu.tally()
-    return int(tally.slots) // config.issue_width, tally.instructions, tally.counters["read_activations"]
+    return (
+        int(tally.slots) // config.issue_width,
+        tally.instructions,
+        tally.counters["read_activations"],
+    )
 
 
 @pytest.mark.parametrize("kind", [streams, scattered, recorded])
@@ -84,7 +100,7 @@ def test_a_trace_of_misses_takes_as_long(kind):
 
 def cycles_of_loads(kind: int, lines: int = 2000, standard_name: str = "DDR4") -> int:
     """Core cycles of loads of lines far apart, eight instructions between."""
-    from edensim.frontends.cpu_nests import LayerBuilder, Ref
+    from edensim.machines.cpu.loop_nests import LayerBuilder, Ref
 
     standard, plan = resolve_operating_plan(DramConfig(standard=standard_name))
     engine = Engine(standard, ControllerConfig(), 1, Listeners(), plan=plan, keep_returns=True)
@@ -101,7 +117,9 @@ def test_dependent_loads_wait_for_each_other():
     independent, dependent = cycles_of_loads(LOAD), cycles_of_loads(DEPENDENT)
     standard, _ = resolve_operating_plan(DramConfig())
     timings = standard.timings
-    alone = (timings["nRCD"] + timings["nCL"] + timings["nBL"]) * standard.tck_ps * 4000 / 1e6 + 12  # an activation, a read, the caches on the way
+    alone = (
+        timings["nRCD"] + timings["nCL"] + timings["nBL"]
+    ) * standard.tck_ps * 4000 / 1e6 + 12  # an activation, a read, the caches on the way
     assert dependent >= 0.98 * 1999 * alone
     assert dependent > 3 * independent
 

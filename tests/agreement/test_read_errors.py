@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 
 import edensim
-from edensim.config import RunConfig, load_config
+from edensim.bit_errors.injector import Injector, injector
+from edensim.bit_errors.models import ErrorModel, at_ber, kinds
+from edensim.bit_errors.module import load_module
+from edensim.bit_errors.plan import plan_errors
+from edensim.bit_errors.prediction import predict
+from edensim.bit_errors.reads import ReadErrors, Span, Tensors, cuts_of
+from edensim.config.loading import load_config
+from edensim.config.models import RunConfig
 from edensim.dram.operating_point import resolve_operating_plan
-from edensim.errors.injector import Injector, injector
-from edensim.errors.models import ErrorModel, at_ber, kinds
-from edensim.errors.module import load_module
-from edensim.errors.plan import plan_errors
-from edensim.errors.prediction import predict
-from edensim.errors.reads import ReadErrors, Span, Tensors, cuts_of
 from edensim.tracefiles.commands import read_commands_csv
 from edensim.vocabulary import COMMAND, Command
 
@@ -56,20 +57,32 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
     """Commands of a small run with row hits, misses and conflicts, outside specification."""
     folder = tmp_path_factory.mktemp("run")
     rng = np.random.default_rng(1)
-    addresses = np.concatenate([np.arange(600) * 64, rng.integers(0, 1 << 22, 600) // 64 * 64, np.arange(300) * 64])
+    addresses = np.concatenate(
+        [np.arange(600) * 64, rng.integers(0, 1 << 22, 600) // 64 * 64, np.arange(300) * 64]
+    )
     (folder / "small.trace").write_text("".join(f"LD {address:#x}\n" for address in addresses))
-    edensim.simulate(folder / "small.trace", commands=folder / "out.csv", dram={"trcd_ns": 5.0, "channels": 2})
+    edensim.simulate(
+        folder / "small.trace", commands=folder / "out.csv", dram={"trcd_ns": 5.0, "channels": 2}
+    )
     return read_commands_csv(folder / "out.csv")
 
 
-def watched(config: RunConfig, commands: np.ndarray, chunk: int = 1 << 20, model: ErrorModel | None = None, ones: float = 0.5) -> dict:
+def watched(
+    config: RunConfig,
+    commands: np.ndarray,
+    chunk: int = 1 << 20,
+    model: ErrorModel | None = None,
+    ones: float = 0.5,
+) -> dict:
     reads = ReadErrors(plan_errors(config, model=model), np.zeros(0, np.int64), ones)
     for first in range(0, len(commands), chunk):
         reads.watch(commands[first : first + chunk])
     return reads.summary()
 
 
-def flips_one_by_one(placed: Injector, commands: np.ndarray, stored: int, by_line: bool) -> tuple[int, int]:
+def flips_one_by_one(
+    placed: Injector, commands: np.ndarray, stored: int, by_line: bool
+) -> tuple[int, int]:
     """(reads, flips): every RD as an injection into a line of its own, with the interval since its bank's ACT as class."""
     activated: dict[tuple[int, ...], int] = {}
     reads = flips = 0
@@ -78,7 +91,9 @@ def flips_one_by_one(placed: Injector, commands: np.ndarray, stored: int, by_lin
         if command["command"] == Command.ACT:
             activated[bank] = int(command["clock"])
         elif command["command"] in (Command.RD, Command.RDA):
-            address = int(placed.geometry.mapping.encode(*bank, int(command["row"]), int(command["column"])))
+            address = int(
+                placed.geometry.mapping.encode(*bank, int(command["row"]), int(command["column"]))
+            )
             line = np.full(64, stored, np.uint8)
             interval = min(int(command["clock"]) - activated[bank], 255)
             classes = np.array([interval], np.uint8) if by_line else None
@@ -91,16 +106,27 @@ def flips_one_by_one(placed: Injector, commands: np.ndarray, stored: int, by_lin
 @pytest.mark.parametrize("name", [kind.name for kind in kinds()])
 def test_every_access(commands: np.ndarray, name: str, stored: int) -> None:
     config = load_config(None, ["dram.channels=2", "dram.trcd_ns=5"]).config
-    model = ErrorModel.of(3, weak_fraction=0.01, failure_of_ones=0.9, failure_of_zeros=0.2) if name == "data-dependent" else at_ber(name, 0.01)
+    model = (
+        ErrorModel.of(3, weak_fraction=0.01, failure_of_ones=0.9, failure_of_zeros=0.2)
+        if name == "data-dependent"
+        else at_ber(name, 0.01)
+    )
     told = watched(config, commands, model=model, ones=float(stored > 0))
-    reads, flips = flips_one_by_one(injector(plan_errors(config, model=model).geometry, model), commands, stored, by_line=False)
+    reads, flips = flips_one_by_one(
+        injector(plan_errors(config, model=model).geometry, model), commands, stored, by_line=False
+    )
     assert (told["reads"], told["flips"]) == (reads, flips)
     assert flips > 1000
 
 
 @pytest.mark.parametrize("chunk", [1, 77, 1 << 20])
-def test_chunks_of_commands_make_no_difference(commands: np.ndarray, module: Path, chunk: int) -> None:
-    config = load_config(None, ["dram.channels=2", "dram.trcd_ns=5", f"errors.module={module}", "errors.exposure=elapsed"]).config
+def test_chunks_of_commands_make_no_difference(
+    commands: np.ndarray, module: Path, chunk: int
+) -> None:
+    config = load_config(
+        None,
+        ["dram.channels=2", "dram.trcd_ns=5", f"errors.module={module}", "errors.exposure=elapsed"],
+    ).config
     assert watched(config, commands[:700], chunk) == watched(config, commands[:700])
 
 
@@ -113,9 +139,19 @@ def test_wrong_bits_never_change(module: Path) -> None:
     commands["clock"] = [1, 8, 12, 16, 30, 40, 60, 67, 69, 71, 75, 99]
     commands["row"] = [3] * 6 + [4] * 6
     commands["column"] = [-1, 0, 1, 2, 5, -1, -1, 0, 7, 0, 9, -1]
-    config = load_config(None, ["dram.standard=HBM2", "dram.trcd_ns=5", f"errors.module={module}", "errors.exposure=elapsed"]).config
+    config = load_config(
+        None,
+        [
+            "dram.standard=HBM2",
+            "dram.trcd_ns=5",
+            f"errors.module={module}",
+            "errors.exposure=elapsed",
+        ],
+    ).config
     told = watched(config, commands)
-    assert (told["reads"], told["flips"]) == flips_one_by_one(plan_errors(config).injector, commands, 0, by_line=True)
+    assert (told["reads"], told["flips"]) == flips_one_by_one(
+        plan_errors(config).injector, commands, 0, by_line=True
+    )
     assert (told["reads"], told["flips"]) == (8, 28)
 
 
@@ -146,7 +182,10 @@ def test_intervals_of_a_whole_array_are_nested(module: Path) -> None:
     assert flips == sorted(flips, reverse=True)
     assert flips[0] > 10_000
     assert flips[-1] == 0
-    told = [predict(load_module(module), trcd_ns=interval).ber_median * array.size * 8 for interval in (5.0, 6.0, 7.5)]
+    told = [
+        predict(load_module(module), trcd_ns=interval).ber_median * array.size * 8
+        for interval in (5.0, 6.0, 7.5)
+    ]
     assert flips[:3] == pytest.approx(told, rel=0.4)  # a few rows, and rows differ
     assert flips[0] == edensim.inject(array, module=module, dram={"trcd_ns": 5.0}).flips
 
@@ -159,7 +198,10 @@ def test_within_specification_nothing_fails(module: Path) -> None:
 
 def test_partitions_fail_at_their_own_points(module: Path) -> None:
     """Bank 1 at 5 ns, rows 2 and 3 of bank 2 at 7 ns, all else within specification."""
-    partitions = [{"name": "a", "banks": "1", "trcd_ns": 5.0}, {"name": "b", "banks": "2", "rows": "2-3", "trcd_ns": 7.0}]
+    partitions = [
+        {"name": "a", "banks": "1", "trcd_ns": 5.0},
+        {"name": "b", "banks": "2", "rows": "2-3", "trcd_ns": 7.0},
+    ]
     sections = {"dram": {"partitions": partitions}}
     array = np.zeros(16 * 8192 * 8, np.uint8)
     done = edensim.inject(array, module=module, **sections)
@@ -172,15 +214,25 @@ def test_partitions_fail_at_their_own_points(module: Path) -> None:
     assert flips[first].mean() > flips[second].mean() > 0
     assert flips[~(first | second)].sum() == 0
     assert set(done.notes["points"]) == {"module", "a", "b"}
-    assert done.notes["points"]["a"]["ber_median"] > done.notes["points"]["b"]["ber_median"] > done.notes["points"]["module"]["ber_median"] == 0
+    assert (
+        done.notes["points"]["a"]["ber_median"]
+        > done.notes["points"]["b"]["ber_median"]
+        > done.notes["points"]["module"]["ber_median"]
+        == 0
+    )
 
 
 def test_a_change_of_operating_point_changes_the_errors(tmp_path: Path, module: Path) -> None:
     """Half of the run at 5 ns, then at the specification: no bit is wrong any more."""
     (tmp_path / "reads.trace").write_text("".join(f"LD {index * 64:#x}\n" for index in range(4000)))
-    sections = {"dram": {"trcd_ns": 5.0, "changes": [{"at_cycle": 4000, "trcd_ns": 13.32}]}, "errors": {"module": str(module)}}
+    sections = {
+        "dram": {"trcd_ns": 5.0, "changes": [{"at_cycle": 4000, "trcd_ns": 13.32}]},
+        "errors": {"module": str(module)},
+    }
     changed = edensim.simulate(tmp_path / "reads.trace", **sections).bit_errors
-    always = edensim.simulate(tmp_path / "reads.trace", **{**sections, "dram": {"trcd_ns": 5.0}}).bit_errors
+    always = edensim.simulate(
+        tmp_path / "reads.trace", **{**sections, "dram": {"trcd_ns": 5.0}}
+    ).bit_errors
     assert changed["reads"] == always["reads"]
     assert 0.1 < changed["flips"] / always["flips"] < 0.9
     assert changed["points"]["module after change 0"]["ber_median"] == 0
@@ -190,13 +242,24 @@ def test_tensors_that_share_memory_are_told_apart_by_layer() -> None:
     spans = (Span("weights", 0, 128), Span("one", 128, 256, 0, 1), Span("two", 128, 200, 2, 3))
     tensors = Tensors(cuts_of(spans, 64), spans, ((100, 0), (200, 1), (300, 2)))
     assert tensors.cuts.tolist() == [0, 128, 256]
-    assert [tensors.name_at(segment, 50) for segment in range(4)] == ["none", "weights", "one", "none"]
+    assert [tensors.name_at(segment, 50) for segment in range(4)] == [
+        "none",
+        "weights",
+        "one",
+        "none",
+    ]
     assert tensors.name_at(2, 250) == "two"
 
 
 def test_a_run_says_what_its_tensors_saw(tmp_path: Path, module: Path) -> None:
     """A network on a machine: every tensor that is read has its BER, and the sums are those of all reads."""
-    run = {"frontend": "tpu", "network": "lenet", "baselines": ["nominal"], "dram": {"trcd_ns": 5.0}, "errors": {"module": str(module)}}
+    run = {
+        "frontend": "tpu",
+        "network": "lenet",
+        "baselines": ["nominal"],
+        "dram": {"trcd_ns": 5.0},
+        "errors": {"module": str(module)},
+    }
     result = edensim.simulate(overrides=[], **{key: value for key, value in run.items()})
     told = result.to_dict()["bit_errors"]
     assert told["reads"] == result.commands["RD"] > 0

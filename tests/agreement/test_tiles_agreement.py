@@ -10,12 +10,12 @@ import numpy as np
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from edensim.config import ControllerConfig
+from edensim.config.models import ControllerConfig
 from edensim.dram.address import address_map
 from edensim.dram.standard import load_standard
-from edensim.frontends.schedule import Schedule, ScheduleBuilder
-from edensim.memory import simulate_machine
-from edensim.reference import simulate_reference_tiles
+from edensim.engine.memory_run import simulate_machine
+from edensim.machines.schedule import Schedule, ScheduleBuilder
+from edensim.reference.tiles import simulate_reference_tiles
 
 spec = importlib.util.spec_from_file_location("tiles", Path(__file__).parent.parent / "tiles.py")
 assert spec is not None
@@ -32,7 +32,11 @@ TRANSFERS = st.tuples(
     st.integers(1, 4),
     st.booleans(),  # ahead
 )
-TILES = st.lists(st.tuples(st.integers(0, 300), st.booleans(), st.lists(TRANSFERS, max_size=3)), min_size=1, max_size=8)
+TILES = st.lists(
+    st.tuples(st.integers(0, 300), st.booleans(), st.lists(TRANSFERS, max_size=3)),
+    min_size=1,
+    max_size=8,
+)
 CONTROLLERS = st.builds(
     ControllerConfig,
     refresh=st.sampled_from(["none", "all-bank"]),
@@ -64,7 +68,15 @@ def schedule_of(work: list) -> Schedule:
     st.sampled_from([700.0, 1200.0, 4000.0]),
     st.sampled_from(["DDR4", "DDR3"]),
 )
-def test_same_commands_and_same_tiles(work: list, controller: ControllerConfig, channels: int, depth: int, outstanding: int, clock: float, name: str):
+def test_same_commands_and_same_tiles(
+    work: list,
+    controller: ControllerConfig,
+    channels: int,
+    depth: int,
+    outstanding: int,
+    clock: float,
+    name: str,
+):
     standard = load_standard(name)
     schedules = tuple(schedule_of(part) for part in work)
     kept: list[np.ndarray] = []

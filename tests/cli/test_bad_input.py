@@ -28,7 +28,9 @@ def test_missing_trace(refused: Refused) -> None:
 
 def test_empty_trace(refused: Refused, tmp_path: Path) -> None:
     (tmp_path / "empty.trace").touch()
-    assert "empty" in refused("simulate", "empty.trace", "--json", "out.json", "--commands", "out.csv")
+    assert "empty" in refused(
+        "simulate", "empty.trace", "--json", "out.json", "--commands", "out.csv"
+    )
 
 
 def test_directory_as_trace(refused: Refused, tmp_path: Path) -> None:
@@ -43,8 +45,12 @@ def test_format_that_cannot_be_told(refused: Refused, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("suffix", "compress"), [(".gz", gzip.compress), (".xz", lzma.compress)])
-def test_cut_off_archive(refused: Refused, tmp_path: Path, suffix: str, compress: Callable[[bytes], bytes]) -> None:
-    data = compress("".join(f"LD {(i * 7919 * 64) % (1 << 30):#x}\n" for i in range(50_000)).encode())
+def test_cut_off_archive(
+    refused: Refused, tmp_path: Path, suffix: str, compress: Callable[[bytes], bytes]
+) -> None:
+    data = compress(
+        "".join(f"LD {(i * 7919 * 64) % (1 << 30):#x}\n" for i in range(50_000)).encode()
+    )
     path = tmp_path / f"cut.trace{suffix}"
     path.write_bytes(data[: len(data) // 2])
     message = refused("simulate", path.name, "--json", "out.json", "--commands", "out.csv")
@@ -52,11 +58,15 @@ def test_cut_off_archive(refused: Refused, tmp_path: Path, suffix: str, compress
 
 
 @pytest.mark.parametrize("bad", ["LD 0x12z4", "LD", "LDD 0x40", "LD -64", "LD 1e6", "garbage"])
-def test_bad_line_in_the_middle_of_a_large_trace(refused: Refused, tmp_path: Path, bad: str) -> None:
+def test_bad_line_in_the_middle_of_a_large_trace(
+    refused: Refused, tmp_path: Path, bad: str
+) -> None:
     lines = [f"LD {i * 64:#x}" for i in range(200_000)]
     lines[123_455] = bad
     (tmp_path / "large.trace").write_text("\n".join(lines) + "\n")
-    assert "large.trace: line 123456: " in refused("simulate", "large.trace", "--json", "out.json", "--commands", "out.csv")
+    assert "large.trace: line 123456: " in refused(
+        "simulate", "large.trace", "--json", "out.json", "--commands", "out.csv"
+    )
 
 
 def test_address_beyond_the_capacity(refused: Refused, tmp_path: Path) -> None:
@@ -71,10 +81,15 @@ def test_address_beyond_the_capacity(refused: Refused, tmp_path: Path) -> None:
 
 def test_negative_numbers(refused: Refused, tmp_path: Path) -> None:
     (tmp_path / "core.trace").write_text("3 64\n3 -64\n")
-    assert "core.trace: line 2: expected 'BUBBLES LOAD [WRITEBACK]', found '3 -64' (a number is negative)" in refused("simulate", "core.trace")
+    assert (
+        "core.trace: line 2: expected 'BUBBLES LOAD [WRITEBACK]', found '3 -64' (a number is negative)"
+        in refused("simulate", "core.trace")
+    )
     (tmp_path / "timed.trace").write_text("0x40 READ 1\n0x80 READ -1\n")
     assert "timed.trace: line 2" in refused("simulate", "timed.trace")
-    (tmp_path / "negative.csv").write_text("clock,command,channel,rank,bankgroup,bank,row,column\n1,ACT,0,0,0,-7,0,-1\n")
+    (tmp_path / "negative.csv").write_text(
+        "clock,command,channel,rank,bankgroup,bank,row,column\n1,ACT,0,0,0,-7,0,-1\n"
+    )
     assert "negative.csv:2: bank: expected -1.." in refused("energy", "negative.csv")
 
 
@@ -108,23 +123,34 @@ def test_negative_numbers(refused: Refused, tmp_path: Path) -> None:
     ],
 )
 def test_bad_configuration(refused: Refused, trace: Path, override: str, expected: str) -> None:
-    message = refused("simulate", trace.name, "--set", override, "--json", "out.json", "--commands", "out.csv")
+    message = refused(
+        "simulate", trace.name, "--set", override, "--json", "out.json", "--commands", "out.csv"
+    )
     assert expected in message
 
 
 def test_bad_run_file_names_file_and_line(refused: Refused, trace: Path, tmp_path: Path) -> None:
     (tmp_path / "run.yaml").write_text(f"trace: {trace.name}\ndram:\n  speed_bin: 2401R\n")
     assert "run.yaml:3: dram.speed_bin: DDR4 has no '2401R'" in refused("simulate", "run.yaml")
-    (tmp_path / "run.yaml").write_text(f"trace: {trace.name}\ndram:\n  channels: 1\n  channels: 2\n")
+    (tmp_path / "run.yaml").write_text(
+        f"trace: {trace.name}\ndram:\n  channels: 1\n  channels: 2\n"
+    )
     assert "run.yaml:4: duplicate key" in refused("simulate", "run.yaml")
     (tmp_path / "run.yaml").write_text(f"trace: {trace.name}\ndram:\n  speed_bni: 2400R\n")
-    assert "run.yaml:3: dram.speed_bni: unknown key; did you mean 'dram.speed_bin'?" in refused("simulate", "run.yaml")
+    assert "run.yaml:3: dram.speed_bni: unknown key; did you mean 'dram.speed_bin'?" in refused(
+        "simulate", "run.yaml"
+    )
     (tmp_path / "run.yaml").write_text(f"trace: {trace.name}\nsource:\n  instructions: 1e6\n")
     assert "run.yaml:3: '1e6' looks like a number" in refused("simulate", "run.yaml")
     (tmp_path / "run.yaml").write_text(f"trace: {trace.name}\nsource:\n  instructions: '1e6'\n")
-    assert "run.yaml:3: source.instructions: expected a whole number from 1" in refused("simulate", "run.yaml")
+    assert "run.yaml:3: source.instructions: expected a whole number from 1" in refused(
+        "simulate", "run.yaml"
+    )
     (tmp_path / "run.yaml").write_text(f"trace: {trace.name}\ncontroller:\n  read_queue: [32]\n")
-    assert "run.yaml:3: controller.read_queue: expected a whole number from 1 to 512, found a list" in refused("simulate", "run.yaml")
+    assert (
+        "run.yaml:3: controller.read_queue: expected a whole number from 1 to 512, found a list"
+        in refused("simulate", "run.yaml")
+    )
     (tmp_path / "run.yaml").write_text("dram:\n  channels: 1\n")
     assert "names no trace" in refused("simulate", "run.yaml")
     (tmp_path / "run.yaml").write_text("trace: missing.trace\n")
@@ -132,44 +158,65 @@ def test_bad_run_file_names_file_and_line(refused: Refused, trace: Path, tmp_pat
 
 
 @pytest.mark.parametrize("option", ["--json", "--commands"])
-def test_outputs_that_cannot_be_written(refused: Refused, trace: Path, tmp_path: Path, option: str) -> None:
+def test_outputs_that_cannot_be_written(
+    refused: Refused, trace: Path, tmp_path: Path, option: str
+) -> None:
     (tmp_path / "folder").mkdir()
     assert "does not exist" in refused("simulate", trace.name, option, "nowhere/out")
     assert "is a folder" in refused("simulate", trace.name, option, "folder")
     assert "is also an input" in refused("simulate", trace.name, option, trace.name)
 
 
-@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder that nobody can write to")
+@pytest.mark.skipif(
+    not Path("/proc/self").exists(), reason="needs a folder that nobody can write to"
+)
 @pytest.mark.parametrize("output", ["/proc/out", "/proc/self/out"])
 def test_a_folder_that_takes_no_files(refused: Refused, trace: Path, output: str) -> None:
     for option in ("--json", "--commands"):
         assert f"{output}: cannot be written: " in refused("simulate", trace.name, option, output)
     for suffix in (".ls", ".parquet", ".stl.xz"):
-        assert f"{output}{suffix}: cannot be written: " in refused("convert", trace.name, output + suffix)
+        assert f"{output}{suffix}: cannot be written: " in refused(
+            "convert", trace.name, output + suffix
+        )
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
 @pytest.mark.parametrize("option", ["--json", "--commands"])
 def test_a_full_disk(refused: Refused, trace: Path, option: str) -> None:
-    assert "/dev/full: cannot be written: No space left on device" in refused("simulate", trace.name, "--quiet", option, "/dev/full")
+    assert "/dev/full: cannot be written: No space left on device" in refused(
+        "simulate", trace.name, "--quiet", option, "/dev/full"
+    )
     assert Path("/dev/full").is_char_device()
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="nothing is write-protected from root")
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="nothing is write-protected from root"
+)
 def test_write_protected_outputs(refused: Refused, trace: Path, tmp_path: Path) -> None:
     (tmp_path / "kept.json").write_text("kept")
     (tmp_path / "kept.json").chmod(0o444)
-    assert "kept.json: cannot be written: no permission" in refused("simulate", trace.name, "--json", "kept.json")
+    assert "kept.json: cannot be written: no permission" in refused(
+        "simulate", trace.name, "--json", "kept.json"
+    )
     assert (tmp_path / "kept.json").read_text() == "kept"
 
 
 def test_two_outputs_in_one_file(refused: Refused, trace: Path) -> None:
-    assert "is also another output" in refused("simulate", trace.name, "--json", "out", "--commands", "out")
+    assert "is also another output" in refused(
+        "simulate", trace.name, "--json", "out", "--commands", "out"
+    )
 
 
 @pytest.mark.parametrize(
     "arguments",
-    [(), ("simulate",), ("simulte", "a"), ("simulate", "a", "b"), ("simulate", "a", "--jsn", "x"), ("energy", "a", "--end-clock", "x")],
+    [
+        (),
+        ("simulate",),
+        ("simulte", "a"),
+        ("simulate", "a", "b"),
+        ("simulate", "a", "--jsn", "x"),
+        ("energy", "a", "--end-clock", "x"),
+    ],
 )
 def test_usage(edensim: Edensim, arguments: tuple[str, ...]) -> None:
     done = edensim(*arguments)
@@ -205,11 +252,19 @@ def long_trace(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc to see when the run has begun")
-@pytest.mark.parametrize(
-    "arguments", [("simulate", "long.trace.gz", "--json", "out.json", "--commands", "out.csv"), ("convert", "long.trace.gz", "out.parquet")]
+@pytest.mark.skipif(
+    not Path("/proc/self/fd").exists(), reason="needs /proc to see when the run has begun"
 )
-def test_interrupt_leaves_no_file_and_says_how_far_it_came(long_trace: Path, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("simulate", "long.trace.gz", "--json", "out.json", "--commands", "out.csv"),
+        ("convert", "long.trace.gz", "out.parquet"),
+    ],
+)
+def test_interrupt_leaves_no_file_and_says_how_far_it_came(
+    long_trace: Path, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
     command = [sys.executable, "-m", "edensim", *arguments]
     with interruptible(command, tmp_path, environment()) as process:
         while process.poll() is None and not reads(process.pid, long_trace):
@@ -219,7 +274,11 @@ def test_interrupt_leaves_no_file_and_says_how_far_it_came(long_trace: Path, tmp
         stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
     assert stdout == ""
-    assert re.search(r"^edensim: interrupted after [0-9,]+ requests; no output file was written$", stderr, re.MULTILINE)
+    assert re.search(
+        r"^edensim: interrupted after [0-9,]+ requests; no output file was written$",
+        stderr,
+        re.MULTILINE,
+    )
     assert "Traceback" not in stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == [long_trace.name]
 
@@ -227,12 +286,19 @@ def test_interrupt_leaves_no_file_and_says_how_far_it_came(long_trace: Path, tmp
 def test_interrupt_during_the_first_compilation(trace: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     command = [sys.executable, "-m", "edensim", "simulate", trace.name, "--json", "out.json"]
-    variables = {**environment(), "EDENSIM_CACHE": str(cache), "NUMBA_DISABLE_JIT": "0", "NUMBA_BOUNDSCHECK": "0"}
+    variables = {
+        **environment(),
+        "EDENSIM_CACHE": str(cache),
+        "NUMBA_DISABLE_JIT": "0",
+        "NUMBA_BOUNDSCHECK": "0",
+    }
     with interruptible(command, tmp_path, variables) as process:
         assert process.stderr is not None
         line = process.stderr.readline()
         end = time.monotonic() + 60
-        while process.poll() is None and time.monotonic() < end:  # again, as people do: LLVM's callbacks can swallow a signal
+        while (
+            process.poll() is None and time.monotonic() < end
+        ):  # again, as people do: LLVM's callbacks can swallow a signal
             process.send_signal(signal.SIGINT)
             time.sleep(0.5)
         stdout, stderr = process.communicate(timeout=60)
@@ -242,11 +308,15 @@ def test_interrupt_during_the_first_compilation(trace: Path, tmp_path: Path) -> 
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [trace]
 
 
-def interruptible(command: list[str], folder: Path, variables: dict[str, str]) -> subprocess.Popen[str]:
+def interruptible(
+    command: list[str], folder: Path, variables: dict[str, str]
+) -> subprocess.Popen[str]:
     """A process that Ctrl-C ends, even where these tests run in the background of a shell, which lets its children ignore it."""
     heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, cwd=folder, env=variables, stdout=pipe, stderr=pipe, text=True, preexec_fn=heed)
+    return subprocess.Popen(
+        command, cwd=folder, env=variables, stdout=pipe, stderr=pipe, text=True, preexec_fn=heed
+    )
 
 
 def reads(process: int, file: Path) -> bool:

@@ -34,7 +34,9 @@ def test_version_and_help(edensim: Edensim) -> None:
         assert edensim(command, "--help").returncode == 0
 
 
-def test_simulate_prints_a_summary_and_writes_the_same_figures(edensim: Edensim, trace: Path, tmp_path: Path) -> None:
+def test_simulate_prints_a_summary_and_writes_the_same_figures(
+    edensim: Edensim, trace: Path, tmp_path: Path
+) -> None:
     done = edensim("simulate", trace.name, "--json", "out.json")
     assert (done.returncode, done.stderr) == (0, "")
     result = json.loads((tmp_path / "out.json").read_text())
@@ -56,7 +58,9 @@ def test_json_to_standard_output(edensim: Edensim, trace: Path) -> None:
 
 
 def test_a_run_file_is_the_same_run(edensim: Edensim, trace: Path, tmp_path: Path) -> None:
-    (tmp_path / "run.yaml").write_text(f"trace: {trace.name}\ndram:\n  channels: 2\ncontroller:\n  scheduler: fcfs\n")
+    (tmp_path / "run.yaml").write_text(
+        f"trace: {trace.name}\ndram:\n  channels: 2\ncontroller:\n  scheduler: fcfs\n"
+    )
     from_file = json.loads(edensim("simulate", "run.yaml", "--json", "-").stdout)
     overrides = ("--set", "dram.channels=2", "--set", "controller.scheduler=fcfs")
     from_overrides = json.loads(edensim("simulate", trace.name, *overrides, "--json", "-").stdout)
@@ -66,7 +70,12 @@ def test_a_run_file_is_the_same_run(edensim: Edensim, trace: Path, tmp_path: Pat
 
 def test_python_function_is_the_same_run(edensim: Edensim, trace: Path) -> None:
     result = package.simulate(trace, dram={"channels": 2})
-    assert result.cycles == json.loads(edensim("simulate", trace.name, "--set", "dram.channels=2", "--json", "-").stdout)["cycles"]
+    assert (
+        result.cycles
+        == json.loads(
+            edensim("simulate", trace.name, "--set", "dram.channels=2", "--json", "-").stdout
+        )["cycles"]
+    )
 
 
 def test_lower_trcd_and_vdd_change_time_and_energy(trace: Path) -> None:
@@ -78,7 +87,9 @@ def test_lower_trcd_and_vdd_change_time_and_energy(trace: Path) -> None:
     assert lower.energy_pJ.total == pytest.approx(nominal.energy_pJ.total * 1.05 / 1.2)
 
 
-def test_commands_are_written_in_order_and_check_accepts_them(edensim: Edensim, commands: Path) -> None:
+def test_commands_are_written_in_order_and_check_accepts_them(
+    edensim: Edensim, commands: Path
+) -> None:
     with commands.open() as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == HEADER.strip().split(",")
@@ -91,13 +102,20 @@ def test_commands_are_written_in_order_and_check_accepts_them(edensim: Edensim, 
 
 
 def test_check_names_the_first_violation(edensim: Edensim, tmp_path: Path) -> None:
-    (tmp_path / "early.csv").write_text(HEADER + "1,ACT,0,0,0,0,5,-1\n10,RD,0,0,0,0,5,0\n11,RD,0,0,0,0,5,0\n")
+    (tmp_path / "early.csv").write_text(
+        HEADER + "1,ACT,0,0,0,0,5,-1\n10,RD,0,0,0,0,5,0\n11,RD,0,0,0,0,5,0\n"
+    )
     done = edensim("check", "early.csv")
     assert done.returncode == 1
     assert done.stdout == ""
     assert "command 2" in done.stderr
     assert "nRCD" in done.stderr
-    assert edensim("check", "early.csv", "--set", "dram.timings.nRCD=9", "--set", "dram.standard=DDR4").returncode == 1  # the third is too early
+    assert (
+        edensim(
+            "check", "early.csv", "--set", "dram.timings.nRCD=9", "--set", "dram.standard=DDR4"
+        ).returncode
+        == 1
+    )  # the third is too early
 
 
 def test_check_follows_the_configuration(edensim: Edensim, tmp_path: Path) -> None:
@@ -108,7 +126,9 @@ def test_check_follows_the_configuration(edensim: Edensim, tmp_path: Path) -> No
     assert edensim("check", "fast.csv", "--config", "run.yaml").returncode == 0
 
 
-def test_energy_of_the_commands_is_that_of_the_run(edensim: Edensim, commands: Path, trace: Path, tmp_path: Path) -> None:
+def test_energy_of_the_commands_is_that_of_the_run(
+    edensim: Edensim, commands: Path, trace: Path, tmp_path: Path
+) -> None:
     run = json.loads(edensim("simulate", trace.name, "--json", "-").stdout)
     done = edensim("energy", commands.name, "--end-clock", run["cycles"], "--json", "energy.json")
     assert (done.returncode, done.stderr) == (0, "")
@@ -119,7 +139,9 @@ def test_energy_of_the_commands_is_that_of_the_run(edensim: Edensim, commands: P
     assert "row_hits" not in energy
 
 
-def test_energy_and_check_follow_partitions_and_changes(edensim: Edensim, trace: Path, tmp_path: Path) -> None:
+def test_energy_and_check_follow_partitions_and_changes(
+    edensim: Edensim, trace: Path, tmp_path: Path
+) -> None:
     (tmp_path / "run.yaml").write_text(
         f"trace: {trace.name}\ndram:\n  trcd_ns: 10\n  partitions:\n    - {{name: fast, banks: 0-7, rows: 0-99, vdd_V: 1.0, trcd_ns: 7}}\n"
         "  changes:\n    - {at_cycle: 300, vdd_V: 1.1, trefi_ns: 3900}\ncontroller:\n  row_policy: closed\n"
@@ -127,14 +149,18 @@ def test_energy_and_check_follow_partitions_and_changes(edensim: Edensim, trace:
     run = json.loads(edensim("simulate", "run.yaml", "--commands", "own.csv", "--json", "-").stdout)
     assert run["commands_by_partition"]["fast"]["ACT"] > 0
     assert len(run["operating_points"]["changes_made"]) == 1
-    done = edensim("energy", "own.csv", "--config", "run.yaml", "--end-clock", run["cycles"], "--json", "-")
+    done = edensim(
+        "energy", "own.csv", "--config", "run.yaml", "--end-clock", run["cycles"], "--json", "-"
+    )
     assert (done.returncode, done.stderr) == (0, "")
     energy = json.loads(done.stdout)["energy_by_partition_pJ"]
     assert {name: part["total"] for name, part in energy.items()} == pytest.approx(
         {name: part["total"] for name, part in run["energy_by_partition_pJ"].items()}
     )
     assert edensim("check", "own.csv", "--config", "run.yaml").returncode == 0
-    assert edensim("check", "own.csv", "--set", "dram.trcd_ns=10").returncode == 1  # 7 ns are too soon without the partition
+    assert (
+        edensim("check", "own.csv", "--set", "dram.trcd_ns=10").returncode == 1
+    )  # 7 ns are too soon without the partition
     assert "rows 0-99 of" in edensim("explain", "run.yaml").stdout
 
 
@@ -142,15 +168,31 @@ def test_convert_keeps_the_run(edensim: Edensim, trace: Path) -> None:
     done = edensim("convert", trace.name, "out.parquet")
     assert (done.returncode, done.stderr) == (0, "")
     assert "2,000" in done.stdout
-    cycles = [json.loads(edensim("simulate", name, "--json", "-").stdout)["cycles"] for name in (trace.name, "out.parquet")]
+    cycles = [
+        json.loads(edensim("simulate", name, "--json", "-").stdout)["cycles"]
+        for name in (trace.name, "out.parquet")
+    ]
     assert cycles[0] == cycles[1]
 
 
-def test_explain_says_where_each_value_came_from(edensim: Edensim, trace: Path, tmp_path: Path) -> None:
+def test_explain_says_where_each_value_came_from(
+    edensim: Edensim, trace: Path, tmp_path: Path
+) -> None:
     (tmp_path / "run.yaml").write_text(f"trace: {trace.name}\ndram:\n  channels: 2\n")
-    done = edensim("explain", "run.yaml", "--set", "dram.timings.nRCD=9", "--set", "controller.address_mapping=MOP4CLXOR")
+    done = edensim(
+        "explain",
+        "run.yaml",
+        "--set",
+        "dram.timings.nRCD=9",
+        "--set",
+        "controller.address_mapping=MOP4CLXOR",
+    )
     assert (done.returncode, done.stderr) == (0, "")
-    rows = {line.split("  ")[1]: " ".join(line.split()) for line in done.stdout.splitlines() if line.startswith("  ")}
+    rows = {
+        line.split("  ")[1]: " ".join(line.split())
+        for line in done.stdout.splitlines()
+        if line.startswith("  ")
+    }
     assert rows["dram.channels"] == "dram.channels 2 run.yaml:3"
     assert rows["dram.ranks"] == "dram.ranks 1 default"
     assert rows["controller.address_mapping"].endswith("MOP4CLXOR --set")
@@ -164,7 +206,7 @@ def test_explain_says_where_each_value_came_from(edensim: Edensim, trace: Path, 
 
 
 def test_explain_shows_every_key(edensim: Edensim) -> None:
-    from edensim.config import known_keys
+    from edensim.config.loading import known_keys
 
     shown = edensim("explain").stdout
     assert [key for key in known_keys() if f"  {key} " not in shown and key != "dram.timings"] == []
@@ -192,24 +234,46 @@ def test_a_closed_pipe_is_quiet(arguments: tuple[str, ...], trace: Path, tmp_pat
     reader, writer = os.pipe()
     os.close(reader)
     command = [sys.executable, "-m", "edensim", *arguments]
-    done = subprocess.run(command, cwd=tmp_path, env=environment(), stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env=environment(),
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
     os.close(writer)
     assert done.stderr == ""
     assert done.returncode == 1
 
 
 def test_commands_and_results_go_through_a_pipe(edensim: Edensim, trace: Path) -> None:
-    assert edensim("simulate", trace.name, "--quiet", "--commands", "/dev/stdout").stdout.startswith(HEADER)
-    assert json.loads(edensim("simulate", trace.name, "--quiet", "--json", "/dev/stdout").stdout)["cycles"] > 0
+    assert edensim(
+        "simulate", trace.name, "--quiet", "--commands", "/dev/stdout"
+    ).stdout.startswith(HEADER)
+    assert (
+        json.loads(edensim("simulate", trace.name, "--quiet", "--json", "/dev/stdout").stdout)[
+            "cycles"
+        ]
+        > 0
+    )
 
 
 def test_a_link_keeps_pointing_where_it_does(edensim: Edensim, trace: Path, tmp_path: Path) -> None:
     (tmp_path / "kept").mkdir()
     for name in ("out.json", "out.csv", "out.parquet"):
         (tmp_path / name).symlink_to(tmp_path / "kept" / name)
-    assert edensim("simulate", trace.name, "--json", "out.json", "--commands", "out.csv").returncode == 0
+    assert (
+        edensim("simulate", trace.name, "--json", "out.json", "--commands", "out.csv").returncode
+        == 0
+    )
     assert edensim("convert", trace.name, "out.parquet").returncode == 0
-    assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == ["out.csv", "out.json", "out.parquet"]
+    assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == [
+        "out.csv",
+        "out.json",
+        "out.parquet",
+    ]
     assert all((tmp_path / name).is_symlink() for name in ("out.json", "out.csv", "out.parquet"))
 
 
@@ -218,7 +282,15 @@ def test_a_full_disk_is_told_without_a_traceback(trace: Path, tmp_path: Path) ->
         pytest.skip("no /dev/full on this system")
     with open("/dev/full", "w") as full:
         command = [sys.executable, "-m", "edensim", "standards"]
-        done = subprocess.run(command, cwd=tmp_path, env=environment(), stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(
+            command,
+            cwd=tmp_path,
+            env=environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
     assert done.returncode == 1
     assert done.stderr.startswith("edensim: ")
     assert "Traceback" not in done.stderr
@@ -227,7 +299,14 @@ def test_a_full_disk_is_told_without_a_traceback(trace: Path, tmp_path: Path) ->
 
 def test_the_package_is_cheap_to_import() -> None:
     code = "import sys, edensim; print([m for m in ('numpy', 'pandas', 'pyarrow', 'rich', 'numba', 'yaml') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment(), capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout == "[]\n"
 
 
@@ -238,6 +317,10 @@ def test_a_run_loads_nothing_it_does_not_need(trace: Path, tmp_path: Path) -> No
         f"code = main(['simulate', {str(trace)!r}, '--quiet']); print(code, [m for m in {heavy!r} if m in sys.modules])"
     )
     run = [sys.executable, "-c", code]
-    subprocess.run(run, cwd=tmp_path, env=environment(), capture_output=True, check=True)  # the first run may compile
-    done = subprocess.run(run, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True)
+    subprocess.run(
+        run, cwd=tmp_path, env=environment(), capture_output=True, check=True
+    )  # the first run may compile
+    done = subprocess.run(
+        run, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True
+    )
     assert done.stdout == "0 []\n"

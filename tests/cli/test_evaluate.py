@@ -14,7 +14,7 @@ pytest.importorskip("torch", reason="networks are run by torch (extra torch)")
 if find_spec("sklearn") is None:
     pytest.skip("the digits are scikit-learn's (extra torch)", allow_module_level=True)
 
-from edensim.inference.evaluation import evaluate, interval_of, train_file  # noqa: E402
+from edensim.accuracy.evaluation import evaluate, interval_of, train_file  # noqa: E402
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -45,7 +45,10 @@ def test_accuracy_with_and_without_errors(edensim: Run, weights: Path, tmp_path:
 
 
 def test_threads_change_nothing(weights: Path) -> None:
-    one, two = (evaluate("lenet", weights=weights, ber=0.02, repeats=2, threads=threads) for threads in (1, 2))
+    one, two = (
+        evaluate("lenet", weights=weights, ber=0.02, repeats=2, threads=threads)
+        for threads in (1, 2)
+    )
     assert one == two
 
 
@@ -62,7 +65,10 @@ def test_a_module_at_an_operating_point(weights: Path) -> None:
 def test_the_interval_is_students() -> None:
     assert interval_of([0.5]) is None
     low, high = interval_of([0.4, 0.5, 0.6])
-    assert (low, high) == (pytest.approx(0.5 - 4.3027 * 0.1 / 3**0.5, abs=1e-4), pytest.approx(0.5 + 4.3027 * 0.1 / 3**0.5, abs=1e-4))
+    assert (low, high) == (
+        pytest.approx(0.5 - 4.3027 * 0.1 / 3**0.5, abs=1e-4),
+        pytest.approx(0.5 + 4.3027 * 0.1 / 3**0.5, abs=1e-4),
+    )
 
 
 @pytest.mark.parametrize(
@@ -71,13 +77,22 @@ def test_the_interval_is_students() -> None:
         (["lenett", "--ber", "0.1"], "unknown network 'lenett'; did you mean 'lenet'"),
         (["lenet"], "errors.ber: missing"),
         (["lenet", "--model", "1"], "ber: missing"),
-        (["lenet", "--ber", "0.1", "--precision", "int7"], "precision: expected one of int4, int8, int16, fp32, found 'int7'"),
+        (
+            ["lenet", "--ber", "0.1", "--precision", "int7"],
+            "precision: expected one of int4, int8, int16, fp32, found 'int7'",
+        ),
         (["lenet", "--ber", "0.1", "--bounding", "zeros"], "did you mean 'zero'"),
         (["lenet", "--ber", "0.1", "--data", "nowhere"], "nowhere: there is no such data set"),
-        (["lenet", "--ber", "0.1", "--weights", "none.pt"], "none.pt: there is no such file of weights"),
+        (
+            ["lenet", "--ber", "0.1", "--weights", "none.pt"],
+            "none.pt: there is no such file of weights",
+        ),
         (["lenet", "--ber", "0.1", "--repeats", "0"], "repeats: expected 1 or more"),
         (["lenet", "--ber", "2"], "BER: expected 0 to 1"),
-        (["lenet", "--module", "vendor_a", "--set", "errors.exposure=elapsed"], "expected every_access"),
+        (
+            ["lenet", "--module", "vendor_a", "--set", "errors.exposure=elapsed"],
+            "expected every_access",
+        ),
     ],
 )
 def test_what_cannot_be_evaluated_is_said(arguments: list[str], said: str) -> None:

@@ -43,23 +43,34 @@ def test_ber_answers_with_median_and_interval(edensim: Callable, tmp_path: Path)
         (("vendor_a", "--trcd-ns", 5, "--pattern", "0xf0"), "pattern: expected one of"),
     ],
 )
-def test_ber_refuses(refused: Callable[..., str], arguments: tuple[object, ...], message: str) -> None:
+def test_ber_refuses(
+    refused: Callable[..., str], arguments: tuple[object, ...], message: str
+) -> None:
     assert message in refused("ber", *arguments)
 
 
-def test_a_map_becomes_a_module_and_a_picture(edensim: Callable, bit_map: Path, tmp_path: Path) -> None:
+def test_a_map_becomes_a_module_and_a_picture(
+    edensim: Callable, bit_map: Path, tmp_path: Path
+) -> None:
     done = edensim("fit", bit_map, "-o", "module.yaml", "--json", "fit.json", "--quiet")
     assert done.returncode == 0, done.stderr
     answer = json.loads(edensim("ber", "module.yaml", "--trcd-ns", 7.5, "--json", "-").stdout)
     assert answer["ber_median"] == pytest.approx(0.015, rel=0.2)
-    for kind, targets in (("models", ["fit.json"]), ("ber", ["module.yaml"]), ("weak-cells", ["module.yaml", "--where", "trcd_ns=7.5"])):
+    for kind, targets in (
+        ("models", ["fit.json"]),
+        ("ber", ["module.yaml"]),
+        ("weak-cells", ["module.yaml", "--where", "trcd_ns=7.5"]),
+    ):
         drawn = edensim("plot", *targets, "--kind", kind, "-o", f"{kind}.png")
         assert drawn.returncode == 0, drawn.stderr
         assert (tmp_path / f"{kind}.png").stat().st_size > 4000
 
 
 def test_data_that_decide_nothing_write_no_module(edensim: Callable, tmp_path: Path) -> None:
-    (tmp_path / "one.csv").write_text("dimm,trcd_ns,ber\n" + "".join(f"m{n},{ns},{0.1 if ns == 5 else 0}\n" for n in range(5) for ns in (5, 10)))
+    (tmp_path / "one.csv").write_text(
+        "dimm,trcd_ns,ber\n"
+        + "".join(f"m{n},{ns},{0.1 if ns == 5 else 0}\n" for n in range(5) for ns in (5, 10))
+    )
     done = edensim("fit", "one.csv", "-o", "module.yaml")
     assert done.returncode == 1
     assert "slope is not identifiable" in done.stderr
@@ -68,6 +79,10 @@ def test_data_that_decide_nothing_write_no_module(edensim: Callable, tmp_path: P
 
 def test_fit_refuses(refused: Callable[..., str], tmp_path: Path) -> None:
     (tmp_path / "percent.csv").write_text("dimm,trcd_ns,ber\nm0,5,12.5\n")
-    assert "percent.csv:2: ber: expected a fraction" in refused("fit", "percent.csv", "-o", "module.yaml")
+    assert "percent.csv:2: ber: expected a fraction" in refused(
+        "fit", "percent.csv", "-o", "module.yaml"
+    )
     assert "no such file" in refused("fit", "nothing.csv", "-o", "module.yaml")
-    assert "--axis vdd: expected" in refused("fit", "percent.csv", "-o", "module.yaml", "--axis", "vdd")
+    assert "--axis vdd: expected" in refused(
+        "fit", "percent.csv", "-o", "module.yaml", "--axis", "vdd"
+    )

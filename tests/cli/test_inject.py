@@ -18,13 +18,32 @@ def array(tmp_path: Path) -> Path:
     return path
 
 
-def test_flips_are_written_and_told(edensim: Callable[..., subprocess.CompletedProcess[str]], array: Path, tmp_path: Path) -> None:
-    done = edensim("inject", array, "-o", "out.npy", "--model", "0", "--ber", "1e-3", "--json", "out.json", "--address", "0x1000")
+def test_flips_are_written_and_told(
+    edensim: Callable[..., subprocess.CompletedProcess[str]], array: Path, tmp_path: Path
+) -> None:
+    done = edensim(
+        "inject",
+        array,
+        "-o",
+        "out.npy",
+        "--model",
+        "0",
+        "--ber",
+        "1e-3",
+        "--json",
+        "out.json",
+        "--address",
+        "0x1000",
+    )
     assert done.returncode == 0, done.stderr
     told = json.loads((tmp_path / "out.json").read_text())
     before, after = np.load(array), np.load(tmp_path / "out.npy")
     assert after.shape == before.shape
-    assert told["flips"] == int(np.unpackbits((before.view(np.uint32) ^ after.view(np.uint32)).view(np.uint8)).sum()) > 0
+    assert (
+        told["flips"]
+        == int(np.unpackbits((before.view(np.uint32) ^ after.view(np.uint32)).view(np.uint8)).sum())
+        > 0
+    )
     assert told["bits"] == 320_000
     assert told["address"] == 4096
     assert told["expected_ber"] == pytest.approx(1e-3)
@@ -32,8 +51,12 @@ def test_flips_are_written_and_told(edensim: Callable[..., subprocess.CompletedP
     assert f"{told['flips']:,} of 320,000 bits flipped" in done.stdout
 
 
-def test_implausible_values_are_corrected(edensim: Callable[..., subprocess.CompletedProcess[str]], array: Path, tmp_path: Path) -> None:
-    done = edensim("inject", array, "-o", "out.npy", "--ber", "0.01", "--bounds=-1,1", "--json", "-")
+def test_implausible_values_are_corrected(
+    edensim: Callable[..., subprocess.CompletedProcess[str]], array: Path, tmp_path: Path
+) -> None:
+    done = edensim(
+        "inject", array, "-o", "out.npy", "--ber", "0.01", "--bounds=-1,1", "--json", "-"
+    )
     told = json.loads(done.stdout)
     assert told["bounding"]["corrected"] > 0
     assert told["bounding"]["cycles_per_load"] == 1
@@ -54,7 +77,9 @@ def test_implausible_values_are_corrected(edensim: Callable[..., subprocess.Comp
         (["--ber", "0.1", "-o", "in.npy"], "is also an input"),
     ],
 )
-def test_mistakes_are_one_line(refused: Callable[..., str], array: Path, arguments: list[str], message: str) -> None:
+def test_mistakes_are_one_line(
+    refused: Callable[..., str], array: Path, arguments: list[str], message: str
+) -> None:
     assert message in refused("inject", array, *arguments)
 
 

@@ -20,8 +20,12 @@ Refused = Callable[..., str]
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """result.json and commands.csv of one run."""
     folder = tmp_path_factory.mktemp("saved")
-    (folder / "small.trace").write_text("".join(f"{'ST' if i % 5 == 4 else 'LD'} {i * 64:#x}\n" for i in range(2000)))
-    package.simulate(folder / "small.trace", commands=folder / "commands.csv").save(folder / "result.json")
+    (folder / "small.trace").write_text(
+        "".join(f"{'ST' if i % 5 == 4 else 'LD'} {i * 64:#x}\n" for i in range(2000))
+    )
+    package.simulate(folder / "small.trace", commands=folder / "commands.csv").save(
+        folder / "result.json"
+    )
     return folder
 
 
@@ -39,7 +43,20 @@ def test_plot_draws_a_result_and_its_commands(edensim: Edensim, tmp_path: Path) 
         (("result.json", "result.json", "--kind", "rows", "-o", "rows.pdf"), b"%PDF"),
         (("result.json", "--kind", "latency", "-o", "latency.png"), b"\x89PNG"),
         (("result.json", "--kind", "energy", "--by", "partition", "-o", "parts.png"), b"\x89PNG"),
-        (("commands.csv", "--kind", "commands", "--clock", "100:300", "--set", "dram.standard=DDR4", "-o", "commands.svg"), b"<?xml"),
+        (
+            (
+                "commands.csv",
+                "--kind",
+                "commands",
+                "--clock",
+                "100:300",
+                "--set",
+                "dram.standard=DDR4",
+                "-o",
+                "commands.svg",
+            ),
+            b"<?xml",
+        ),
     ):
         done = edensim("plot", *arguments)
         assert (done.returncode, done.stderr) == (0, "")
@@ -69,23 +86,46 @@ def test_timeline_is_written(edensim: Edensim, tmp_path: Path) -> None:
         (("result.json", "--kind", "paretto", "-o", "f.png"), "did you mean 'pareto'"),
         (("result.json", "--kind", "pareto", "-o", "f.jpg"), ".png, .svg, .pdf"),
         (("result.json", "--kind", "pareto", "-o", "f"), ".png, .svg, .pdf"),
-        (("result.json", "--kind", "pareto", "--x", "energy_pJ.totl", "-o", "f.png"), "did you mean 'energy_pJ.total'"),
-        (("result.json", "--kind", "heatmap", "-o", "f.png"), "expected two swept keys, found none"),
-        (("result.json", "--kind", "exposure", "--by", "banks", "-o", "f.png"), "did you mean 'bank'"),
-        (("result.json", "--kind", "energy", "--by", "tensor", "-o", "f.png"), "requests name tensors"),
-        (("result.json", "--kind", "rows", "--by", "tensor", "-o", "f.png"), "only for --kind energy and exposure"),
-        (("result.json", "result.json", "--kind", "energy", "--by", "partition", "-o", "f.png"), "expected one run"),
+        (
+            ("result.json", "--kind", "pareto", "--x", "energy_pJ.totl", "-o", "f.png"),
+            "did you mean 'energy_pJ.total'",
+        ),
+        (
+            ("result.json", "--kind", "heatmap", "-o", "f.png"),
+            "expected two swept keys, found none",
+        ),
+        (
+            ("result.json", "--kind", "exposure", "--by", "banks", "-o", "f.png"),
+            "did you mean 'bank'",
+        ),
+        (
+            ("result.json", "--kind", "energy", "--by", "tensor", "-o", "f.png"),
+            "requests name tensors",
+        ),
+        (
+            ("result.json", "--kind", "rows", "--by", "tensor", "-o", "f.png"),
+            "only for --kind energy and exposure",
+        ),
+        (
+            ("result.json", "result.json", "--kind", "energy", "--by", "partition", "-o", "f.png"),
+            "expected one run",
+        ),
         (("result.json", "--kind", "commands", "-o", "f.png"), "not a command trace"),
         (("result.json", "--kind", "rows", "--set", "dram.channels=2", "-o", "f.png"), "--set"),
         (("commands.csv", "--kind", "rows", "-o", "f.png"), "--kind commands"),
-        (("commands.csv", "--kind", "commands", "--clock", "5000000:6000000", "-o", "f.png"), "no command there"),
+        (
+            ("commands.csv", "--kind", "commands", "--clock", "5000000:6000000", "-o", "f.png"),
+            "no command there",
+        ),
         (("commands.csv", "--kind", "commands", "--clock", "9", "-o", "f.png"), "FIRST:LAST"),
         (("missing.json", "--kind", "rows", "-o", "f.png"), "no such file"),
         (("result.json", "--kind", "rows", "-o", "nowhere/f.png"), "does not exist"),
         (("result.json", "--kind", "rows"), "--output"),
     ],
 )
-def test_what_cannot_be_drawn_is_refused(refused: Refused, arguments: tuple[str, ...], words: str) -> None:
+def test_what_cannot_be_drawn_is_refused(
+    refused: Refused, arguments: tuple[str, ...], words: str
+) -> None:
     assert words in refused("plot", *arguments)
 
 
@@ -97,14 +137,22 @@ def test_an_empty_folder_is_refused(refused: Refused, tmp_path: Path) -> None:
     (tmp_path / "sweep" / "results.csv").write_text("dram.vdd_V,cycle\n1.2,4\n")
     assert "did you mean 'cycle'" in refused("plot", "sweep", "--kind", "pareto", "-o", "f.png")
     (tmp_path / "sweep" / "results.parquet").write_bytes(b"PAR1 cut short")
-    assert "results.parquet: cannot be read" in refused("plot", "sweep", "--kind", "pareto", "-o", "f.png")
+    assert "results.parquet: cannot be read" in refused(
+        "plot", "sweep", "--kind", "pareto", "-o", "f.png"
+    )
 
 
 @pytest.mark.usefixtures("run")
-def test_results_of_another_version_or_cut_short_are_refused(refused: Refused, tmp_path: Path) -> None:
+def test_results_of_another_version_or_cut_short_are_refused(
+    refused: Refused, tmp_path: Path
+) -> None:
     text = (tmp_path / "result.json").read_text()
-    (tmp_path / "other.json").write_text(json.dumps({**json.loads(text), "format": 99, "version": "9.9"}))
-    assert "written by edensim 9.9" in refused("plot", "other.json", "--kind", "rows", "-o", "f.png")
+    (tmp_path / "other.json").write_text(
+        json.dumps({**json.loads(text), "format": 99, "version": "9.9"})
+    )
+    assert "written by edensim 9.9" in refused(
+        "plot", "other.json", "--kind", "rows", "-o", "f.png"
+    )
     (tmp_path / "cut.json").write_text(text[: len(text) // 2])
     assert "not a complete result" in refused("plot", "cut.json", "--kind", "rows", "-o", "f.png")
     (tmp_path / "other.json").write_text("[1, 2]")
@@ -113,9 +161,13 @@ def test_results_of_another_version_or_cut_short_are_refused(refused: Refused, t
     assert "cannot be read" in refused("plot", "other.json", "--kind", "rows", "-o", "f.png")
     values = json.loads(text)
     counted = ("exposure", "read_latency_histogram")
-    (tmp_path / "other.json").write_text(json.dumps({key: value for key, value in values.items() if key not in counted}))
+    (tmp_path / "other.json").write_text(
+        json.dumps({key: value for key, value in values.items() if key not in counted})
+    )
     for kind, name in (("exposure", "exposure"), ("latency", "read_latency_histogram")):
-        assert f"holds no '{name}' histogram" in refused("plot", "other.json", "--kind", kind, "-o", "f.png")
+        assert f"holds no '{name}' histogram" in refused(
+            "plot", "other.json", "--kind", kind, "-o", "f.png"
+        )
     del values["energy_pJ"]["read"], values["row_hits"]
     (tmp_path / "other.json").write_text(json.dumps(values))
     assert "missing" in refused("plot", "other.json", "--kind", "rows", "-o", "f.png")
@@ -139,5 +191,7 @@ def test_a_figure_never_replaces_its_input(refused: Refused, tmp_path: Path) -> 
         (("commands.csv", "-o", "out.json", "--set", "dram.standard=DDR44"), "did you mean 'DDR4'"),
     ],
 )
-def test_what_has_no_timeline_is_refused(refused: Refused, arguments: tuple[str, ...], words: str) -> None:
+def test_what_has_no_timeline_is_refused(
+    refused: Refused, arguments: tuple[str, ...], words: str
+) -> None:
     assert words in refused("timeline", *arguments)

@@ -30,7 +30,14 @@ def clone(tmp_path: Path) -> Path:
 
 def run(clone: Path, command: list[str]) -> None:
     path = f"{clone / '.venv' / 'bin'}:{environment()['PATH']}"
-    done = subprocess.run(command, cwd=clone, env={**environment(), "PATH": path}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command,
+        cwd=clone,
+        env={**environment(), "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
 
@@ -42,18 +49,25 @@ def test_quick_start_comes_first_and_has_two_commands(clone: Path) -> None:
     first, second = text.splitlines()
     assert "pip install" in first
     assert "pytest" in second
-    run(clone, ["bash", "-euo", "pipefail", "-c", first.rpartition("&& ")[2]])  # .ci/run runs all of it, the installation too
+    run(
+        clone, ["bash", "-euo", "pipefail", "-c", first.rpartition("&& ")[2]]
+    )  # .ci/run runs all of it, the installation too
 
 
 @pytest.mark.parametrize("index", range(1, len(BLOCKS)))
 def test_each_example_runs(clone: Path, index: int) -> None:
     kind, text = BLOCKS[index]
-    run(clone, ["bash", "-euo", "pipefail", "-c", text] if kind == "sh" else [sys.executable, "-c", text])
+    run(
+        clone,
+        ["bash", "-euo", "pipefail", "-c", text] if kind == "sh" else [sys.executable, "-c", text],
+    )
 
 
 def test_the_sample_output_is_what_the_first_command_prints(edensim: Edensim) -> None:
     sample = re.findall(r"^```text\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)[0].splitlines()
-    printed = edensim("simulate", ROOT / "traces" / "darknet-yolov3-tiny-96.trace.xz").stdout.splitlines()
+    printed = edensim(
+        "simulate", ROOT / "traces" / "darknet-yolov3-tiny-96.trace.xz"
+    ).stdout.splitlines()
     assert [line for line in sample if line not in printed] == []
 
 
@@ -63,6 +77,8 @@ def test_the_reading_order_names_seven_files() -> None:
 
 
 def test_every_file_that_is_named_exists() -> None:
-    named = re.findall(r"`((?:edensim|configs|tests|traces)/[\w./-]*|[\w-]+\.cfg|\.ci/run)`", README)
+    named = re.findall(
+        r"`((?:edensim|configs|tests|traces)/[\w./-]*|[\w-]+\.cfg|\.ci/run)`", README
+    )
     assert len(named) > 15
     assert [name for name in named if not (ROOT / name).exists()] == []

@@ -9,9 +9,20 @@ import pytest
 
 from tests.cli.conftest import Edensim
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install '.[browser]')")
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+playwright = pytest.importorskip(
+    "playwright.sync_api", reason="needs playwright (pip install '.[browser]')"
+)
+BROWSER = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 @pytest.mark.skipif(BROWSER is None, reason="needs Chromium (apt-get install chromium)")
@@ -27,7 +38,9 @@ def test_the_report_in_a_browser(edensim: Edensim, tmp_path: Path) -> None:
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("request", lambda request: asked.append(request.url))
         page.goto((tmp_path / "out" / "report.html").as_uri())
-        pictures = page.evaluate("[...document.images].map(each => [each.complete, each.naturalWidth, each.getBoundingClientRect().width])")
+        pictures = page.evaluate(
+            "[...document.images].map(each => [each.complete, each.naturalWidth, each.getBoundingClientRect().width])"
+        )
         rows = page.locator("table tr").count()
         wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
         browser.close()

@@ -17,7 +17,9 @@ from tests.cli.conftest import Edensim, environment
 FILES = ("report.md", "report.html", "report.json")
 
 
-def test_a_report_is_the_same_from_kept_tasks_and_with_any_workers(edensim: Edensim, tmp_path: Path) -> None:
+def test_a_report_is_the_same_from_kept_tasks_and_with_any_workers(
+    edensim: Edensim, tmp_path: Path
+) -> None:
     done = edensim("reproduce", "rates", "-o", "one", "--workers", "1")
     assert done.returncode == 0, done.stderr
     assert "vendor A" in done.stdout
@@ -28,7 +30,10 @@ def test_a_report_is_the_same_from_kept_tasks_and_with_any_workers(edensim: Eden
     assert {name: (tmp_path / "one" / name).read_bytes() for name in FILES} == first
     assert {task: task.stat().st_mtime_ns for task in tasks} == before
     assert edensim("reproduce", "rates", "-o", "two", "--workers", "2").returncode == 0
-    rows = [json.loads((tmp_path / folder / "report.json").read_text())["sections"] for folder in ("one", "two")]
+    rows = [
+        json.loads((tmp_path / folder / "report.json").read_text())["sections"]
+        for folder in ("one", "two")
+    ]
     assert rows[0] == rows[1]
 
 
@@ -45,17 +50,31 @@ def test_what_is_unknown_is_refused(refused: Callable[..., str], tmp_path: Path)
     assert "cpu-speed" in refused("reproduce", "cpu-sped")
     assert "no-such" in refused("reproduce", "rates", "--datasets", "no-such")
     assert "needs --datasets" in refused("reproduce", "rates", "--full")
-    assert "cifar10-jpeg.tar.gz: there is no such file" in refused("reproduce", "rates", "--full", "--datasets", tmp_path)
+    assert "cifar10-jpeg.tar.gz: there is no such file" in refused(
+        "reproduce", "rates", "--full", "--datasets", tmp_path
+    )
     assert "for --full alone" in refused("reproduce", "rates", "--datasets", tmp_path)
     (tmp_path / "file").touch()
     assert "expected a folder" in refused("reproduce", "rates", "-o", "file")
 
 
 def test_workers_end_with_the_one_who_leads(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "edensim", "reproduce", "retraining", "-o", "out", "--workers", "1"]
+    command = [
+        sys.executable,
+        "-m",
+        "edensim",
+        "reproduce",
+        "retraining",
+        "-o",
+        "out",
+        "--workers",
+        "1",
+    ]
     leader = subprocess.Popen(command, cwd=tmp_path, env=environment(), stderr=subprocess.DEVNULL)
     try:
-        workers = wait_for(lambda: [pid for pid in children(leader.pid) if "spawn_main" in command_line(pid)], 60)
+        workers = wait_for(
+            lambda: [pid for pid in children(leader.pid) if "spawn_main" in command_line(pid)], 60
+        )
         time.sleep(3)  # until it works, and watches
     finally:
         leader.kill()

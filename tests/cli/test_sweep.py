@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 
 import edensim as edensim_package
-from edensim.sweep import load_sweep
+from edensim.sweep.result import load_sweep
 from tests.cli.conftest import Edensim, environment
 
 Refused = Callable[..., str]
@@ -32,7 +32,14 @@ PATIENCE_s = 60
 
 #: Twelve simulations, each a fifth of a second or more.
 POINTS = 12
-OVER = ("--over", "controller.read_queue=32:42:2", "--over", "dram.timings.nRCD=14,16", "--out", "out")
+OVER = (
+    "--over",
+    "controller.read_queue=32:42:2",
+    "--over",
+    "dram.timings.nRCD=14,16",
+    "--out",
+    "out",
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -60,7 +67,13 @@ def begin(tmp_path: Path, long_trace: Path) -> Iterator[Callable[..., subprocess
         def start(*arguments: str) -> subprocess.Popen[str]:
             command = [sys.executable, "-m", "edensim", "sweep", str(long_trace), *OVER, *arguments]
             process = subprocess.Popen(
-                command, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+                command,
+                cwd=tmp_path,
+                env=environment(),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
             )
             stack.enter_context(process)
             stack.callback(process.kill)
@@ -117,11 +130,26 @@ def run_now(output: str) -> int:
     return int(match[1]) if match else 0
 
 
-def test_a_sweep_writes_its_tables_and_runs_nothing_twice(edensim: Edensim, trace: Path, tmp_path: Path) -> None:
-    command = ("sweep", trace.name, "--over", "dram.vdd_V=1.1,1.2", "--over", "dram.trcd_ns=7:13:2", "--out", "out", "--workers", "2")
+def test_a_sweep_writes_its_tables_and_runs_nothing_twice(
+    edensim: Edensim, trace: Path, tmp_path: Path
+) -> None:
+    command = (
+        "sweep",
+        trace.name,
+        "--over",
+        "dram.vdd_V=1.1,1.2",
+        "--over",
+        "dram.trcd_ns=7:13:2",
+        "--out",
+        "out",
+        "--workers",
+        "2",
+    )
     first = edensim(*command)
     assert (first.returncode, first.stderr) == (0, "")
-    assert first.stdout == "out: 8 points, 8 run now, in 4 simulations; results.csv, results.parquet\n"
+    assert (
+        first.stdout == "out: 8 points, 8 run now, in 4 simulations; results.csv, results.parquet\n"
+    )
     tables = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
     assert set(tables) == {"results.csv", "results.parquet", "results.sqlite"}
     again = edensim(*command)
@@ -136,8 +164,13 @@ def test_a_run_file_pairs_and_settings(edensim: Edensim, trace: Path, tmp_path: 
     done = edensim("sweep", "run.yaml", *pairs, "--set", "seed=7", "--out", "out", "--workers", "1")
     assert (done.returncode, done.stderr) == (0, "")
     swept = load_sweep(tmp_path / "out")
-    assert swept.values == ({"dram.vdd_V": 1.1, "dram.trcd_ns": 9}, {"dram.vdd_V": 1.2, "dram.trcd_ns": 13})
-    assert all(result.config["dram"]["channels"] == 2 and result.seed == 7 for result in swept.results)
+    assert swept.values == (
+        {"dram.vdd_V": 1.1, "dram.trcd_ns": 9},
+        {"dram.vdd_V": 1.2, "dram.trcd_ns": 13},
+    )
+    assert all(
+        result.config["dram"]["channels"] == 2 and result.seed == 7 for result in swept.results
+    )
 
 
 @pytest.mark.parametrize(
@@ -145,25 +178,53 @@ def test_a_run_file_pairs_and_settings(edensim: Edensim, trace: Path, tmp_path: 
     [
         (("--over", "dram.vdd=1,2"), "--over dram.vdd: unknown key; did you mean 'dram.vdd_V'?"),
         (("--over", "dram.vdd_V="), "the list of values is empty"),
-        (("--over", "dram.vdd_V=1.1,low"), "--over dram.vdd_V=low: expected a number above 0, found the text 'low'"),
+        (
+            ("--over", "dram.vdd_V=1.1,low"),
+            "--over dram.vdd_V=low: expected a number above 0, found the text 'low'",
+        ),
         (("--over", "dram.vdd_V=1.1,99"), "--over dram.vdd_V=99: expected "),
-        (("--over", "dram.vdd_V=1.1", "--workers", "0"), "--workers: expected a whole number from 1, found 0"),
-        (("--over", "dram.vdd_V=1.1", "--scheduler", "tcp://127.0.0.1:9"), "--scheduler tcp://127.0.0.1:9: cannot be reached"),
-        (("--over", "dram.vdd_V=1.1", "--scheduler", "nonsense://x"), "--scheduler nonsense://x: cannot be reached"),
-        (("--over", "dram.vdd_V=1.1", "--out", "small.trace"), "small.trace: is a file; expected a folder"),
+        (
+            ("--over", "dram.vdd_V=1.1", "--workers", "0"),
+            "--workers: expected a whole number from 1, found 0",
+        ),
+        (
+            ("--over", "dram.vdd_V=1.1", "--scheduler", "tcp://127.0.0.1:9"),
+            "--scheduler tcp://127.0.0.1:9: cannot be reached",
+        ),
+        (
+            ("--over", "dram.vdd_V=1.1", "--scheduler", "nonsense://x"),
+            "--scheduler nonsense://x: cannot be reached",
+        ),
+        (
+            ("--over", "dram.vdd_V=1.1", "--out", "small.trace"),
+            "small.trace: is a file; expected a folder",
+        ),
         (("--over", "dram.vdd_V=1.1", "--out", "no/such"), "no/such: folder 'no' does not exist"),
         (("--over", "trace=small.trace,missing.trace"), "missing.trace: no such file"),
         ((), "Missing option '--over'"),
     ],
 )
-def test_refused_before_anything_runs(refused: Refused, trace: Path, arguments: tuple[str, ...], message: str) -> None:
+def test_refused_before_anything_runs(
+    refused: Refused, trace: Path, arguments: tuple[str, ...], message: str
+) -> None:
     assert message in refused("sweep", trace.name, "--out", "out", *arguments)
 
 
 def test_a_store_of_another_version(edensim: Edensim, trace: Path, tmp_path: Path) -> None:
-    command = ("sweep", trace.name, "--over", "dram.vdd_V=1.1,1.2", "--out", "out", "--workers", "1")
+    command = (
+        "sweep",
+        trace.name,
+        "--over",
+        "dram.vdd_V=1.1,1.2",
+        "--out",
+        "out",
+        "--workers",
+        "1",
+    )
     assert edensim(*command).returncode == 0
-    with closing(sqlite3.connect(tmp_path / "out" / "results.sqlite", isolation_level=None)) as connection:
+    with closing(
+        sqlite3.connect(tmp_path / "out" / "results.sqlite", isolation_level=None)
+    ) as connection:
         connection.execute("UPDATE about SET value = '0.0.1' WHERE name = 'version'")
     done = edensim(*command)
     assert (done.returncode, done.stdout) == (2, "")
@@ -176,13 +237,38 @@ def test_a_full_disk(trace: Path, tmp_path: Path) -> None:
     def small_files() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))
 
-    command = [sys.executable, "-m", "edensim", "sweep", trace.name, "--over", "controller.read_queue=1:30:1", "--out", "out", "--workers", "1"]
-    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False, preexec_fn=small_files)
+    command = [
+        sys.executable,
+        "-m",
+        "edensim",
+        "sweep",
+        trace.name,
+        "--over",
+        "controller.read_queue=1:30:1",
+        "--out",
+        "out",
+        "--workers",
+        "1",
+    ]
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=small_files,
+    )
     assert done.returncode == 1
-    assert re.fullmatch(r"edensim: out/results.sqlite: cannot be written: .*; \d+ of 30 points are finished and kept, .*\n", done.stderr)
+    assert re.fullmatch(
+        r"edensim: out/results.sqlite: cannot be written: .*; \d+ of 30 points are finished and kept, .*\n",
+        done.stderr,
+    )
     kept = finished(tmp_path)
     assert 0 < len(kept) < 30
-    resumed = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True)
+    resumed = subprocess.run(
+        command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True
+    )
     assert run_now(resumed.stdout) == 30 - len(kept)
     assert kept.items() <= finished(tmp_path).items()
 
@@ -200,7 +286,9 @@ def test_kill_a_worker(begin: Callable[..., subprocess.Popen[str]], tmp_path: Pa
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_end_the_whole_sweep(begin: Callable[..., subprocess.Popen[str]], tmp_path: Path, how: signal.Signals) -> None:
+def test_end_the_whole_sweep(
+    begin: Callable[..., subprocess.Popen[str]], tmp_path: Path, how: signal.Signals
+) -> None:
     sweep = begin("--workers", "2")
     until(lambda: len(finished(tmp_path)) >= 2)
     workers = children(sweep.pid)
@@ -230,31 +318,59 @@ def test_end_the_whole_sweep(begin: Callable[..., subprocess.Popen[str]], tmp_pa
 
 
 @contextmanager
-def dask_cluster(folder: Path, workers: int) -> Iterator[tuple[str, subprocess.Popen[bytes], list[subprocess.Popen[bytes]]]]:
+def dask_cluster(
+    folder: Path, workers: int
+) -> Iterator[tuple[str, subprocess.Popen[bytes], list[subprocess.Popen[bytes]]]]:
     """Address, scheduler process and worker processes of a cluster on this machine."""
     log = (folder / "cluster.log").open("wb")
     with ExitStack() as stack:
         stack.enter_context(log)
 
         def start(*arguments: str) -> subprocess.Popen[bytes]:
-            process = subprocess.Popen([sys.executable, "-m", "dask", *arguments], cwd=folder, env=environment(), stdout=log, stderr=log)
+            process = subprocess.Popen(
+                [sys.executable, "-m", "dask", *arguments],
+                cwd=folder,
+                env=environment(),
+                stdout=log,
+                stderr=log,
+            )
             stack.enter_context(process)
             stack.callback(process.kill)
             return process
 
         file = folder / "scheduler.json"
-        scheduler = start("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(file))
+        scheduler = start(
+            "scheduler",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            "0",
+            "--no-dashboard",
+            "--scheduler-file",
+            str(file),
+        )
         until(lambda: file.exists() and file.read_text().endswith("}"))
         found = re.search(r"tcp://[\d.]+:\d+", file.read_text())
         assert found is not None
         crew = [
-            start("worker", found[0], "--nthreads", "1", "--no-nanny", "--no-dashboard", "--local-directory", str(folder / f"w{index}"))
+            start(
+                "worker",
+                found[0],
+                "--nthreads",
+                "1",
+                "--no-nanny",
+                "--no-dashboard",
+                "--local-directory",
+                str(folder / f"w{index}"),
+            )
             for index in range(workers)
         ]
         yield found[0], scheduler, crew
 
 
-def test_dask_cluster_loses_a_worker(begin: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
+def test_dask_cluster_loses_a_worker(
+    begin: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
     pytest.importorskip("distributed", reason="needs the extra [dask]")
     with dask_cluster(tmp_path, 2) as (address, _, workers):
         sweep = begin("--scheduler", address)
@@ -266,7 +382,9 @@ def test_dask_cluster_loses_a_worker(begin: Callable[..., subprocess.Popen[str]]
         assert len(load_sweep(tmp_path / "out")) == POINTS
 
 
-def test_dask_scheduler_is_lost(begin: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
+def test_dask_scheduler_is_lost(
+    begin: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
     pytest.importorskip("distributed", reason="needs the extra [dask]")
     with dask_cluster(tmp_path, 1) as (address, scheduler, _):
         sweep = begin("--scheduler", address)
@@ -285,5 +403,17 @@ def test_dask_scheduler_is_lost(begin: Callable[..., subprocess.Popen[str]], tmp
 def test_dask_cluster_without_workers(edensim: Edensim, trace: Path, tmp_path: Path) -> None:
     pytest.importorskip("distributed", reason="needs the extra [dask]")
     with dask_cluster(tmp_path, 0) as (address, _, _):
-        done = edensim("sweep", trace.name, "--over", "dram.vdd_V=1.1,1.2", "--out", "out", "--scheduler", address)
-    assert (done.returncode, done.stderr) == (2, f"edensim: --scheduler {address}: the cluster has no workers\n")
+        done = edensim(
+            "sweep",
+            trace.name,
+            "--over",
+            "dram.vdd_V=1.1,1.2",
+            "--out",
+            "out",
+            "--scheduler",
+            address,
+        )
+    assert (done.returncode, done.stderr) == (
+        2,
+        f"edensim: --scheduler {address}: the cluster has no workers\n",
+    )

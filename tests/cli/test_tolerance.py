@@ -20,13 +20,19 @@ from edensim.eden.tolerance import Tolerance  # noqa: E402
 
 
 def test_a_target_that_the_clean_network_misses_is_refused(refused) -> None:
-    assert "target: 99.90% is above what lenet reaches without errors, 98.89%" in refused("tolerance", "lenet", "--target", "0.999", "-o", "t.json")
+    assert "target: 99.90% is above what lenet reaches without errors, 98.89%" in refused(
+        "tolerance", "lenet", "--target", "0.999", "-o", "t.json"
+    )
 
 
 def test_what_was_found_outlasts_ctrl_c(edensim, tmp_path: Path) -> None:
     options = ["tolerance", "lenet", "--images", "100", "--repeats", "2", "-o", "t.json"]
     command = [sys.executable, "-m", "edensim", *options, "--repeats", "20"]
-    here = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2]), "OMP_NUM_THREADS": "1"}
+    here = {
+        **os.environ,
+        "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
+        "OMP_NUM_THREADS": "1",
+    }
     process = subprocess.Popen(command, cwd=tmp_path, env=here, stderr=subprocess.PIPE, text=True)
     while not (tmp_path / "t.json").exists() and process.poll() is None:
         time.sleep(0.05)

@@ -13,7 +13,9 @@ LESS_ns = (0.0, 2.0, 4.5)
 @pytest.mark.slow
 @pytest.mark.parametrize("network", ["lenet", "squeezenet1.1"])
 def test_time_falls_with_trcd_and_by_no_more_than_all_activations_take(network: str) -> None:
-    runs = [machine_run("cpu", network, "fp32", 0.0, less) for less in LESS_ns] + [machine_run("cpu", network, "fp32", ideal=True)]
+    runs = [machine_run("cpu", network, "fp32", 0.0, less) for less in LESS_ns] + [
+        machine_run("cpu", network, "fp32", ideal=True)
+    ]
     times = [run["time_ns"] for run in runs]
     for before, after in zip(times, times[1:], strict=False):
         assert after <= before * 1.002

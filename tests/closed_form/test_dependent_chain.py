@@ -7,20 +7,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edensim.config import ControllerConfig, SourceConfig
+from edensim.config.models import ControllerConfig, SourceConfig
 from edensim.dram.standard import load_standard
-from edensim.memory import simulate_memory
+from edensim.engine.memory_run import simulate_memory
 from edensim.vocabulary import REQUEST
 
 #: One load at a time: a window of one instruction, a cache too small to hit.
-CHAIN = SourceConfig(kind="core", window=1, issue_width=1, llc_kB=1, llc_ways=1, llc_latency_cycles=1)
+CHAIN = SourceConfig(
+    kind="core", window=1, issue_width=1, llc_kB=1, llc_ways=1, llc_latency_cycles=1
+)
 
 
 def chain_cycles(addresses: np.ndarray, nRCD: int, refresh: str = "none") -> int:
     """Core cycles of loads that wait for each other."""
     requests = np.zeros(len(addresses), REQUEST)
     requests["address"], requests["writeback"] = addresses, -1
-    standard = load_standard("DDR4", organization="8Gb_x8", speed_bin="2400R", timings={"nRCD": nRCD})
+    standard = load_standard(
+        "DDR4", organization="8Gb_x8", speed_bin="2400R", timings={"nRCD": nRCD}
+    )
     run = simulate_memory(standard, ControllerConfig(refresh=refresh), CHAIN, [requests])
     assert run.core is not None
     return run.core.cycles
@@ -40,5 +44,7 @@ def test_a_chain_of_row_misses_shortens_by_the_difference(nRCD: int) -> None:
     loads = 64
     addresses = np.arange(loads, dtype=np.int64) * 8192  # the next bank group, then the next bank
     core_per_memory = 4000 / 1200
-    saved = (chain_cycles(addresses[:16], 16) - chain_cycles(addresses[:16], nRCD)) / core_per_memory
+    saved = (
+        chain_cycles(addresses[:16], 16) - chain_cycles(addresses[:16], nRCD)
+    ) / core_per_memory
     assert abs(saved - 16 * (16 - nRCD)) <= 16  # each load starts at a whole memory cycle

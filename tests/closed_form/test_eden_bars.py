@@ -23,12 +23,13 @@ from __future__ import annotations
 
 import pytest
 
-from edensim.config import DramConfig
+from edensim.config.models import DramConfig
+from edensim.dram.counts import Counts
 from edensim.dram.operating_point import resolve_standard
 from edensim.dram.standard import load_standard
-from edensim.energy import eden_bars, memory_energy
-from edensim.energy.eden import geometric_mean
-from edensim.results import Counts, EnergyBreakdown
+from edensim.energy.breakdown import EnergyBreakdown
+from edensim.energy.eden import eden_bars, geometric_mean
+from edensim.energy.partitions import memory_energy
 from edensim.vocabulary import Command
 
 #: The paper's bars, as printed.
@@ -48,7 +49,9 @@ YOLO_TINY = EnergyBreakdown(
 
 def test_twelve_bars_to_the_printed_digit() -> None:
     bars = eden_bars(YOLO_TINY)
-    assert {(bar.network, bar.precision): f"{bar.savings['linear']:.2f}" for bar in bars} == FIGURE_13
+    assert {
+        (bar.network, bar.precision): f"{bar.savings['linear']:.2f}" for bar in bars
+    } == FIGURE_13
 
 
 @pytest.mark.parametrize("precision", MEANS)
@@ -59,7 +62,9 @@ def test_the_mean_bars(precision: str) -> None:
 
 def test_bars_under_the_paper_s_law_do_not_depend_on_the_workload() -> None:
     other = eden_bars(EnergyBreakdown(activate=1.0, read=2.0, background_active=0.5))
-    assert [bar.savings["linear"] for bar in other] == pytest.approx([bar.savings["linear"] for bar in eden_bars(YOLO_TINY)])
+    assert [bar.savings["linear"] for bar in other] == pytest.approx(
+        [bar.savings["linear"] for bar in eden_bars(YOLO_TINY)]
+    )
 
 
 def test_bars_are_what_the_memory_system_says() -> None:
@@ -78,11 +83,19 @@ def test_bars_are_what_the_memory_system_says() -> None:
 
 
 def test_the_table_above_is_what_comes_out() -> None:
-    rows = [line.split() for line in (__doc__ or "").splitlines() if " FP32 " in line or " int8 " in line]
+    rows = [
+        line.split()
+        for line in (__doc__ or "").splitlines()
+        if " FP32 " in line or " int8 " in line
+    ]
     told = {tuple(row[:2]): row[2:] for row in rows if row[0] != "geometric"}
     for bar in eden_bars(YOLO_TINY):
         figures = [f"{bar.savings[law]:.2f}" for law in ("linear", "quadratic", "array")]
-        assert told[bar.network, bar.precision] == [f"{bar.vdd_V:.2f}", FIGURE_13[bar.network, bar.precision], *figures]
+        assert told[bar.network, bar.precision] == [
+            f"{bar.vdd_V:.2f}",
+            FIGURE_13[bar.network, bar.precision],
+            *figures,
+        ]
 
 
 def test_a_run_without_energy_saves_nothing() -> None:

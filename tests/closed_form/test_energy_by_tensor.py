@@ -8,22 +8,35 @@ import msgspec
 import numpy as np
 import pytest
 
-from edensim.config import ControllerConfig, DramConfig, EnergyConfig, SourceConfig
+from edensim.config.models import ControllerConfig, DramConfig, EnergyConfig, SourceConfig
 from edensim.dram.operating_point import OperatingPlan, resolve_operating_plan
 from edensim.dram.standard import Standard
-from edensim.energy import event_energies, run_energies, sum_of, tensor_energies
-from edensim.exposure import tensor_commands, total_commands
-from edensim.memory import MemoryRun, simulate_memory
-from edensim.results import EnergyBreakdown
+from edensim.energy.breakdown import EnergyBreakdown
+from edensim.energy.events import event_energies
+from edensim.energy.partitions import run_energies, sum_of
+from edensim.energy.tensors import tensor_energies
+from edensim.engine.memory_run import MemoryRun, simulate_memory
+from edensim.results.exposure import tensor_commands, total_commands
 from edensim.vocabulary import REQUEST, Command
 
 pytestmark = [pytest.mark.nojit, pytest.mark.boundscheck]
 
 
-def simulated(requests: np.ndarray, dram: dict[str, Any], tensors: int = 4, **controller: Any) -> tuple[MemoryRun, Standard, OperatingPlan]:
-    standard, plan = resolve_operating_plan(msgspec.convert({"speed_bin": "2400R", **dram}, DramConfig))
+def simulated(
+    requests: np.ndarray, dram: dict[str, Any], tensors: int = 4, **controller: Any
+) -> tuple[MemoryRun, Standard, OperatingPlan]:
+    standard, plan = resolve_operating_plan(
+        msgspec.convert({"speed_bin": "2400R", **dram}, DramConfig)
+    )
     config = msgspec.convert({"refresh": "none", **controller}, ControllerConfig)
-    run = simulate_memory(standard, config, SourceConfig(kind="timed"), [requests], plan=plan, exposure_tensors=tensors)
+    run = simulate_memory(
+        standard,
+        config,
+        SourceConfig(kind="timed"),
+        [requests],
+        plan=plan,
+        exposure_tensors=tensors,
+    )
     return run, standard, plan
 
 
@@ -49,7 +62,10 @@ def test_rows_belong_to_the_tensor_that_opened_them() -> None:
 
 def test_a_tensor_pays_at_the_voltage_of_its_rows() -> None:
     """Rows 0 to 9 at 0.9 V of 1.2 V, linear law. Tensor 2 reads row 5 and row 20."""
-    run, standard, plan = simulated(stream((5, 2, False), (20, 2, False)), {"partitions": [{"banks": "0", "rows": "0-9", "vdd_V": 0.9}]})
+    run, standard, plan = simulated(
+        stream((5, 2, False), (20, 2, False)),
+        {"partitions": [{"banks": "0", "rows": "0-9", "vdd_V": 0.9}]},
+    )
     commands = tensor_commands(run, ["a", "b", "weights"])
     assert sorted(commands["weights"]) == [0, 1]
     energy = tensor_energies(commands, standard, plan, EnergyConfig(io_pJ_per_bit=2.0))["weights"]
@@ -66,13 +82,20 @@ def test_tensors_add_up_to_the_run(row_policy: str) -> None:
     """Through refreshes, partitions and a change; some requests name no tensor, or one beyond those counted."""
     random = np.random.default_rng(8)
     requests = np.zeros(900, REQUEST)
-    requests["address"] = random.integers(0, 4, 900) << 18 | random.integers(0, 16, 900) << 13 | random.integers(0, 8, 900) << 6
+    requests["address"] = (
+        random.integers(0, 4, 900) << 18
+        | random.integers(0, 16, 900) << 13
+        | random.integers(0, 8, 900) << 6
+    )
     requests["tensor"] = random.integers(-1, 6, 900)
     requests["is_write"] = random.random(900) < 0.3
     requests["clock"] = np.cumsum(random.integers(0, 12, 900))
     dram = {
         "timings": {"nREFI": 1200},
-        "partitions": [{"banks": "0-3", "rows": "0-1", "vdd_V": 0.9}, {"banks": "8", "vdd_V": 1.0, "trcd_ns": 9.0}],
+        "partitions": [
+            {"banks": "0-3", "rows": "0-1", "vdd_V": 0.9},
+            {"banks": "8", "vdd_V": 1.0, "trcd_ns": 9.0},
+        ],
         "changes": [{"at_cycle": 2000, "vdd_V": 1.1}],
     }
     run, standard, plan = simulated(requests, dram, row_policy=row_policy, refresh="all-bank")
@@ -81,10 +104,19 @@ def test_tensors_add_up_to_the_run(row_policy: str) -> None:
     together = EnergyBreakdown()
     for energy in tensor_energies(commands, standard, plan, EnergyConfig()).values():
         together = together + energy
-    whole = sum_of(run_energies([(epoch.counts, epoch.cell_point) for epoch in run.epochs], standard, plan, EnergyConfig()))
+    whole = sum_of(
+        run_energies(
+            [(epoch.counts, epoch.cell_point) for epoch in run.epochs],
+            standard,
+            plan,
+            EnergyConfig(),
+        )
+    )
     for part in ("activate", "precharge", "read", "write", "io"):
         assert getattr(together, part) == pytest.approx(getattr(whole, part), rel=1e-12)
-    assert sum(total_commands(by_point)["activations"] for by_point in commands.values()) == run.counts.total(Command.ACT)
+    assert sum(
+        total_commands(by_point)["activations"] for by_point in commands.values()
+    ) == run.counts.total(Command.ACT)
 
 
 def test_requests_that_name_no_tensor_are_no_breakdown() -> None:

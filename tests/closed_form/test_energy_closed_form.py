@@ -10,14 +10,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from edensim.dram.command_counts import counts_from_commands
+from edensim.dram.counts import Counts
 from edensim.dram.standard import Standard, load_standard
-from edensim.energy import counts_from_commands, memory_energy
-from edensim.results import Counts, EnergyBreakdown
+from edensim.energy.breakdown import EnergyBreakdown
+from edensim.energy.partitions import memory_energy
 from edensim.vocabulary import COMMAND, Command
 
 MA_CYCLE = 7.9968  # pJ
 
-Pattern = list[tuple[int, Command, int]]  # clock, command, bank in bank group 0 (whatever for whole-rank commands)
+Pattern = list[
+    tuple[int, Command, int]
+]  # clock, command, bank in bank group 0 (whatever for whole-rank commands)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +53,9 @@ def components(energy: EnergyBreakdown) -> dict[str, float]:
 
 
 def test_an_idle_rank_costs_precharged_standby(standard):
-    assert components(spent([], standard, 1000)) == close_to(background_precharged=1000 * 34 * MA_CYCLE)
+    assert components(spent([], standard, 1000)) == close_to(
+        background_precharged=1000 * 34 * MA_CYCLE
+    )
 
 
 def test_one_activate_read_precharge(standard):
@@ -57,7 +63,9 @@ def test_one_activate_read_precharge(standard):
 
     ACT (48 - 43) * 39 = 195, PRE (48 - 34) * 16 = 224, RD (135 - 43) * 4 = 368, standby 43 * 39 = 1677 and 34 * 61 = 2074 mA cycles.
     """
-    energy = spent([(10, Command.ACT, 0), (26, Command.RD, 0), (49, Command.PREpb, 0)], standard, 100)
+    energy = spent(
+        [(10, Command.ACT, 0), (26, Command.RD, 0), (49, Command.PREpb, 0)], standard, 100
+    )
     assert components(energy) == close_to(
         activate=195 * MA_CYCLE,
         precharge=224 * MA_CYCLE,
@@ -80,25 +88,36 @@ def test_idd4_loop(standard):
     for command, current_mA in ((Command.RD, 135), (Command.WR, 123)):
         pattern: Pattern = [(0, Command.ACT, 0), *((4 * n, command, 0) for n in range(100))]
         energy = spent(pattern, standard, 400)
-        assert energy.total - energy.activate == pytest.approx(current_mA * 400 * MA_CYCLE, rel=1e-12)
+        assert energy.total - energy.activate == pytest.approx(
+            current_mA * 400 * MA_CYCLE, rel=1e-12
+        )
 
 
 def test_idd5_loop(standard):
     """A rank that does nothing but refresh draws IDD5: standby during tRFC is the active one."""
     energy = spent([(433 * n, Command.REFab, 0) for n in range(10)], standard, 4330)
-    assert components(energy) == close_to(refresh=(250 - 43) * 4330 * MA_CYCLE, background_active=43 * 4330 * MA_CYCLE)
+    assert components(energy) == close_to(
+        refresh=(250 - 43) * 4330 * MA_CYCLE, background_active=43 * 4330 * MA_CYCLE
+    )
 
 
 def test_a_refresh_cut_by_the_end_costs_in_full_but_standby_ends(standard):
     energy = spent([(900, Command.REFab, 0)], standard, 1000)
     assert components(energy) == close_to(
-        refresh=(250 - 43) * 433 * MA_CYCLE, background_active=43 * 100 * MA_CYCLE, background_precharged=34 * 900 * MA_CYCLE
+        refresh=(250 - 43) * 433 * MA_CYCLE,
+        background_active=43 * 100 * MA_CYCLE,
+        background_precharged=34 * 900 * MA_CYCLE,
     )
 
 
 def test_overlapping_banks_share_active_standby(standard):
     """Bank 0 is open in [0, 50), bank 1 in [20, 80): active for 80 cycles, not 110; two ACTs, two closings."""
-    pattern: Pattern = [(0, Command.ACT, 0), (20, Command.ACT, 1), (50, Command.PREpb, 0), (80, Command.PREpb, 1)]
+    pattern: Pattern = [
+        (0, Command.ACT, 0),
+        (20, Command.ACT, 1),
+        (50, Command.PREpb, 0),
+        (80, Command.PREpb, 1),
+    ]
     assert components(spent(pattern, standard, 100)) == close_to(
         activate=2 * 195 * MA_CYCLE,
         precharge=2 * 224 * MA_CYCLE,
@@ -110,7 +129,11 @@ def test_overlapping_banks_share_active_standby(standard):
 def test_precharge_all_costs_one_precharge_per_open_bank(standard):
     """Three banks open: PREab closes three. A second PREab, and a PREpb to a closed bank, close none."""
     acts: Pattern = [(6 * bank, Command.ACT, bank) for bank in range(3)]
-    energy = spent([*acts, (60, Command.PREab, 0), (80, Command.PREab, 0), (90, Command.PREpb, 1)], standard, 100)
+    energy = spent(
+        [*acts, (60, Command.PREab, 0), (80, Command.PREab, 0), (90, Command.PREpb, 1)],
+        standard,
+        100,
+    )
     assert components(energy) == close_to(
         activate=3 * 195 * MA_CYCLE,
         precharge=3 * 224 * MA_CYCLE,
@@ -128,7 +151,9 @@ def test_precharge_all_costs_one_precharge_per_open_bank(standard):
         (80, Command.WRA, 100),  # cut by the end of the run (114)
     ],
 )
-def test_auto_precharge_costs_a_precharge_and_keeps_the_bank_open_until_it_begins(standard, column_clock, command, closed_at):
+def test_auto_precharge_costs_a_precharge_and_keeps_the_bank_open_until_it_begins(
+    standard, column_clock, command, closed_at
+):
     energy = spent([(0, Command.ACT, 0), (column_clock, command, 0)], standard, 100)
     current_mA = 135 if command == Command.RDA else 123
     assert components(energy) == close_to(
@@ -142,7 +167,9 @@ def test_auto_precharge_costs_a_precharge_and_keeps_the_bank_open_until_it_begin
 
 def test_an_open_bank_at_the_end_is_active_until_then(standard):
     assert components(spent([(10, Command.ACT, 0)], standard, 100)) == close_to(
-        activate=195 * MA_CYCLE, background_active=43 * 90 * MA_CYCLE, background_precharged=34 * 10 * MA_CYCLE
+        activate=195 * MA_CYCLE,
+        background_active=43 * 90 * MA_CYCLE,
+        background_precharged=34 * 10 * MA_CYCLE,
     )
 
 
@@ -154,5 +181,7 @@ def test_idle_ranks_and_channels_cost_standby_too():
     counts = counts_from_commands(commands, standard, end_clock=100)
     assert counts.rank_active_cycles.tolist() == [[0, 0], [0, 90]]
     assert components(memory_energy(counts, standard)) == close_to(
-        activate=195 * MA_CYCLE, background_active=43 * 90 * MA_CYCLE, background_precharged=34 * 310 * MA_CYCLE
+        activate=195 * MA_CYCLE,
+        background_active=43 * 90 * MA_CYCLE,
+        background_precharged=34 * 310 * MA_CYCLE,
     )

@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from edensim.config import DramConfig
+from edensim.config.models import DramConfig
+from edensim.dram.counts import Counts
 from edensim.dram.operating_point import resolve_operating_plan
 from edensim.dram.standard import load_standard
-from edensim.energy import event_energies, memory_energy
-from edensim.results import Counts
+from edensim.energy.events import event_energies
+from edensim.energy.partitions import memory_energy
 from edensim.vocabulary import Command
 
 
@@ -77,7 +78,9 @@ CYCLES = 5000
 
 def counts_of(standard: str, hand: Hand) -> Counts:
     """3 activates, 2 closings, 5 reads (one RDA), 4 writes (one WRA), one refresh of all banks and two of one; 5000 cycles in all states."""
-    organization = load_standard(standard, organization=hand.organization, speed_bin=hand.speed_bin).organization
+    organization = load_standard(
+        standard, organization=hand.organization, speed_bin=hand.speed_bin
+    ).organization
     counts = Counts.empty(1, 1, organization.banks_per_channel, CYCLES)
     for command, number in {
         Command.ACT: 3, Command.PREpb: 1, Command.RD: 4, Command.RDA: 1, Command.WR: 3, Command.WRA: 1, Command.REFab: 1, Command.REFpb: 2,
@@ -85,7 +88,11 @@ def counts_of(standard: str, hand: Hand) -> Counts:
         counts.commands[0, 0, command] = number
     counts.closings[0, 0] = 2
     counts.rank_active_cycles[0, 0], counts.rank_refresh_cycles[0, 0] = 500, hand.refresh_cycles
-    counts.rank_powerdown_active_cycles[0, 0], counts.rank_powerdown_precharged_cycles[0, 0], counts.rank_selfrefresh_cycles[0, 0] = 100, 200, 300
+    (
+        counts.rank_powerdown_active_cycles[0, 0],
+        counts.rank_powerdown_precharged_cycles[0, 0],
+        counts.rank_selfrefresh_cycles[0, 0],
+    ) = 100, 200, 300
     return counts
 
 
@@ -109,12 +116,20 @@ def test_every_component_is_the_hand_calculation(name: str) -> None:
     expected = {key: value * hand.pJ_per_mA_cycle for key, value in expected_mA_cycles.items()}
     total = sum(expected.values())
     background = sum(value for key, value in expected.items() if key.startswith("background"))
-    assert energy == pytest.approx({**expected, "io": 0, "background": background, "total": total, "total_with_io": total}, rel=1e-12)
+    assert energy == pytest.approx(
+        {**expected, "io": 0, "background": background, "total": total, "total_with_io": total},
+        rel=1e-12,
+    )
 
 
 def test_one_ddr3_activation_in_picojoules() -> None:
     """Once with nothing left to multiply: (55 - 38) mA * 28 * 1.25 ns * 1.5 V * 8 devices = 7140 pJ; LPDDR3 1938 pJ; GDDR5 560.28 pJ."""
-    energies = {name: event_energies(load_standard(name, organization=hand.organization, speed_bin=hand.speed_bin)) for name, hand in HANDS.items()}
+    energies = {
+        name: event_energies(
+            load_standard(name, organization=hand.organization, speed_bin=hand.speed_bin)
+        )
+        for name, hand in HANDS.items()
+    }
     assert energies["DDR3"].activate == pytest.approx(7140)
     assert energies["LPDDR3"].activate == pytest.approx(1938)
     assert energies["GDDR5"].activate == pytest.approx(560.28)
@@ -129,7 +144,11 @@ def test_a_lower_vdd_by_hand(name: str) -> None:
     vdd_V = 0.8 * standard.currents.vdd_V
     array = 3 * hand.activate + 2 * hand.precharge + hand.refresh + 2 * hand.refresh_per_bank
     everything = memory_energy(counts, standard).total / hand.pJ_per_mA_cycle
-    expected = {"linear": 0.8 * everything, "quadratic": 0.64 * everything, "array": everything - 0.36 * array}
+    expected = {
+        "linear": 0.8 * everything,
+        "quadratic": 0.64 * everything,
+        "array": everything - 0.36 * array,
+    }
     for law, mA_cycles in expected.items():
         energy = memory_energy(counts, standard, vdd_V=vdd_V, voltage_law=law)
         assert energy.total == pytest.approx(mA_cycles * hand.pJ_per_mA_cycle, rel=1e-12)
@@ -140,12 +159,22 @@ def test_events_cost_what_the_device_is_specified_for_whatever_it_is_run_at(name
     """Safe timings at 0.8 of the nominal VDD make rows stay open longer, which is background; the charge of an activation is the same."""
     hand = HANDS[name]
     nominal_V = load_standard(name).currents.vdd_V
-    dram = DramConfig(standard=name, organization=hand.organization, speed_bin=hand.speed_bin, mode="safe", vdd_V=0.8 * nominal_V)
+    dram = DramConfig(
+        standard=name,
+        organization=hand.organization,
+        speed_bin=hand.speed_bin,
+        mode="safe",
+        vdd_V=0.8 * nominal_V,
+    )
     standard, plan = resolve_operating_plan(dram)
     assert standard.timings["nRAS"] > plan.specified["nRAS"]
     energy = memory_energy(counts_of(name, hand), standard, plan=plan)
-    assert energy.activate == pytest.approx(0.8 * 3 * hand.activate * hand.pJ_per_mA_cycle, rel=1e-12)
-    assert energy.precharge == pytest.approx(0.8 * 2 * hand.precharge * hand.pJ_per_mA_cycle, rel=1e-12)
+    assert energy.activate == pytest.approx(
+        0.8 * 3 * hand.activate * hand.pJ_per_mA_cycle, rel=1e-12
+    )
+    assert energy.precharge == pytest.approx(
+        0.8 * 2 * hand.precharge * hand.pJ_per_mA_cycle, rel=1e-12
+    )
 
 
 def test_states_fill_the_run_and_no_more() -> None:
@@ -153,6 +182,8 @@ def test_states_fill_the_run_and_no_more() -> None:
     counts = counts_of("DDR4", hand)
     counts.rank_selfrefresh_cycles[0, 0] = CYCLES
     with pytest.raises(ValueError, match="in power-down for"):
-        memory_energy(counts, load_standard("DDR4", organization=hand.organization, speed_bin=hand.speed_bin))
+        memory_energy(
+            counts, load_standard("DDR4", organization=hand.organization, speed_bin=hand.speed_bin)
+        )
     with pytest.raises(ValueError, match="rank_selfrefresh_cycles has shape"):
         replace(counts, rank_selfrefresh_cycles=counts.closings)

@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edensim.config import RunConfig
-from edensim.dnn.layout import lay_out
-from edensim.dnn.network import Layer, Network, Operator, Role, Tensor
-from edensim.frontends.eyeriss import EyerissMachine, eyeriss_machine, shape_of
-from edensim.frontends.eyeriss_array import ConvolutionShape, ceil_div, pass_cost
-from edensim.frontends.schedule import Schedule
-from edensim.sections import EyerissConfig
+from edensim.config.models import EyerissConfig, RunConfig
+from edensim.machines.eyeriss.array import ConvolutionShape, ceil_div, pass_cost
+from edensim.machines.eyeriss.machine import EyerissMachine, eyeriss_machine, shape_of
+from edensim.machines.schedule import Schedule
+from edensim.networks.layout import lay_out
+from edensim.networks.network import Layer, Network, Operator, Role, Tensor
 
 #: Name: channels, size, filters, kernel, stride, padding, groups.
 ALEXNET = {
@@ -55,7 +54,15 @@ NN_DATAFLOW = {"C1": 6.14, "C2": 5.67, "C3": 5.05, "C4": 3.92, "C5": 2.61}
 
 
 def network(
-    name: str, batch: int, channels: int, size: int, filters: int, kernel: int = 3, stride: int = 1, padding: int = 1, groups: int = 1
+    name: str,
+    batch: int,
+    channels: int,
+    size: int,
+    filters: int,
+    kernel: int = 3,
+    stride: int = 1,
+    padding: int = 1,
+    groups: int = 1,
 ) -> Network:
     """One convolution."""
     made = (size + 2 * padding - kernel) // stride + 1
@@ -78,11 +85,26 @@ def alexnet(batch: int) -> Network:
     for name, (channels, size, filters, *shape) in ALEXNET.items():
         if tensors[at].shape[2] != size:
             tensors[f"{name}p"] = Tensor(f"{name}p", (batch, channels, size, size), Role.FEATURES)
-            layers.append(Layer(f"before {name}", Operator.POOLING, (at,), f"{name}p", kernel=(3, 3), stride=(2, 2), function="max"))
+            layers.append(
+                Layer(
+                    f"before {name}",
+                    Operator.POOLING,
+                    (at,),
+                    f"{name}p",
+                    kernel=(3, 3),
+                    stride=(2, 2),
+                    function="max",
+                )
+            )
             at = f"{name}p"
         own = network(name, batch, channels, size, filters, *shape)
-        tensors |= {f"{name}{kind}": replace(own.tensors[kind], name=f"{name}{kind}") for kind in ("w", "out")}
-        layers.append(replace(own.layers[0], inputs=(at,), weights=(f"{name}w",), output=f"{name}out"))
+        tensors |= {
+            f"{name}{kind}": replace(own.tensors[kind], name=f"{name}{kind}")
+            for kind in ("w", "out")
+        }
+        layers.append(
+            replace(own.layers[0], inputs=(at,), weights=(f"{name}w",), output=f"{name}out")
+        )
         at = f"{name}out"
     return Network("AlexNet", tuple(layers), tensors, "x")
 
@@ -90,7 +112,11 @@ def alexnet(batch: int) -> Network:
 def run(name: str, batch: int = 4, **keys: Any) -> tuple[EyerissMachine, Schedule, dict[str, Any]]:
     """A layer of AlexNet on the chip: machine, schedule, counters."""
     own = network(name, batch, *ALEXNET[name])
-    machine = eyeriss_machine(own, lay_out(own, "int16"), RunConfig(precision="int16", batch=batch, eyeriss=EyerissConfig(**keys)))
+    machine = eyeriss_machine(
+        own,
+        lay_out(own, "int16"),
+        RunConfig(precision="int16", batch=batch, eyeriss=EyerissConfig(**keys)),
+    )
     (schedule,) = machine.schedules()
     return machine, schedule, machine.layer_counters()[0]
 
@@ -106,7 +132,9 @@ def test_latency_and_active_pes_are_the_chips(name: str) -> None:
     chip_ms, chip_pes, *_, chip_gmacs = CHIP[name]
     assert counters["macs"] / 1e9 == pytest.approx(chip_gmacs, abs=0.005)
     assert schedule.tiles["compute_cycles"].sum() == counters["compute_cycles"]
-    assert counters["compute_cycles"] / 200e3 == pytest.approx(chip_ms, rel=0.12)  # 20 % is asked for; C5 is the one beyond 4 %
+    assert counters["compute_cycles"] / 200e3 == pytest.approx(
+        chip_ms, rel=0.12
+    )  # 20 % is asked for; C5 is the one beyond 4 %
     assert counters["active_pes"] == pytest.approx(chip_pes, abs=4)
 
 
@@ -126,7 +154,11 @@ def test_compressed_dram_traffic_is_the_chips() -> None:
     What a layer writes is taken to have the zeros of what the next one reads; the chip wrote before pooling, which leaves fewer zeros.
     """
     network = alexnet(4)
-    keys = EyerissConfig(compression="rlc", zero_fractions=tuple(chip[4] for chip in CHIP.values()), zero_fraction=CHIP["C5"][4])
+    keys = EyerissConfig(
+        compression="rlc",
+        zero_fractions=tuple(chip[4] for chip in CHIP.values()),
+        zero_fraction=CHIP["C5"][4],
+    )
     machine = eyeriss_machine(network, lay_out(network, "int16"), RunConfig(eyeriss=keys))
     (schedule,) = machine.schedules()
     layer = np.repeat(schedule.tiles["layer"], schedule.tiles["reads"] + schedule.tiles["writes"])
@@ -167,8 +199,17 @@ def with_chip_mapping(shape: ConvolutionShape, letters: tuple[int, ...]) -> tupl
         piece_rows=ceil_div(e, pieces),
     )
     strips = ceil_div(shape.images, n) * ceil_div(shape.rows, e)
-    passes = shape.groups * strips * ceil_div(shape.filters, m) * (m // (p * t)) * shape.channels / (q * r)
-    return passes * float(cost.fresh_ramp + cost.steady) / 200e3, passes * float(cost.ifmap_words + cost.psum_words) * 2 / 1e6
+    passes = (
+        shape.groups
+        * strips
+        * ceil_div(shape.filters, m)
+        * (m // (p * t))
+        * shape.channels
+        / (q * r)
+    )
+    return passes * float(cost.fresh_ramp + cost.steady) / 200e3, passes * float(
+        cost.ifmap_words + cost.psum_words
+    ) * 2 / 1e6
 
 
 @pytest.mark.parametrize("name", ALEXNET)
@@ -193,7 +234,9 @@ def test_the_psum_network_explains_the_chips_vgg(name: str) -> None:
     """Layers of equal MACs take up to four times as long: psums of few channels at a time fill their network, which the model has as well."""
     own = network(name, 3, *VGG[name])
     letters, chip_ms = VGG_CHIP[name]
-    assert with_chip_mapping(shape_of(own, own.layers[0]), letters)[0] == pytest.approx(chip_ms, rel=0.05)
+    assert with_chip_mapping(shape_of(own, own.layers[0]), letters)[0] == pytest.approx(
+        chip_ms, rel=0.05
+    )
 
 
 @pytest.mark.parametrize("name", VGG)

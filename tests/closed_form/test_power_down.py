@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from edensim.config import ControllerConfig, SourceConfig
+from edensim.config.models import ControllerConfig, SourceConfig
 from edensim.dram.standard import load_standard
-from edensim.energy import memory_energy
-from edensim.memory import MemoryRun, simulate_memory
+from edensim.energy.partitions import memory_energy
+from edensim.engine.memory_run import MemoryRun, simulate_memory
 from edensim.vocabulary import REQUEST, Command
 
 STANDARD = load_standard("DDR4", organization="8Gb_x8", speed_bin="2400R")
@@ -17,8 +17,16 @@ def two_reads(power_down: str, row_policy: str = "open") -> MemoryRun:
     """A read at clock 0 and one of the same row at clock 5000."""
     requests = np.zeros(2, REQUEST)
     requests["address"], requests["clock"] = (0, 64), (0, 5000)
-    controller = ControllerConfig(refresh="none", power_down=power_down, row_policy=row_policy, power_down_idle_cycles=64, power_down_exit_ns=7.5)
-    return simulate_memory(STANDARD, controller, SourceConfig(kind="timed"), [requests], commands=True)
+    controller = ControllerConfig(
+        refresh="none",
+        power_down=power_down,
+        row_policy=row_policy,
+        power_down_idle_cycles=64,
+        power_down_exit_ns=7.5,
+    )
+    return simulate_memory(
+        STANDARD, controller, SourceConfig(kind="timed"), [requests], commands=True
+    )
 
 
 def test_active_power_down_between_two_reads() -> None:
@@ -45,9 +53,20 @@ def test_sleep_costs_idd3p_instead_of_idd3n() -> None:
     """Per clock asleep with an open row a rank saves VDD * (IDD3N - IDD3P) * tCK * devices."""
     awake, asleep = two_reads("none"), two_reads("idle")
     currents = STANDARD.currents
-    per_clock_pJ = currents.vdd_V * (currents.idd3n_mA - currents.idd3p_mA) * STANDARD.tck_ps * 1e-3 * 8
-    longer_pJ = currents.vdd_V * currents.idd3n_mA * STANDARD.tck_ps * 1e-3 * 8 * (asleep.cycles - awake.cycles)
-    difference = memory_energy(awake.counts, STANDARD).total - memory_energy(asleep.counts, STANDARD).total
+    per_clock_pJ = (
+        currents.vdd_V * (currents.idd3n_mA - currents.idd3p_mA) * STANDARD.tck_ps * 1e-3 * 8
+    )
+    longer_pJ = (
+        currents.vdd_V
+        * currents.idd3n_mA
+        * STANDARD.tck_ps
+        * 1e-3
+        * 8
+        * (asleep.cycles - awake.cycles)
+    )
+    difference = (
+        memory_energy(awake.counts, STANDARD).total - memory_energy(asleep.counts, STANDARD).total
+    )
     assert np.isclose(difference, per_clock_pJ * 4900 - longer_pJ, rtol=1e-12)
 
 

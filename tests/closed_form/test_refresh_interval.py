@@ -6,9 +6,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from edensim.config import ControllerConfig, DramConfig, SourceConfig
+from edensim.config.models import ControllerConfig, DramConfig, SourceConfig
 from edensim.dram.operating_point import resolve_operating_plan
-from edensim.memory import simulate_memory
+from edensim.engine.memory_run import simulate_memory
 from edensim.vocabulary import REQUEST, Command
 
 pytestmark = pytest.mark.nojit
@@ -16,11 +16,21 @@ pytestmark = pytest.mark.nojit
 
 def refreshes(at_cycle: int, trefi_ns: float, end: int = 50_000) -> list[int]:
     """Clocks of REFab in a run whose only request comes at its end; DDR4-2400R, nREFI 9364."""
-    dram = msgspec.convert({"speed_bin": "2400R", "changes": [{"at_cycle": at_cycle, "trefi_ns": trefi_ns}]}, DramConfig)
+    dram = msgspec.convert(
+        {"speed_bin": "2400R", "changes": [{"at_cycle": at_cycle, "trefi_ns": trefi_ns}]},
+        DramConfig,
+    )
     standard, plan = resolve_operating_plan(dram)
     requests = np.zeros(1, REQUEST)
     requests["clock"] = end
-    run = simulate_memory(standard, ControllerConfig(), SourceConfig(kind="timed"), [requests], commands=True, plan=plan)
+    run = simulate_memory(
+        standard,
+        ControllerConfig(),
+        SourceConfig(kind="timed"),
+        [requests],
+        commands=True,
+        plan=plan,
+    )
     assert run.commands is not None
     assert run.epochs[1].halted_at == at_cycle + 1
     clocks = run.commands["clock"][run.commands["command"] == Command.REFab]

@@ -6,13 +6,13 @@ import msgspec
 import numpy as np
 import pytest
 
-from edensim.config import ControllerConfig, DramConfig, EnergyConfig, SourceConfig
+from edensim.config.models import ControllerConfig, DramConfig, EnergyConfig, SourceConfig
 from edensim.dram.address import address_map
 from edensim.dram.operating_point import OperatingPlan, resolve_operating_plan
 from edensim.dram.standard import Standard
-from edensim.energy import memory_energy, run_energies, sum_of
-from edensim.exposure import exposure_summary, partition_commands
-from edensim.memory import MemoryRun, simulate_memory
+from edensim.energy.partitions import memory_energy, run_energies, sum_of
+from edensim.engine.memory_run import MemoryRun, simulate_memory
+from edensim.results.exposure import exposure_summary, partition_commands
 from edensim.vocabulary import REQUEST, Command
 
 pytestmark = pytest.mark.nojit
@@ -25,14 +25,24 @@ def planned(*partitions: dict[str, object], **dram: object) -> tuple[Standard, O
     return resolve_operating_plan(msgspec.convert(config, DramConfig))
 
 
-def dependent_reads(standard: Standard, plan: OperatingPlan, rows: list[int], bank: int = 0, every: int = 500) -> MemoryRun:
+def dependent_reads(
+    standard: Standard, plan: OperatingPlan, rows: list[int], bank: int = 0, every: int = 500
+) -> MemoryRun:
     """One read of each row in turn, far apart in time."""
     mapping = address_map(CONTROLLER.address_mapping, standard.organization, 1)
     requests = np.zeros(len(rows), REQUEST)
     requests["address"] = [mapping.encode(0, 0, bank // 4, bank % 4, row, 0) for row in rows]
     requests["clock"] = every * np.arange(len(rows))
     requests["tensor"] = -1
-    return simulate_memory(standard, CONTROLLER, SourceConfig(kind="timed"), [requests], commands=True, plan=plan, exposure_tensors=0)
+    return simulate_memory(
+        standard,
+        CONTROLLER,
+        SourceConfig(kind="timed"),
+        [requests],
+        commands=True,
+        plan=plan,
+        exposure_tensors=0,
+    )
 
 
 def test_nrcd_and_nrp_are_those_of_the_row_opened_last() -> None:
@@ -58,15 +68,26 @@ def test_other_banks_keep_the_module_s_timings() -> None:
 
 def test_counts_exposures_and_energy_are_kept_apart() -> None:
     """Bank 2: rows 0 to 9 at 0.9 V and nRCD 8. Two rows of the range and one outside, opened in turn; the last row stays open."""
-    standard, plan = planned({"name": "low", "banks": "2", "rows": "0-9", "vdd_V": 0.9, "trcd_ns": 6.6})
+    standard, plan = planned(
+        {"name": "low", "banks": "2", "rows": "0-9", "vdd_V": 0.9, "trcd_ns": 6.6}
+    )
     run = dependent_reads(standard, plan, [5, 20, 9, 9], bank=2)
     counts = run.counts
     assert counts.commands[0, 2, [Command.ACT, Command.RD, Command.PREpb]].tolist() == [3, 4, 2]
-    assert counts.range_commands[0, 0, [Command.ACT, Command.RD, Command.PREpb]].tolist() == [2, 3, 1]
+    assert counts.range_commands[0, 0, [Command.ACT, Command.RD, Command.PREpb]].tolist() == [
+        2,
+        3,
+        1,
+    ]
     assert counts.range_closings.tolist() == [[1]]
     by_partition = partition_commands(run, plan, standard.organization.rows)
-    assert {name: (part["ACT"], part["RD"]) for name, part in by_partition.items()} == {"module": (1, 1), "low": (2, 3)}
-    parts = run_energies([(counts, run.epochs[0].cell_point)], standard, plan, EnergyConfig(io_pJ_per_bit=0.0))
+    assert {name: (part["ACT"], part["RD"]) for name, part in by_partition.items()} == {
+        "module": (1, 1),
+        "low": (2, 3),
+    }
+    parts = run_energies(
+        [(counts, run.epochs[0].cell_point)], standard, plan, EnergyConfig(io_pJ_per_bit=0.0)
+    )
     nominal = memory_energy(counts, standard)
     assert parts["low"].activate == pytest.approx(0.75 * nominal.activate * 2 / 3)
     assert parts["low"].read == pytest.approx(0.75 * nominal.read * 3 / 4)
@@ -81,9 +102,14 @@ def test_counts_exposures_and_energy_are_kept_apart() -> None:
 
 
 def test_a_change_of_the_module_leaves_the_rows_of_a_partition() -> None:
-    standard, plan = planned({"banks": "0", "rows": "0-9", "trcd_ns": 6.6}, changes=[{"at_cycle": 700, "trcd_ns": 10.0}])
+    standard, plan = planned(
+        {"banks": "0", "rows": "0-9", "trcd_ns": 6.6}, changes=[{"at_cycle": 700, "trcd_ns": 10.0}]
+    )
     run = dependent_reads(standard, plan, [5, 20, 5, 20])
     assert run.commands is not None
-    clocks = {name: run.commands["clock"][run.commands["command"] == code] for name, code in (("ACT", Command.ACT), ("RD", Command.RD))}
+    clocks = {
+        name: run.commands["clock"][run.commands["command"] == code]
+        for name, code in (("ACT", Command.ACT), ("RD", Command.RD))
+    }
     assert (clocks["RD"] - clocks["ACT"]).tolist() == [8, 16, 8, 13]
     assert run.epochs[1].counts.range_commands[0, 0, Command.ACT] == 1

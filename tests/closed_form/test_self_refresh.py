@@ -6,12 +6,12 @@ import msgspec
 import numpy as np
 import pytest
 
-from edensim.config import ControllerConfig, SourceConfig
+from edensim.config.models import ControllerConfig, SourceConfig
 from edensim.dram.standard import load_standard
-from edensim.dram.timing import timing_record
-from edensim.energy import memory_energy
+from edensim.energy.partitions import memory_energy
+from edensim.engine.memory_run import MemoryRun, simulate_memory
+from edensim.engine.timing_record import timing_record
 from edensim.exceptions import ConfigError
-from edensim.memory import MemoryRun, simulate_memory
 from edensim.vocabulary import REQUEST, Command
 
 pytestmark = pytest.mark.nojit
@@ -25,7 +25,9 @@ def two_reads(second: int = 50_000, **controller: object) -> MemoryRun:
     """A read at clock 0 and one of another row at clock `second`, rows closed after each."""
     requests = np.zeros(2, REQUEST)
     requests["address"], requests["clock"] = (0, 1 << 24), (0, second)
-    config = msgspec.convert({"row_policy": "closed", "self_refresh_idle_cycles": 1000, **controller}, ControllerConfig)
+    config = msgspec.convert(
+        {"row_policy": "closed", "self_refresh_idle_cycles": 1000, **controller}, ControllerConfig
+    )
     return simulate_memory(STANDARD, config, SourceConfig(kind="timed"), [requests], commands=True)
 
 
@@ -38,7 +40,12 @@ def test_no_refresh_while_the_rank_refreshes_itself() -> None:
     """ACT 1, RDA 17, closed at 40: in self-refresh from 1040 to the second request's first clock, 50001; five refreshes (nREFI 9364) fall away."""
     assert STANDARD.timings["nRFC"] == 433
     run = two_reads()
-    assert issued(run) == [(1, "ACT"), (17, "RDA"), (50_001 + EXIT, "ACT"), (50_001 + EXIT + 16, "RDA")]
+    assert issued(run) == [
+        (1, "ACT"),
+        (17, "RDA"),
+        (50_001 + EXIT, "ACT"),
+        (50_001 + EXIT + 16, "RDA"),
+    ]
     assert run.counts.rank_selfrefresh_cycles.tolist() == [[50_001 - 1040]]
     assert run.counts.total(Command.REFab) == 0
     assert two_reads(self_refresh_idle_cycles=None).counts.total(Command.REFab) == 5
@@ -70,10 +77,14 @@ def test_it_costs_idd6() -> None:
     energy, currents = memory_energy(run.counts, STANDARD), STANDARD.currents
     per_mA_pJ = currents.vdd_V * STANDARD.tck_ps * 1e-3 * 8
     asleep = 50_001 - 1040
-    active = 39 + (16 + 20)  # ACT to the precharge of the first row; ACT, RDA, last data of the second: the end of the run
+    active = (
+        39 + (16 + 20)
+    )  # ACT to the precharge of the first row; ACT, RDA, last data of the second: the end of the run
     assert energy.background_selfrefresh == pytest.approx(asleep * currents.idd6_mA * per_mA_pJ)
     assert energy.background_active == pytest.approx(active * currents.idd3n_mA * per_mA_pJ)
-    assert energy.background_precharged == pytest.approx((run.cycles - asleep - active) * currents.idd2n_mA * per_mA_pJ)
+    assert energy.background_precharged == pytest.approx(
+        (run.cycles - asleep - active) * currents.idd2n_mA * per_mA_pJ
+    )
     assert energy.refresh == 0
 
 
@@ -82,13 +93,21 @@ def test_a_run_that_ends_asleep_counts_it() -> None:
     requests = np.zeros(1, REQUEST)
     requests["clock"] = 300
     controller = ControllerConfig(row_policy="closed", refresh="none", self_refresh_idle_cycles=100)
-    run = simulate_memory(load_standard("DDR4", speed_bin="2400R", ranks=2), controller, SourceConfig(kind="timed"), [requests])
+    run = simulate_memory(
+        load_standard("DDR4", speed_bin="2400R", ranks=2),
+        controller,
+        SourceConfig(kind="timed"),
+        [requests],
+    )
     assert run.cycles == 301 + EXIT + 16 + 20
     assert run.counts.rank_selfrefresh_cycles.tolist() == [[301 - 100, run.cycles - 100]]
 
 
 def test_an_idle_time_that_no_rank_reaches_is_refused() -> None:
     controller = ControllerConfig(self_refresh_idle_cycles=9364)
-    with pytest.raises(ConfigError, match=r"^controller.self_refresh_idle_cycles: expected less than 9364, .* found 9364"):
+    with pytest.raises(
+        ConfigError,
+        match=r"^controller.self_refresh_idle_cycles: expected less than 9364, .* found 9364",
+    ):
         timing_record(STANDARD, controller)
     timing_record(STANDARD, msgspec.structs.replace(controller, refresh="none"))

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edensim.config import ControllerConfig, SourceConfig
+from edensim.config.models import ControllerConfig, SourceConfig
+from edensim.engine.memory_run import simulate_memory
 from edensim.exceptions import NetworkError
-from edensim.frontends.schedule import ScheduleBuilder
-from edensim.memory import simulate_memory
+from edensim.machines.schedule import ScheduleBuilder
 from edensim.vocabulary import REQUEST, Command
 
 spec = importlib.util.spec_from_file_location("tiles", Path(__file__).parent.parent / "tiles.py")
@@ -36,7 +36,13 @@ def test_reads_of_one_tile_are_a_saturating_stream():
     memory, commands = tiles.run(builder.build(), depth=1)
     requests = np.zeros(len(addresses), REQUEST)
     requests["address"] = addresses
-    stream = simulate_memory(tiles.standard(), ControllerConfig(refresh="none"), SourceConfig(), [requests], commands=True)
+    stream = simulate_memory(
+        tiles.standard(),
+        ControllerConfig(refresh="none"),
+        SourceConfig(),
+        [requests],
+        commands=True,
+    )
     assert stream.commands is not None
     assert np.array_equal(commands, stream.commands)
 
@@ -54,7 +60,9 @@ def test_double_buffering_takes_the_longer_of_fetch_and_compute(compute_cycles: 
     assert sum(run.cycles for run in memory.layers) == memory.cycles
     assert least <= memory.cycles <= 1.03 * most
     assert [run.compute_cycles for run in memory.layers] == [100 * compute_cycles] * 2
-    assert sum(run.cycles - run.stall_cycles for run in memory.layers) == pytest.approx(count * compute_cycles, rel=0.01)
+    assert sum(run.cycles - run.stall_cycles for run in memory.layers) == pytest.approx(
+        count * compute_cycles, rel=0.01
+    )
 
 
 def test_without_a_second_buffer_fetch_and_compute_add_up():
@@ -63,14 +71,18 @@ def test_without_a_second_buffer_fetch_and_compute_add_up():
         builder.tile(0, 500).read(0, tile * 4096, 4096)
     one, _ = tiles.run(builder.build(), depth=1)
     two, _ = tiles.run(builder.build(), depth=2)
-    assert one.cycles == pytest.approx(100 * (500 + 384 + 16 + 20), rel=0.05)  # first the row, last the data's way
+    assert one.cycles == pytest.approx(
+        100 * (500 + 384 + 16 + 20), rel=0.05
+    )  # first the row, last the data's way
     assert two.cycles == pytest.approx(100 * 500, rel=0.05)
 
 
 def test_a_barrier_holds_reads_back_until_all_before_is_written():
     builder = ScheduleBuilder()
     builder.tile(0, 1000).read(0, 0, 64).write(1, 1 << 20, 64 * 100)
-    builder.tile(1, 10, barrier=True).read(2, 1 << 21, 64 * 10, ahead=True).read(1, 1 << 20, 64 * 100)
+    builder.tile(1, 10, barrier=True).read(2, 1 << 21, 64 * 10, ahead=True).read(
+        1, 1 << 20, 64 * 100
+    )
     memory, commands = tiles.run(builder.build(), depth=2)
     reads = commands[commands["command"] == RD]
     first_row, weights = reads[:1], reads[1:11]
@@ -93,26 +105,54 @@ def test_reads_in_flight_never_exceed_what_is_allowed():
 
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(
-    st.lists(st.tuples(st.integers(0, 1 << 20), st.integers(1, 700), st.integers(1, 900), st.integers(1, 9), st.booleans()), min_size=1, max_size=12),
+    st.lists(
+        st.tuples(
+            st.integers(0, 1 << 20),
+            st.integers(1, 700),
+            st.integers(1, 900),
+            st.integers(1, 9),
+            st.booleans(),
+        ),
+        min_size=1,
+        max_size=12,
+    ),
     st.integers(1, 4),
     st.sampled_from([1, 2, 4]),
 )
-def test_bytes_by_tensor_are_the_lines_touched(transfers: list[tuple[int, int, int, int, bool]], depth: int, channels: int):
+def test_bytes_by_tensor_are_the_lines_touched(
+    transfers: list[tuple[int, int, int, int, bool]], depth: int, channels: int
+):
     """Whatever the schedule: what the engine counts is what its transfers touch, a line repeated within a transfer once."""
     builder = ScheduleBuilder()
     touched = {False: 0, True: 0}
     for number, (address, run_bytes, stride, count, is_write) in enumerate(transfers):
         tile = builder.tile(number // 5, 17)
-        (tile.write if is_write else tile.read)(number, address, run_bytes, stride_bytes=stride, count=count)
-        lines = [line for i in range(count) for line in range((address + i * stride) // 64, (address + i * stride + run_bytes - 1) // 64 + 1)]
+        (tile.write if is_write else tile.read)(
+            number, address, run_bytes, stride_bytes=stride, count=count
+        )
+        lines = [
+            line
+            for i in range(count)
+            for line in range(
+                (address + i * stride) // 64, (address + i * stride + run_bytes - 1) // 64 + 1
+            )
+        ]
         starts = {(address + i * stride) // 64 for i in range(1, count)}
         ends = [(address + i * stride + run_bytes - 1) // 64 for i in range(count)]
         repeats = sum(1 for i in range(1, count) if (address + i * stride) // 64 == ends[i - 1])
         assert len(starts) <= count
         touched[is_write] += len(lines) - repeats
     memory, _ = tiles.run(builder.build(), depth=depth, channels=channels)
-    assert memory.counts.reads == touched[False] == sum(sum(run.read_bytes.values()) for run in memory.layers) // 64
-    assert memory.counts.writes == touched[True] == sum(sum(run.write_bytes.values()) for run in memory.layers) // 64
+    assert (
+        memory.counts.reads
+        == touched[False]
+        == sum(sum(run.read_bytes.values()) for run in memory.layers) // 64
+    )
+    assert (
+        memory.counts.writes
+        == touched[True]
+        == sum(sum(run.write_bytes.values()) for run in memory.layers) // 64
+    )
 
 
 def test_the_machine_clock_sets_the_pace():
@@ -147,12 +187,22 @@ def test_the_next_schedule_begins_while_memory_still_takes_writes():
     assert memory.counts.writes == lines == (commands["command"] == WR).sum()
 
 
-WRITES = st.lists(st.tuples(st.integers(0, 1 << 20), st.integers(1, 900), st.integers(1, 900), st.integers(1, 60)), max_size=4)
+WRITES = st.lists(
+    st.tuples(
+        st.integers(0, 1 << 20), st.integers(1, 900), st.integers(1, 900), st.integers(1, 60)
+    ),
+    max_size=4,
+)
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)
-@given(st.lists(st.lists(WRITES, min_size=1, max_size=3), min_size=2, max_size=4), st.sampled_from([1, 2]))
-def test_whatever_is_owed_is_written_once(work: list[list[list[tuple[int, int, int, int]]]], channels: int):
+@given(
+    st.lists(st.lists(WRITES, min_size=1, max_size=3), min_size=2, max_size=4),
+    st.sampled_from([1, 2]),
+)
+def test_whatever_is_owed_is_written_once(
+    work: list[list[list[tuple[int, int, int, int]]]], channels: int
+):
     """Several schedules write the same lines as one that holds all their tiles; a line that repeats within a transfer is asked once."""
     builders, whole = [], ScheduleBuilder()
     for schedule in work:
@@ -164,7 +214,12 @@ def test_whatever_is_owed_is_written_once(work: list[list[list[tuple[int, int, i
     parts, issued = tiles.run(*(builder.build() for builder in builders), channels=channels)
     one, expected = tiles.run(whole.build(), channels=channels)
     assert parts.counts.writes == one.counts.writes
-    assert sum(run.write_bytes.get(7, 0) for run in parts.layers) == sum(run.write_bytes.get(7, 0) for run in one.layers)
+    assert sum(run.write_bytes.get(7, 0) for run in parts.layers) == sum(
+        run.write_bytes.get(7, 0) for run in one.layers
+    )
     places = ["channel", "bankgroup", "bank", "row", "column"]
-    written, wanted = (np.unique(found[found["command"] == WR][places]) if len(found) else found for found in (issued, expected))
+    written, wanted = (
+        np.unique(found[found["command"] == WR][places]) if len(found) else found
+        for found in (issued, expected)
+    )
     assert np.array_equal(written, wanted)

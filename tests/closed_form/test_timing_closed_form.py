@@ -5,16 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edensim.config import ControllerConfig, SourceConfig
+from edensim.config.models import ControllerConfig, SourceConfig
 from edensim.dram.standard import Standard, load_standard, standard_names
-from edensim.memory import MemoryRun, simulate_memory
+from edensim.engine.memory_run import MemoryRun, simulate_memory
 from edensim.vocabulary import REQUEST, Command
 
 #: Cycles between a request's arrival and the first command it can have: it is offered in one cycle and looked at in the next.
 QUEUE = 1
 
 
-def reads(addresses: np.ndarray | list[int], clocks: np.ndarray | list[int] | int = 0) -> np.ndarray:
+def reads(
+    addresses: np.ndarray | list[int], clocks: np.ndarray | list[int] | int = 0
+) -> np.ndarray:
     """REQUEST records of reads."""
     requests = np.zeros(len(addresses), REQUEST)
     requests["address"], requests["clock"] = addresses, clocks
@@ -22,7 +24,13 @@ def reads(addresses: np.ndarray | list[int], clocks: np.ndarray | list[int] | in
     return requests
 
 
-def run(standard: Standard, requests: np.ndarray, kind: str = "saturating", mapping: str = "RoBaRaCoCh", refresh: str = "none") -> MemoryRun:
+def run(
+    standard: Standard,
+    requests: np.ndarray,
+    kind: str = "saturating",
+    mapping: str = "RoBaRaCoCh",
+    refresh: str = "none",
+) -> MemoryRun:
     controller = ControllerConfig(refresh=refresh, address_mapping=mapping)
     return simulate_memory(standard, controller, SourceConfig(kind=kind), [requests], commands=True)
 
@@ -43,7 +51,9 @@ def test_unloaded_read_latency(name: str) -> None:
     standard = load_standard(name)
     timings = standard.timings
     done = run(standard, reads([0, standard.organization.access_bytes], [0, 500]), kind="timed")
-    activation = timings["nRCDRD"] if "nRCDRD" in timings else timings["nRCD"] + (name == "HBM2")  # whose ACT takes two cycles of the bus
+    activation = (
+        timings["nRCDRD"] if "nRCDRD" in timings else timings["nRCD"] + (name == "HBM2")
+    )  # whose ACT takes two cycles of the bus
     data = timings["nCL"] + timings.get("nDQSCK", 0) + timings["nBL"]
     assert done.counts.read_latency_max == QUEUE + activation + data
     assert done.counts.read_latency_sum == QUEUE + activation + data + QUEUE + data
@@ -68,12 +78,17 @@ def test_a_stream_over_bank_groups_reaches_the_peak(name: str) -> None:
     """Bank groups in turn, rows open: the data bus never rests. A read every nBL cycles, which nCCDS allows."""
     standard = load_standard(name)
     organization = standard.organization
-    bits = {key: getattr(organization, field).bit_length() - 1 for key, field in (("R", "rows"), ("B", "banks"), ("G", "bankgroups"))}
+    bits = {
+        key: getattr(organization, field).bit_length() - 1
+        for key, field in (("R", "rows"), ("B", "banks"), ("G", "bankgroups"))
+    }
     columns = organization.bursts_per_row
     mapping = f"R{bits['R']}B{bits['B']}C{columns.bit_length() - 1}G{bits['G']}"
     count = columns * organization.bankgroups
     done = run(standard, reads(organization.access_bytes * np.arange(count)), mapping=mapping)
-    steady = np.diff(clocks(done, Command.RD))[count // 2 :]  # by then all rows are open, and the queue is full
+    steady = np.diff(clocks(done, Command.RD))[
+        count // 2 :
+    ]  # by then all rows are open, and the queue is full
     assert set(steady) == {standard.timings["nBL"]}
     assert standard.timings["nCCDS"] <= standard.timings["nBL"]
 
@@ -83,7 +98,10 @@ def test_a_stream_in_one_bank_is_bound_by_its_column_commands(name: str) -> None
     """One row after its activation: a read every nCCDL cycles (nCCD without bank groups)."""
     standard = load_standard(name)
     timings = standard.timings
-    done = run(standard, reads(standard.organization.access_bytes * np.arange(standard.organization.bursts_per_row)))
+    done = run(
+        standard,
+        reads(standard.organization.access_bytes * np.arange(standard.organization.bursts_per_row)),
+    )
     assert set(np.diff(clocks(done, Command.RD))) == {timings.get("nCCDL", timings.get("nCCD"))}
 
 
@@ -110,7 +128,10 @@ def test_refresh_takes_its_share() -> None:
     standard = ddr4()
     mapping = "R16B2C7G2"
     requests = reads(64 * np.arange(100_000))
-    without, with_refresh = (run(standard, requests, mapping=mapping, refresh=refresh) for refresh in ("none", "all-bank"))
+    without, with_refresh = (
+        run(standard, requests, mapping=mapping, refresh=refresh)
+        for refresh in ("none", "all-bank")
+    )
     timings = standard.timings
     refreshes = with_refresh.counts.total(Command.REFab)
     assert refreshes == with_refresh.cycles // timings["nREFI"]
@@ -124,7 +145,13 @@ def test_each_channel_brings_its_bandwidth() -> None:
     standard = ddr4()
     requests = reads(64 * np.arange(20_000))
     cycles = [
-        simulate_memory(standard, ControllerConfig(refresh="none"), SourceConfig(kind="saturating"), [requests], channels=channels).cycles
+        simulate_memory(
+            standard,
+            ControllerConfig(refresh="none"),
+            SourceConfig(kind="saturating"),
+            [requests],
+            channels=channels,
+        ).cycles
         for channels in (1, 2, 4)
     ]
     assert cycles[1] == pytest.approx(cycles[0] / 2, rel=0.02)

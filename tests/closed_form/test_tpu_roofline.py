@@ -10,14 +10,13 @@ from dataclasses import dataclass
 
 import pytest
 
-from edensim.config import RunConfig
-from edensim.dnn.builder import NetworkBuilder
-from edensim.dnn.layout import lay_out
-from edensim.dnn.network import Network
+from edensim.config.models import ControllerConfig, DramConfig, RunConfig, TpuConfig
 from edensim.dram.operating_point import resolve_operating_plan
-from edensim.frontends.tpu import tpu_machine
-from edensim.memory import simulate_machine
-from edensim.sections import ControllerConfig, DramConfig, TpuConfig
+from edensim.engine.memory_run import simulate_machine
+from edensim.machines.tpu.machine import tpu_machine
+from edensim.networks.builder import NetworkBuilder
+from edensim.networks.layout import lay_out
+from edensim.networks.network import Network
 
 TPU_V1 = RunConfig(
     dram=DramConfig(standard="DDR3", speed_bin="2133L", channels=2),
@@ -42,12 +41,23 @@ def run(network: Network, config: RunConfig = TPU_V1) -> Run:
     standard, plan = resolve_operating_plan(config.dram)
     machine = tpu_machine(layout.network, layout, config)
     tensors = len(layout.placements)
-    memory = simulate_machine(standard, config.controller, machine, channels=config.dram.channels, plan=plan, exposure_tensors=tensors)
+    memory = simulate_machine(
+        standard,
+        config.controller,
+        machine,
+        channels=config.dram.channels,
+        plan=plan,
+        exposure_tensors=tensors,
+    )
     cycles = sum(layer.cycles for layer in memory.layers)
     seconds = cycles * standard.tck_ps / 1e12
     macs_per_cycle = network.macs / (seconds * config.tpu.clock_MHz * 1e6)
     stalled = sum(layer.stall_cycles for layer in memory.layers) / cycles
-    return Run(2 * network.macs / seconds / 1e12, macs_per_cycle / (config.tpu.array_height * config.tpu.array_width), stalled)
+    return Run(
+        2 * network.macs / seconds / 1e12,
+        macs_per_cycle / (config.tpu.array_height * config.tpu.array_width),
+        stalled,
+    )
 
 
 def perceptron(width: int, layers: int, batch: int) -> Network:
@@ -103,5 +113,8 @@ def test_the_array_bounds_the_speed() -> None:
 def test_twice_the_memory_is_up_to_twice_as_fast() -> None:
     """Bound by weights, the time is the bytes' over the bandwidth."""
     network = MEMORY_BOUND["MLP1"][0]
-    one = run(network, RunConfig(dram=DramConfig(standard="DDR3", speed_bin="2133L", channels=1), tpu=TPU_V1.tpu))
+    one = run(
+        network,
+        RunConfig(dram=DramConfig(standard="DDR3", speed_bin="2133L", channels=1), tpu=TPU_V1.tpu),
+    )
     assert run(network).tops / one.tops == pytest.approx(2, rel=0.1)

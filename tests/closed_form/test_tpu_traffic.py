@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edensim.config import RunConfig
-from edensim.dnn.builder import NetworkBuilder
-from edensim.dnn.layout import Layout, lay_out
-from edensim.dnn.network import Network, Role
+from edensim.config.models import RunConfig, TpuConfig
 from edensim.dram.operating_point import resolve_operating_plan
-from edensim.frontends.tpu import TpuMachine, tpu_machine
-from edensim.memory import simulate_machine
-from edensim.sections import TpuConfig
+from edensim.engine.memory_run import simulate_machine
+from edensim.machines.tpu.machine import TpuMachine, tpu_machine
+from edensim.networks.builder import NetworkBuilder
+from edensim.networks.layout import Layout, lay_out
+from edensim.networks.network import Network, Role
 
 SMALL = {"array_height": 16, "array_width": 16}
 
@@ -48,7 +47,9 @@ def moved(machine: TpuMachine) -> tuple[dict[str, int], dict[str, int], dict[str
     (schedule,) = machine.schedules()
     for tile in schedule.tiles:
         first, reads = int(tile["first_transfer"]), int(tile["reads"])
-        for number, transfer in enumerate(schedule.transfers[first : first + reads + int(tile["writes"])]):
+        for number, transfer in enumerate(
+            schedule.transfers[first : first + reads + int(tile["writes"])]
+        ):
             place = layout.placements[transfer["tensor"]]
             last_line = -1
             for run in range(int(transfer["count"])):
@@ -78,7 +79,9 @@ def test_everything_once_where_it_fits(precision: str, dataflow: str) -> None:
     for place in tpu.layout.placements:
         uses = 1 if place.role is Role.WEIGHTS else readers[place.name]
         assert read[place.name] == uses * lines(place.size_bytes), place.name
-        assert written[place.name] == (lines(place.size_bytes) if place.name != "input" and place.role is Role.FEATURES else 0), place.name
+        assert written[place.name] == (
+            lines(place.size_bytes) if place.name != "input" and place.role is Role.FEATURES else 0
+        ), place.name
 
 
 #: Buffers so small that a plan, and how long it keeps weights, is the best for some layer: {(plan, kept): kB of ifm, weights, ofm}.
@@ -96,7 +99,9 @@ TIGHT = {
 
 def tight(plan: tuple[str, str]) -> dict[str, Any]:
     """A small array with such buffers."""
-    return SMALL | dict(zip(("ifmap_sram_kB", "filter_sram_kB", "ofmap_sram_kB"), TIGHT[plan], strict=True))
+    return SMALL | dict(
+        zip(("ifmap_sram_kB", "filter_sram_kB", "ofmap_sram_kB"), TIGHT[plan], strict=True)
+    )
 
 
 @pytest.mark.parametrize("plan", TIGHT)
@@ -120,7 +125,9 @@ def test_plans_keep_their_word(plan: tuple[str, str], dataflow: str) -> None:
     tpu = machine(net.build().fused(), dataflow=dataflow, **tight(plan))
     _, planned = tpu.plans[0]
     read, written, _ = moved(tpu)
-    assert sum(read.values()) + sum(written.values()) == pytest.approx(planned.moved_bytes, rel=0.17)
+    assert sum(read.values()) + sum(written.values()) == pytest.approx(
+        planned.moved_bytes, rel=0.17
+    )
 
 
 def test_twice_the_batch() -> None:
@@ -142,7 +149,10 @@ def test_groups(groups: int) -> None:
     for place in tpu.layout.placements:
         uses = 1 if place.role is Role.WEIGHTS else tpu.network.readers[place.name]
         assert read[place.name] == uses * lines(place.size_bytes), place.name
-    assert sum(tpu.network.gemm(layer).macs for layer in tpu.network.layers if tpu.network.gemm(layer)) == tpu.network.macs  # type: ignore[union-attr]
+    assert (
+        sum(tpu.network.gemm(layer).macs for layer in tpu.network.layers if tpu.network.gemm(layer))
+        == tpu.network.macs
+    )  # type: ignore[union-attr]
 
 
 def test_features_that_stay() -> None:
@@ -150,7 +160,9 @@ def test_features_that_stay() -> None:
     tpu = machine(convolutions(), keep_features=True)
     read, written, _ = moved(tpu)
     for place in tpu.layout.placements:
-        assert read[place.name] == (lines(place.size_bytes) if place.role is Role.WEIGHTS or place.name == "input" else 0)
+        assert read[place.name] == (
+            lines(place.size_bytes) if place.role is Role.WEIGHTS or place.name == "input" else 0
+        )
         assert written[place.name] == (lines(place.size_bytes) if place.name == "scores" else 0)
 
 
@@ -170,7 +182,14 @@ def test_the_engine_moves_the_same(plan: tuple[str, str]) -> None:
     config = RunConfig(tpu=TpuConfig(**tight(plan)))
     tpu = machine(convolutions(), **tight(plan))
     standard, point = resolve_operating_plan(config.dram)
-    memory = simulate_machine(standard, config.controller, tpu, channels=1, plan=point, exposure_tensors=len(tpu.layout.placements))
+    memory = simulate_machine(
+        standard,
+        config.controller,
+        tpu,
+        channels=1,
+        plan=point,
+        exposure_tensors=len(tpu.layout.placements),
+    )
     read, written, _ = moved(tpu)
     names = [place.name for place in tpu.layout.placements]
     for expected, sides in ((read, "read_bytes"), (written, "write_bytes")):
@@ -180,4 +199,7 @@ def test_the_engine_moves_the_same(plan: tuple[str, str]) -> None:
                 total[names[tensor]] += count
         assert total == expected
     assert [layer.layer for layer in memory.layers] == list(range(len(tpu.network.layers)))
-    assert memory.counts.reads + memory.counts.writes == (sum(read.values()) + sum(written.values())) // 64
+    assert (
+        memory.counts.reads + memory.counts.writes
+        == (sum(read.values()) + sum(written.values())) // 64
+    )

@@ -19,7 +19,9 @@ GOLDEN = SHARED / "golden" / "ramulator-2.1"
 CASES = sorted(path.stem for path in GOLDEN.glob("*.json"))
 SCHEDULERS = {"FRFCFS": "frfcfs", "FRFCFSRowHit": "frfcfs-row-hit"}
 
-needs_golden = pytest.mark.skipif(not CASES, reason="shared/golden/ramulator-2.1 is not beside this checkout")
+needs_golden = pytest.mark.skipif(
+    not CASES, reason="shared/golden/ramulator-2.1 is not beside this checkout"
+)
 
 
 @cache
@@ -30,7 +32,9 @@ def peer_case(name: str) -> dict[str, Any]:
 
 def peer_timings(case: dict[str, Any]) -> dict[str, int]:
     """The peer's timings in cycles."""
-    return {name: value for name, value in case["timings"].items() if name not in ("rate", "tCK_ps")}
+    return {
+        name: value for name, value in case["timings"].items() if name not in ("rate", "tCK_ps")
+    }
 
 
 def peer_dram(case: dict[str, Any]) -> dict[str, Any]:
@@ -41,7 +45,9 @@ def peer_dram(case: dict[str, Any]) -> dict[str, Any]:
         "organization": case["organization_preset"].removeprefix(case["standard"] + "_"),
         "speed_bin": speed_bin.removeprefix(case["standard"] + "_"),
         "ranks": case["organization"]["rank"],
-        "timings": {name: int(value) for name, value in (override.split("=") for override in overrides)},
+        "timings": {
+            name: int(value) for name, value in (override.split("=") for override in overrides)
+        },
     }
 
 

@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from edensim.dram.command_counts import counts_from_commands
 from edensim.dram.standard import Constraint, Currents, Organization, Standard, load_standard
-from edensim.energy import counts_from_commands, memory_energy
+from edensim.energy.partitions import memory_energy
 from edensim.vocabulary import COMMAND, Command, Level
 
 GOLDEN = Path(__file__).resolve().parents[3] / "shared" / "golden"
@@ -43,23 +44,50 @@ def memspec_standard() -> Standard:
     """The device of the golden memspec, without going through configs/."""
     spec = json.loads(MEMSPEC.read_text())
     cycles, power, size = spec["memtimingspec"], spec["mempowerspec"], spec["memarchitecturespec"]
-    gaps = {Command.ACT: cycles["RAS"], Command.RD: cycles["RTP"], Command.WR: cycles["WL"] + 4 + cycles["WR"]}
+    gaps = {
+        Command.ACT: cycles["RAS"],
+        Command.RD: cycles["RTP"],
+        Command.WR: cycles["WL"] + 4 + cycles["WR"],
+    }
     return Standard(
         name="DDR4",
-        organization=Organization("8Gb_x8", 8192, size["width"], 64, size["nbrOfRanks"], 4, 4, size["nbrOfRows"], size["nbrOfColumns"], 8),
+        organization=Organization(
+            "8Gb_x8",
+            8192,
+            size["width"],
+            64,
+            size["nbrOfRanks"],
+            4,
+            4,
+            size["nbrOfRows"],
+            size["nbrOfColumns"],
+            8,
+        ),
         speed_bin="2400R",
         rate_MTps=2400,
         tck_ps=round(cycles["tCK"] * 1e12),
         commands=tuple(Command)[:8],
-        timings={"nRAS": cycles["RAS"], "nRP": cycles["RP"], "nBL": size["burstLength"] // 2, "nRFC": cycles["RFC1"]},
-        constraints=tuple(Constraint(Level.BANK, (after,), (Command.PREpb,), str(gap), gap) for after, gap in gaps.items()),
+        timings={
+            "nRAS": cycles["RAS"],
+            "nRP": cycles["RP"],
+            "nBL": size["burstLength"] // 2,
+            "nRFC": cycles["RFC1"],
+        },
+        constraints=tuple(
+            Constraint(Level.BANK, (after,), (Command.PREpb,), str(gap), gap)
+            for after, gap in gaps.items()
+        ),
         read_latency=cycles["RL"] + 4,
         write_latency=cycles["WL"] + 4,
         currents=Currents(
             vdd_V=power["vdd"],
             **{
                 f"idd{ours}_mA": 1000 * power[f"idd{theirs}"]
-                for ours, theirs in zip("0 2n 2p 3n 3p 4r 4w 5 6".split(), "0 2n 2p 3n 3p 4r 4w 5B 6n".split(), strict=True)
+                for ours, theirs in zip(
+                    "0 2n 2p 3n 3p 4r 4w 5 6".split(),
+                    "0 2n 2p 3n 3p 4r 4w 5B 6n".split(),
+                    strict=True,
+                )
             },
         ),
         source=MEMSPEC.name,
@@ -91,7 +119,11 @@ def test_every_component_equals_drampower(case, standard):
     commands = read_golden_commands(case.split("@")[0])
     assert commands["clock"].max() == expected["last_command_clock"]
     counts = counts_from_commands(commands, standard, end_clock=expected["end_clock"])
-    energy = memory_energy(counts, standard, vdd_V=expected["vdd_V"], voltage_law="linear").to_dict()
+    energy = memory_energy(
+        counts, standard, vdd_V=expected["vdd_V"], voltage_law="linear"
+    ).to_dict()
     for ours, theirs in NAMES.items():
-        assert energy[ours] == pytest.approx(1e12 * expected["core_energy_J"].get(theirs, 0.0), rel=1e-6), ours
+        assert energy[ours] == pytest.approx(
+            1e12 * expected["core_energy_J"].get(theirs, 0.0), rel=1e-6
+        ), ours
     assert energy["total"] == pytest.approx(1e12 * expected["core_total_J"], rel=1e-6)

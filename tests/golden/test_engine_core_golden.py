@@ -17,18 +17,27 @@ RECORDED = SHARED / "golden" / "ramulator-2.1-core" / "darknet-yolov3-tiny-96.js
 TRACE = SHARED / "traces" / "darknet-yolov3-tiny-96.llc.trace.xz"
 
 if not (RECORDED.exists() and TRACE.exists()):
-    pytest.skip("shared/golden and shared/traces are not beside this checkout", allow_module_level=True)
+    pytest.skip(
+        "shared/golden and shared/traces are not beside this checkout", allow_module_level=True
+    )
 
 PEER: dict[str, Any] = json.loads(RECORDED.read_text())
 
 
-@pytest.mark.parametrize("run", PEER["runs"], ids=lambda run: f"{run['channels']}-channels-nRCD-{run['nRCD']}")
+@pytest.mark.parametrize(
+    "run", PEER["runs"], ids=lambda run: f"{run['channels']}-channels-nRCD-{run['nRCD']}"
+)
 def test_every_figure_equals_the_peers(run: dict[str, int]) -> None:
     core = PEER["core"]
     assert core["core_cycles_per_memory_cycles"] == [15, 4]  # 4000 MHz beside 2133 MT/s
     result = edensim.simulate(
         TRACE,
-        dram={"organization": "8Gb_x8", "speed_bin": "2133P", "channels": run["channels"], "timings": {"nRCD": run["nRCD"]}},
+        dram={
+            "organization": "8Gb_x8",
+            "speed_bin": "2133P",
+            "channels": run["channels"],
+            "timings": {"nRCD": run["nRCD"]},
+        },
         source={
             "clock_MHz": 4000.0,
             "instructions": PEER["instructions"],

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edensim.config import ControllerConfig, SourceConfig
+from edensim.config.models import ControllerConfig, SourceConfig
 from edensim.dram.standard import load_standard
-from edensim.memory import simulate_memory
+from edensim.engine.memory_run import simulate_memory
 from edensim.vocabulary import REQUEST
 
 REQUESTS = 200_000
@@ -61,10 +61,14 @@ def requests(stream: str) -> np.ndarray:
     if stream == "seq":
         records["address"] = 64 * lines
     elif stream == "rand":
-        records["address"] = 64 * np.random.Generator(np.random.PCG64(12345)).integers(0, 1 << 24, REQUESTS, dtype=np.int64)
+        records["address"] = 64 * np.random.Generator(np.random.PCG64(12345)).integers(
+            0, 1 << 24, REQUESTS, dtype=np.int64
+        )
     else:
         random = np.random.Generator(np.random.PCG64(777))
-        base = np.arange(8, dtype=np.int64) * (128 << 20) + 4096 * random.integers(0, 16384, 8, dtype=np.int64)
+        base = np.arange(8, dtype=np.int64) * (128 << 20) + 4096 * random.integers(
+            0, 16384, 8, dtype=np.int64
+        )
         drawn = random.choice(8, size=REQUESTS, p=[0.8 / 6] * 6 + [0.1] * 2)
         for index in range(8):
             mine = drawn == index
@@ -74,12 +78,28 @@ def requests(stream: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("variant", "stream", "cycles", "row_states"), PEER)
-def test_variant(variant: str, stream: str, cycles: int, row_states: tuple[int, int, int] | None) -> None:
+def test_variant(
+    variant: str, stream: str, cycles: int, row_states: tuple[int, int, int] | None
+) -> None:
     standard = load_standard("DDR4", organization="8Gb_x8", speed_bin="2400R")
-    run = simulate_memory(standard, ControllerConfig(**VARIANTS[variant]), SourceConfig(kind="saturating"), [requests(stream)])
+    run = simulate_memory(
+        standard,
+        ControllerConfig(**VARIANTS[variant]),
+        SourceConfig(kind="saturating"),
+        [requests(stream)],
+    )
     assert 0 <= run.cycles - cycles <= HELD * cycles / REQUESTS + REFRESH
     counts = run.counts
-    assert counts.row_hits + counts.row_misses + counts.row_conflicts + counts.forwarded + counts.coalesced == REQUESTS
+    assert (
+        counts.row_hits
+        + counts.row_misses
+        + counts.row_conflicts
+        + counts.forwarded
+        + counts.coalesced
+        == REQUESTS
+    )
     if row_states is not None:
-        for ours, theirs in zip((counts.row_hits, counts.row_misses, counts.row_conflicts), row_states, strict=True):
+        for ours, theirs in zip(
+            (counts.row_hits, counts.row_misses, counts.row_conflicts), row_states, strict=True
+        ):
             assert 0 <= ours - theirs <= HELD

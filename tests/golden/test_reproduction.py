@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from edensim.reproduction.crew import outcomes
 from edensim.reproduction.report import rows_table
 from edensim.reproduction.section import Row
 from edensim.reproduction.target import scope
 from edensim.reproduction.targets import chosen
+from edensim.reproduction.worker_pool import outcomes
 
 ROOT = Path(__file__).resolve().parents[2]
 #: report.json of `edensim reproduce all`.
@@ -27,8 +27,18 @@ def recorded(name: str) -> dict[str, Any]:
 
 
 def test_the_readme_shows_the_recorded_summary() -> None:
-    rows = [(section["title"], Row.from_dict(row)) for section in RECORDED["sections"] for row in section["rows"] if row["key"]]
-    table = (ROOT / "README.md").read_text().partition("<!-- results -->\n")[2].partition("\n<!-- /results -->")[0]
+    rows = [
+        (section["title"], Row.from_dict(row))
+        for section in RECORDED["sections"]
+        for row in section["rows"]
+        if row["key"]
+    ]
+    table = (
+        (ROOT / "README.md")
+        .read_text()
+        .partition("<!-- results -->\n")[2]
+        .partition("\n<!-- /results -->")[0]
+    )
     assert table == rows_table(rows)
 
 
@@ -39,9 +49,13 @@ def test_the_command_still_finds_what_is_recorded(name: str, tmp_path: Path) -> 
     [target] = chosen([name])
     tasks = target.tasks(asked)
     found = outcomes(list(tasks.values()), tmp_path, workers=1)
-    section = target.section(asked, {key: found[task.key]["outcome"] for key, task in tasks.items()})
+    section = target.section(
+        asked, {key: found[task.key]["outcome"] for key, task in tasks.items()}
+    )
     before = recorded(name)["rows"]
     assert [row.what for row in section.rows] == [row["what"] for row in before]
     for row, old in zip(section.rows, before, strict=True):
         assert row.published == old["published"]
-        assert row.ours == (None if old["ours"] is None else pytest.approx(old["ours"], rel=1e-6, abs=1e-12)), row.what
+        assert row.ours == (
+            None if old["ours"] is None else pytest.approx(old["ours"], rel=1e-6, abs=1e-12)
+        ), row.what

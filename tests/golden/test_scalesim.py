@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from edensim.frontends.systolic import scalesim_counts
+from edensim.machines.systolic.scalesim import scalesim_counts
 
 SHARED = Path(__file__).parents[3] / "shared" / "golden" / "scale-sim-3.0"
 #: Array and buffers of the configurations in layers.csv.
@@ -37,8 +37,14 @@ COUNTS = {
     "filter_dram_reads": "fl_dram_reads",
     "ofmap_dram_writes": "of_dram_writes",
 }
-ROWS = list(csv.DictReader((SHARED / "layers.csv").read_text().splitlines())) if SHARED.exists() else []
-needs_golden = pytest.mark.skipif(not ROWS, reason="shared/golden/scale-sim-3.0 is not beside this checkout")
+ROWS = (
+    list(csv.DictReader((SHARED / "layers.csv").read_text().splitlines()))
+    if SHARED.exists()
+    else []
+)
+needs_golden = pytest.mark.skipif(
+    not ROWS, reason="shared/golden/scale-sim-3.0 is not beside this checkout"
+)
 
 
 def arguments(row: dict[str, str]) -> dict[str, Any]:
@@ -49,11 +55,15 @@ def arguments(row: dict[str, str]) -> dict[str, Any]:
 
 
 @needs_golden
-@pytest.mark.parametrize("config", sorted({row["config"] for row in ROWS if row["config"].endswith("_calc")}))
+@pytest.mark.parametrize(
+    "config", sorted({row["config"] for row in ROWS if row["config"].endswith("_calc")})
+)
 def test_every_layer(config: str) -> None:
     for row in ROWS:
         if row["config"] == config:
-            assert scalesim_counts(**arguments(row)).to_dict() == {key: int(row[column]) for key, column in COUNTS.items()}, row["layer"]
+            assert scalesim_counts(**arguments(row)).to_dict() == {
+                key: int(row[column]) for key, column in COUNTS.items()
+            }, row["layer"]
 
 
 @needs_golden
@@ -68,15 +78,24 @@ def test_sram_accesses_do_not_depend_on_the_bandwidth() -> None:
 
 
 def test_random_layers() -> None:
-    rows = list(csv.DictReader(Path(__file__).with_name("scalesim_layers.csv").read_text().splitlines()))
+    rows = list(
+        csv.DictReader(Path(__file__).with_name("scalesim_layers.csv").read_text().splitlines())
+    )
     for row in rows:
-        given = {key: value if key == "dataflow" else int(value) for key, value in row.items() if key not in COUNTS}
+        given = {
+            key: value if key == "dataflow" else int(value)
+            for key, value in row.items()
+            if key not in COUNTS
+        }
         assert scalesim_counts(**given).to_dict() == {key: int(row[key]) for key in COUNTS}, given
     assert len(rows) > 150
 
 
 #: Sums over the layers of a topology on a 256 x 256 array, ws (shared/reference/front-ends.md section 1): cycles, words read and written.
-TOTALS = {"alexnet": (73747, 393568, 3745824, 3437631), "resnet18": (223181, 1919744, 11678912, 6976080)}
+TOTALS = {
+    "alexnet": (73747, 393568, 3745824, 3437631),
+    "resnet18": (223181, 1919744, 11678912, 6976080),
+}
 
 
 @needs_golden
@@ -87,8 +106,15 @@ def test_whole_networks(topology: str) -> None:
         if row[0] == "Layer name":
             continue
         sizes = [int(value) for value in row[1:8]]
-        given = dict(zip(LAYER_KEYS, [*sizes, sizes[-1]], strict=True)) | dict(zip(MACHINE_KEYS, MACHINES["tpu"], strict=True))
+        given = dict(zip(LAYER_KEYS, [*sizes, sizes[-1]], strict=True)) | dict(
+            zip(MACHINE_KEYS, MACHINES["tpu"], strict=True)
+        )
         counts = scalesim_counts(**given, dataflow="ws")  # type: ignore[arg-type]
-        parts = (counts.compute_cycles, counts.ifmap_dram_reads, counts.filter_dram_reads, counts.ofmap_dram_writes)
+        parts = (
+            counts.compute_cycles,
+            counts.ifmap_dram_reads,
+            counts.filter_dram_reads,
+            counts.ofmap_dram_writes,
+        )
         totals = [total + part for total, part in zip(totals, parts, strict=True)]
     assert tuple(totals) == TOTALS[topology]

@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edensim.config import ControllerConfig, SourceConfig
+from edensim.config.models import ControllerConfig, SourceConfig
 from edensim.dram.address import address_map
+from edensim.dram.protocol import check_commands
 from edensim.dram.standard import load_standard
-from edensim.reference import ReferenceRun, check_commands, simulate_reference
+from edensim.reference.simulation import ReferenceRun, simulate_reference
 from edensim.vocabulary import REQUEST
 
 TRACE = Path(__file__).parents[3] / "shared" / "traces" / "darknet-yolov3-tiny-96.llc.trace.xz"
@@ -51,7 +52,9 @@ def made_up_rows(count: int, seed: int) -> list[tuple[int, int, int]]:
 def run_core(records: np.ndarray, channels: int, instructions: int, llc_kB: int) -> ReferenceRun:
     mapping = address_map("RoBaRaCoCh", STANDARD.organization, channels)
     source = SourceConfig(kind="core", clock_MHz=4000.0, instructions=instructions, llc_kB=llc_kB)
-    run = simulate_reference(STANDARD, ControllerConfig(), source, records, mapping, channels=channels)
+    run = simulate_reference(
+        STANDARD, ControllerConfig(), source, records, mapping, channels=channels
+    )
     assert check_commands(run.commands, STANDARD, channels=channels) is None
     return run
 
@@ -60,7 +63,14 @@ def run_core(records: np.ndarray, channels: int, instructions: int, llc_kB: int)
     ("channels", "core_cycles", "memory_cycles", "reads", "writes", "row_states"),
     [(1, 51332, 13689, 1823, 388, (257, 78, 1856)), (2, 35942, 9585, 1828, 390, (356, 115, 1720))],
 )
-def test_made_up_trace(channels: int, core_cycles: int, memory_cycles: int, reads: int, writes: int, row_states: tuple[int, int, int]) -> None:
+def test_made_up_trace(
+    channels: int,
+    core_cycles: int,
+    memory_cycles: int,
+    reads: int,
+    writes: int,
+    row_states: tuple[int, int, int],
+) -> None:
     run = run_core(core_records(made_up_rows(1500, 2)), channels, 6000, 32)
     assert (run.core_cycles, run.cycles) == (core_cycles, memory_cycles)
     counts = run.counts
@@ -69,10 +79,15 @@ def test_made_up_trace(channels: int, core_cycles: int, memory_cycles: int, read
 
 
 @pytest.mark.skipif(not TRACE.exists(), reason="shared/traces is not beside this checkout")
-@pytest.mark.parametrize(("channels", "core_cycles", "memory_cycles"), [(1, 28538, 7610), (2, 19381, 5168)])
+@pytest.mark.parametrize(
+    ("channels", "core_cycles", "memory_cycles"), [(1, 28538, 7610), (2, 19381, 5168)]
+)
 def test_start_of_darknet(channels: int, core_cycles: int, memory_cycles: int) -> None:
     with lzma.open(TRACE, "rt") as lines:
-        rows = [[int(cell) for cell in line.split()] for line, _ in zip(lines, range(4000), strict=False)]
+        rows = [
+            [int(cell) for cell in line.split()]
+            for line, _ in zip(lines, range(4000), strict=False)
+        ]
     records = core_records([(row[0], row[1], row[2] if len(row) > 2 else -1) for row in rows])
     run = run_core(records, channels, 20_000, 2048)
     assert (run.core_cycles, run.cycles) == (core_cycles, memory_cycles)
@@ -82,7 +97,11 @@ def test_the_trace_once() -> None:
     """Without a number of instructions: every bubble and load of the trace once, to the last retirement."""
     rows = [(3, 0, -1), (0, 1 << 20, 0), (5, 64, -1)]
     run = simulate_reference(
-        STANDARD, ControllerConfig(), SourceConfig(kind="core"), core_records(rows), address_map("RoBaRaCoCh", STANDARD.organization, 1)
+        STANDARD,
+        ControllerConfig(),
+        SourceConfig(kind="core"),
+        core_records(rows),
+        address_map("RoBaRaCoCh", STANDARD.organization, 1),
     )
     assert run.instructions == 11
     assert run.counts["reads"] == 3

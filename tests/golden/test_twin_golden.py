@@ -9,11 +9,21 @@ import msgspec
 import numpy as np
 import pytest
 
-from edensim.config import ControllerConfig, SourceConfig
+from edensim.config.models import ControllerConfig, SourceConfig
 from edensim.dram.address import address_map
-from edensim.reference import check_commands, simulate_reference
+from edensim.dram.protocol import check_commands
+from edensim.reference.simulation import simulate_reference
 from edensim.vocabulary import REQUEST
-from tests.golden.ramulator import CASES, GOLDEN, differences, needs_golden, peer_case, peer_commands, peer_controller, peer_standard
+from tests.golden.ramulator import (
+    CASES,
+    GOLDEN,
+    differences,
+    needs_golden,
+    peer_case,
+    peer_commands,
+    peer_controller,
+    peer_standard,
+)
 
 PREFIX = 1500
 
@@ -35,7 +45,9 @@ def test_twin_issues_the_peers_commands(name: str) -> None:
     standard = peer_standard(case)
     controller = msgspec.convert(peer_controller(case), ControllerConfig)
     mapping = address_map(case["address_mapping"], standard.organization, channels=1)
-    run = simulate_reference(standard, controller, SourceConfig(kind="saturating"), peer_requests(name), mapping)
+    run = simulate_reference(
+        standard, controller, SourceConfig(kind="saturating"), peer_requests(name), mapping
+    )
     theirs = peer_commands(name)
     horizon = run.last_accepted_clock + 1
     ours = run.commands[run.commands["clock"] <= horizon]
@@ -60,6 +72,9 @@ def test_one_cycle_less_is_noticed(name: str) -> None:
     for index, constraint in enumerate(standard.constraints):
         stricter = list(standard.constraints)
         stricter[index] = dataclasses.replace(constraint, gap_cycles=constraint.gap_cycles + 1)
-        if check_commands(commands, dataclasses.replace(standard, constraints=tuple(stricter))) is not None:
+        if (
+            check_commands(commands, dataclasses.replace(standard, constraints=tuple(stricter)))
+            is not None
+        ):
             noticed.add(constraint.gap)
     assert {"nRCD", "nRFC"} <= noticed

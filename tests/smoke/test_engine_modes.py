@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edensim.config import ControllerConfig, SourceConfig
+from edensim.config.models import ControllerConfig, SourceConfig
+from edensim.dram.protocol import check_commands
 from edensim.dram.standard import load_standard
-from edensim.memory import simulate_memory
-from edensim.reference.checker import check_commands
+from edensim.engine.memory_run import simulate_memory
 from edensim.vocabulary import REQUEST
 
 pytestmark = [pytest.mark.nojit, pytest.mark.boundscheck]
@@ -23,16 +23,30 @@ CASES: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(map(str, case.values())) or "defaults")
+@pytest.mark.parametrize(
+    "case", CASES, ids=lambda case: "-".join(map(str, case.values())) or "defaults"
+)
 def test_small_run(case: dict[str, Any]) -> None:
     random = np.random.default_rng(1)
     requests = np.zeros(300, REQUEST)
-    requests["address"] = 64 * np.where(random.random(300) < 0.5, np.arange(300), random.integers(0, 1 << 20, 300))
+    requests["address"] = 64 * np.where(
+        random.random(300) < 0.5, np.arange(300), random.integers(0, 1 << 20, 300)
+    )
     requests["is_write"] = random.random(300) < 0.3
     requests["writeback"] = requests["tensor"] = -1
     standard = load_standard("DDR4", ranks=2, timings={"nREFI": 1500})
-    run = simulate_memory(standard, ControllerConfig(**case), SourceConfig(kind="saturating"), [requests], channels=2, commands=True)
-    assert (run.counts.reads, run.counts.writes) == (int((requests["is_write"] == 0).sum()), int(requests["is_write"].sum()))
+    run = simulate_memory(
+        standard,
+        ControllerConfig(**case),
+        SourceConfig(kind="saturating"),
+        [requests],
+        channels=2,
+        commands=True,
+    )
+    assert (run.counts.reads, run.counts.writes) == (
+        int((requests["is_write"] == 0).sum()),
+        int(requests["is_write"].sum()),
+    )
     assert run.commands is not None
     assert sum(run.counts.by_command().values()) == len(run.commands)
     assert check_commands(run.commands, standard, channels=2) is None

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import edensim
-from edensim.config import ControllerConfig, SourceConfig
+from edensim.config.models import ControllerConfig, SourceConfig
 from edensim.dram.standard import load_standard
-from edensim.memory import MemoryRun, simulate_memory
+from edensim.engine.memory_run import MemoryRun, simulate_memory
 from edensim.vocabulary import COMMAND, REQUEST
 
 
@@ -20,11 +20,15 @@ def made_up(count: int, seed: int = 5) -> np.ndarray:
     """Reads and writes, half of them in order, with clocks and gaps for the sources that want them."""
     random = np.random.default_rng(seed)
     requests = np.zeros(count, REQUEST)
-    requests["address"] = 64 * np.where(random.random(count) < 0.5, np.arange(count), random.integers(0, 1 << 24, count))
+    requests["address"] = 64 * np.where(
+        random.random(count) < 0.5, np.arange(count), random.integers(0, 1 << 24, count)
+    )
     requests["is_write"] = random.random(count) < 0.3
     requests["clock"] = np.cumsum(random.integers(0, 12, count))
     requests["gap"] = random.integers(0, 20, count)
-    requests["writeback"] = np.where(random.random(count) < 0.3, random.permutation(requests["address"]), -1)
+    requests["writeback"] = np.where(
+        random.random(count) < 0.3, random.permutation(requests["address"]), -1
+    )
     requests["tensor"] = -1
     return requests
 
@@ -38,12 +42,23 @@ def test_one_chunk_or_seven_give_the_same_commands(kind: str, row_policy: str) -
 
     def run(chunks: list[np.ndarray]) -> MemoryRun:
         source = SourceConfig(kind=kind, llc_kB=64)  # type: ignore[arg-type]
-        return simulate_memory(standard, ControllerConfig(row_policy=row_policy), source, chunks, channels=2, commands=True)  # type: ignore[arg-type]
+        return simulate_memory(
+            standard,
+            ControllerConfig(row_policy=row_policy),
+            source,
+            chunks,
+            channels=2,
+            commands=True,
+        )  # type: ignore[arg-type]
 
     whole = run([requests])
     assert whole.commands is not None
     assert len(whole.commands) > 20_000
-    for chunks in (np.split(requests, cuts), [requests[:1], requests[1:1], requests[1:]], np.array_split(requests, 1000)):
+    for chunks in (
+        np.split(requests, cuts),
+        [requests[:1], requests[1:1], requests[1:]],
+        np.array_split(requests, 1000),
+    ):
         cut = run(chunks)
         assert cut.counts == whole.counts
         assert cut.core == whole.core
@@ -61,7 +76,13 @@ def peak_bytes(requests: int) -> int:
 
     tracemalloc.start()
     try:
-        run = simulate_memory(load_standard("DDR4"), ControllerConfig(), SourceConfig(kind="saturating"), chunks(), on_commands=lambda _: None)
+        run = simulate_memory(
+            load_standard("DDR4"),
+            ControllerConfig(),
+            SourceConfig(kind="saturating"),
+            chunks(),
+            on_commands=lambda _: None,
+        )
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -79,7 +100,9 @@ def test_memory_use_does_not_grow_with_the_stream() -> None:
 def test_memory_use_does_not_grow_with_the_file(tmp_path: Path) -> None:
     def peak(lines: int) -> int:
         trace = tmp_path / f"{lines}.trace"
-        trace.write_bytes(b"".join(b"LD 0x%x\n" % (64 * (index * 7919 % (1 << 22))) for index in range(lines)))
+        trace.write_bytes(
+            b"".join(b"LD 0x%x\n" % (64 * (index * 7919 % (1 << 22))) for index in range(lines))
+        )
         tracemalloc.start()
         try:
             result = edensim.simulate(trace, commands=tmp_path / "commands.csv")

@@ -9,24 +9,35 @@ import msgspec
 import numpy as np
 import pytest
 
-from edensim.config import ControllerConfig, DramConfig, SourceConfig
+from edensim.config.models import ControllerConfig, DramConfig, SourceConfig
 from edensim.dram.address import address_map
+from edensim.dram.legality import check_configured
+from edensim.dram.protocol import CommandChecker, check_commands, require_legal
 from edensim.dram.standard import Standard, load_standard
 from edensim.exceptions import ProtocolError, TraceError
-from edensim.legality import check_configured
-from edensim.reference import CommandChecker, check_commands, require_legal, simulate_reference
 from edensim.reference.history import IssueHistory, Target
+from edensim.reference.simulation import simulate_reference
 from edensim.tracefiles.commands import read_commands_csv, write_commands_csv
 from edensim.vocabulary import COMMAND, REQUEST, Command
 
-Line = tuple[int, str, int, int, int, int, int]  # clock, command, rank, bank group, bank, row, column
+Line = tuple[
+    int, str, int, int, int, int, int
+]  # clock, command, rank, bank group, bank, row, column
 
 
 def command_list(*lines: Line, channel: int = 0) -> np.ndarray:
     commands = np.zeros(len(lines), dtype=COMMAND)
-    for record, (clock, name, rank, bankgroup, bank, row, column) in zip(commands, lines, strict=True):
+    for record, (clock, name, rank, bankgroup, bank, row, column) in zip(
+        commands, lines, strict=True
+    ):
         record["clock"], record["command"], record["channel"] = clock, Command[name], channel
-        record["rank"], record["bankgroup"], record["bank"], record["row"], record["column"] = rank, bankgroup, bank, row, column
+        record["rank"], record["bankgroup"], record["bank"], record["row"], record["column"] = (
+            rank,
+            bankgroup,
+            bank,
+            row,
+            column,
+        )
     return commands
 
 
@@ -39,7 +50,12 @@ OPENED: tuple[Line, ...] = ((1, "ACT", 0, 0, 0, 7, -1), (17, "RD", 0, 0, 0, 7, 3
 
 
 def test_a_legal_list_passes(ddr4: Standard) -> None:
-    commands = command_list(*OPENED, (40, "PREpb", 0, 0, 0, -1, -1), (56, "REFab", 0, -1, -1, -1, -1), (489, "ACT", 0, 0, 0, 8, -1))
+    commands = command_list(
+        *OPENED,
+        (40, "PREpb", 0, 0, 0, -1, -1),
+        (56, "REFab", 0, -1, -1, -1, -1),
+        (489, "ACT", 0, 0, 0, 8, -1),
+    )
     assert check_commands(commands, ddr4) is None
     require_legal([commands[:2], commands[2:]], ddr4)
 
@@ -67,11 +83,21 @@ def test_a_legal_list_passes(ddr4: Standard) -> None:
         (((1, "ACT", 0, 0, 0, 7, -1), (17, "RD", 0, 0, 0, 7, 128)), "column 128 is outside 0..127", -1, -1),
     ],
 )  # fmt: skip
-def test_the_first_violation_is_named(ddr4: Standard, lines: tuple[Line, ...], rule: str, earlier: int, earliest: int) -> None:
+def test_the_first_violation_is_named(
+    ddr4: Standard, lines: tuple[Line, ...], rule: str, earlier: int, earliest: int
+) -> None:
     violation = check_commands(command_list(*lines), ddr4)
     assert violation is not None
-    assert (violation.rule, violation.earlier_clock, violation.earliest_legal_clock) == (rule, earlier, earliest)
-    assert (violation.index, violation.clock, violation.command) == (len(lines) - 1, lines[-1][0], lines[-1][1])
+    assert (violation.rule, violation.earlier_clock, violation.earliest_legal_clock) == (
+        rule,
+        earlier,
+        earliest,
+    )
+    assert (violation.index, violation.clock, violation.command) == (
+        len(lines) - 1,
+        lines[-1][0],
+        lines[-1][1],
+    )
 
 
 def test_channels_do_not_meet(ddr4: Standard) -> None:
@@ -84,7 +110,10 @@ def test_channels_do_not_meet(ddr4: Standard) -> None:
 
 
 def test_require_legal_raises(ddr4: Standard) -> None:
-    with pytest.raises(ProtocolError, match=r"command 2: clock 16: RD to channel 0 rank 0 bank group 0 bank 0: .*earliest legal clock 17"):
+    with pytest.raises(
+        ProtocolError,
+        match=r"command 2: clock 16: RD to channel 0 rank 0 bank group 0 bank 0: .*earliest legal clock 17",
+    ):
         require_legal(command_list((1, "ACT", 0, 0, 0, 7, -1), (16, "RD", 0, 0, 0, 7, 3)), ddr4)
 
 
@@ -100,7 +129,9 @@ def random_requests(count: int, seed: int, standard: Standard) -> np.ndarray:
     organization = standard.organization
     requests = np.zeros(count, dtype=REQUEST)
     total = organization.channel_bytes // organization.access_bytes
-    requests["address"] = (generator.choice(generator.integers(0, total, 12), count) + generator.integers(0, 3, count)) % total
+    requests["address"] = (
+        generator.choice(generator.integers(0, total, 12), count) + generator.integers(0, 3, count)
+    ) % total
     requests["address"] *= organization.access_bytes
     requests["is_write"] = generator.random(count) < 0.4
     return requests
@@ -112,19 +143,30 @@ def test_checker_and_twin_agree_on_every_clock(row_policy: Any) -> None:
     standard = load_standard("DDR4", ranks=2, timings={"nREFI": 900})
     mapping = address_map("RoBaRaCoCh", standard.organization, 1)
     controller = ControllerConfig(row_policy=row_policy, row_cap=2)
-    commands = simulate_reference(standard, controller, SourceConfig(kind="saturating"), random_requests(120, 7, standard), mapping).commands
+    commands = simulate_reference(
+        standard,
+        controller,
+        SourceConfig(kind="saturating"),
+        random_requests(120, 7, standard),
+        mapping,
+    ).commands
     assert check_commands(commands, standard) is None
     history = IssueHistory(standard)
     checker = CommandChecker(standard)
     previous = 0
     tight = 0
     for record in commands:
-        command, target = Command(int(record["command"])), Target(*(int(record[name]) for name in ("rank", "bankgroup", "bank", "row", "column")))
+        command, target = (
+            Command(int(record["command"])),
+            Target(*(int(record[name]) for name in ("rank", "bankgroup", "bank", "row", "column"))),
+        )
         clock = int(record["clock"])
         state = checker._states.get(0)
         for early in range(max(previous + 1, clock - 40), clock):
             flat = -1 if target.bank < 0 else (target.rank * 4 + target.bankgroup) * 4 + target.bank
-            late = None if state is None else checker._timing(state, early, command, target.rank, flat)
+            late = (
+                None if state is None else checker._timing(state, early, command, target.rank, flat)
+            )
             assert (late is None) == history.legal(command, target, early)
             tight += late is not None and late[2] == clock
         history.issue(command, target, clock)
@@ -135,14 +177,19 @@ def test_checker_and_twin_agree_on_every_clock(row_policy: Any) -> None:
 
 @pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".csv.xz", ".csv.zst"])
 def test_csv_round_trip(tmp_path: Path, suffix: str) -> None:
-    commands = command_list(*OPENED, (40, "PREab", 0, -1, -1, -1, -1), (80, "REFab", 0, -1, -1, -1, -1), channel=1)
+    commands = command_list(
+        *OPENED, (40, "PREab", 0, -1, -1, -1, -1), (80, "REFab", 0, -1, -1, -1, -1), channel=1
+    )
     write_commands_csv(tmp_path / f"x{suffix}", commands)
     assert (read_commands_csv(tmp_path / f"x{suffix}") == commands).all()
 
 
 def test_csv_text(tmp_path: Path) -> None:
     write_commands_csv(tmp_path / "x.csv", command_list(*OPENED))
-    assert (tmp_path / "x.csv").read_text() == "clock,command,channel,rank,bankgroup,bank,row,column\n1,ACT,0,0,0,0,7,-1\n17,RD,0,0,0,0,7,3\n"
+    assert (
+        (tmp_path / "x.csv").read_text()
+        == "clock,command,channel,rank,bankgroup,bank,row,column\n1,ACT,0,0,0,0,7,-1\n17,RD,0,0,0,0,7,3\n"
+    )
 
 
 def test_csv_of_other_tools(tmp_path: Path) -> None:
@@ -156,7 +203,12 @@ def test_csv_of_other_tools(tmp_path: Path) -> None:
     )
     (tmp_path / "x.csv").write_text("\n".join(lines))
     commands = read_commands_csv(tmp_path / "x.csv")
-    assert [Command(code).name for code in commands["command"]] == ["ACT", "PREpb", "PREab", "REFab"]
+    assert [Command(code).name for code in commands["command"]] == [
+        "ACT",
+        "PREpb",
+        "PREab",
+        "REFab",
+    ]
     assert not commands["channel"].any()
 
 
@@ -167,11 +219,23 @@ def test_csv_of_other_tools(tmp_path: Path) -> None:
         ("clock,comand,rank,bankgroup,bank,row,column\n", "1: .*did you mean 'command'"),
         ("clock,command,rank,bank,row\n", "1: column 'column' is missing"),
         ("clock,command,rank,bank,row,column,column\n", "1: column 'column' appears twice"),
-        ("clock,command,rank,bank,row,column\n1,ACT,0,0,7,-1\n2,ATC,0,0,7,-1\n", "3: unknown command 'ATC'; did you mean 'ACT'"),
+        (
+            "clock,command,rank,bank,row,column\n1,ACT,0,0,7,-1\n2,ATC,0,0,7,-1\n",
+            "3: unknown command 'ATC'; did you mean 'ACT'",
+        ),
         ("clock,command,rank,bank,row,column\n1,ACT,0,0,7\n", "2: expected 6 fields"),
-        ("clock,command,rank,bank,row,column\n1,ACT,0,0,seven,-1\n", "2: row: expected a whole number, found 'seven'"),
-        ("clock,command,rank,bank,row,column\n1,ACT,0,99999,7,-1\n", "2: bank: expected -1..32767, found 99999"),
-        ("clock,command,rank,bank,row,column\n-4,ACT,0,0,7,-1\n", "2: clock: expected 0..9223372036854775807, found -4"),
+        (
+            "clock,command,rank,bank,row,column\n1,ACT,0,0,seven,-1\n",
+            "2: row: expected a whole number, found 'seven'",
+        ),
+        (
+            "clock,command,rank,bank,row,column\n1,ACT,0,99999,7,-1\n",
+            "2: bank: expected -1..32767, found 99999",
+        ),
+        (
+            "clock,command,rank,bank,row,column\n-4,ACT,0,0,7,-1\n",
+            "2: clock: expected 0..9223372036854775807, found -4",
+        ),
     ],
 )
 def test_bad_csv_is_refused_with_its_line(tmp_path: Path, text: str, message: str) -> None:
@@ -185,7 +249,9 @@ def test_missing_and_damaged_files(tmp_path: Path) -> None:
         read_commands_csv(tmp_path / "none.csv")
     for suffix in (".gz", ".xz", ".zst"):
         write_commands_csv(tmp_path / f"cut.csv{suffix}", command_list(*OPENED))
-        (tmp_path / f"cut.csv{suffix}").write_bytes((tmp_path / f"cut.csv{suffix}").read_bytes()[:-12])
+        (tmp_path / f"cut.csv{suffix}").write_bytes(
+            (tmp_path / f"cut.csv{suffix}").read_bytes()[:-12]
+        )
         with pytest.raises(TraceError, match="cannot be read"):
             read_commands_csv(tmp_path / f"cut.csv{suffix}")
 
@@ -204,6 +270,10 @@ def test_rows_have_their_own_timings() -> None:
     for row, clock, nRCD in ((5, 100, 8), (20, 100, 16), (20, 600, 13), (5, 600, 8)):
         for gap, legal in ((nRCD, True), (nRCD - 1, False)):
             commands = np.zeros(2, COMMAND)
-            commands["clock"], commands["command"], commands["row"] = (clock, clock + gap), (Command.ACT, Command.RD), row
+            commands["clock"], commands["command"], commands["row"] = (
+                (clock, clock + gap),
+                (Command.ACT, Command.RD),
+                row,
+            )
             _, violation = check_configured(commands, dram)
             assert (violation is None) == legal, (row, clock, gap)

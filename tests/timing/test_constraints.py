@@ -11,13 +11,12 @@ import functools
 
 import pytest
 
-from edensim.config import ControllerConfig
+from edensim.config.models import ControllerConfig
 from edensim.dram.standard import Constraint, Standard, load_standard, standard_names
 from edensim.reference.channel import Channel
 from edensim.reference.history import IssueHistory, Target
 from edensim.reference.records import Request
-from edensim.units import cycles_from_ns
-from edensim.vocabulary import RANK_COMMANDS, Command, Level
+from edensim.vocabulary import RANK_COMMANDS, Command, Level, cycles_from_ns
 
 STANDARDS = standard_names()
 HOME = Target(0, 0, 0)
@@ -39,7 +38,9 @@ class Device:
 
     def assert_earliest(self, command: Command, target: Target, clock: int) -> None:
         """Illegal one clock before, legal at `clock`."""
-        assert not self.probe(command, target, clock - 1), f"{command.name} is legal before clock {clock}"
+        assert not self.probe(command, target, clock - 1), (
+            f"{command.name} is legal before clock {clock}"
+        )
         assert self.probe(command, target, clock), f"{command.name} is not legal at clock {clock}"
 
 
@@ -66,11 +67,17 @@ def same_node_targets(constraint: Constraint, whole: Standard) -> tuple[Target, 
         Level.BANKGROUP: Target(0, 0, last_bank),
         Level.BANK: HOME,
     }
-    other_node = {Level.RANK: Target(1, 0, 0), Level.BANKGROUP: Target(0, last_group, 0), Level.BANK: Target(0, 0, last_bank)}
+    other_node = {
+        Level.RANK: Target(1, 0, 0),
+        Level.BANKGROUP: Target(0, last_group, 0),
+        Level.BANK: Target(0, 0, last_bank),
+    }
     return HOME, other_node[constraint.level] if constraint.sibling else apart[constraint.level]
 
 
-def free_targets(constraint: Constraint, after: Command, before: Command, whole: Standard) -> list[Target]:
+def free_targets(
+    constraint: Constraint, after: Command, before: Command, whole: Standard
+) -> list[Target]:
     """Targets that the constraint leaves alone after a command to HOME."""
     organization = whole.organization
     if constraint.sibling:
@@ -97,7 +104,9 @@ def test_constraint_is_tight(name: str, index: int) -> None:
             issued = range(10, 10 + constraint.window)
             for clock in issued:
                 if clock > 10:
-                    assert device.probe(before, later, clock + constraint.gap_cycles), "the window is not full yet"
+                    assert device.probe(before, later, clock + constraint.gap_cycles), (
+                        "the window is not full yet"
+                    )
                 device.issue(after, earlier, clock)
             earliest = issued[0] + constraint.gap_cycles
             if earliest - 1 > issued[-1]:
@@ -134,7 +143,11 @@ def test_each_command_has_its_own_history(name: str) -> None:
 
 def bank_gap(whole: Standard, after: Command, before: Command) -> int:
     """The standard's gap between two commands to one bank."""
-    return max(c.gap_cycles for c in whole.constraints if c.level == Level.BANK and after in c.after and before in c.before)
+    return max(
+        c.gap_cycles
+        for c in whole.constraints
+        if c.level == Level.BANK and after in c.after and before in c.before
+    )
 
 
 @pytest.mark.parametrize("name", STANDARDS)
@@ -145,16 +158,32 @@ def test_row_cycle_under_all_constraints(name: str) -> None:
     """
     whole = standard(name)
     device = Device(whole)
-    for after, before, timing in ((Command.ACT, Command.RD, "nRCD"), (Command.ACT, Command.PREpb, "nRAS"), (Command.PREpb, Command.ACT, "nRP")):
-        assert abs(bank_gap(whole, after, before) - whole.timings.get(timing, whole.timings.get(f"{timing}pb", -9))) <= 1
+    for after, before, timing in (
+        (Command.ACT, Command.RD, "nRCD"),
+        (Command.ACT, Command.PREpb, "nRAS"),
+        (Command.PREpb, Command.ACT, "nRP"),
+    ):
+        assert (
+            abs(
+                bank_gap(whole, after, before)
+                - whole.timings.get(timing, whole.timings.get(f"{timing}pb", -9))
+            )
+            <= 1
+        )
     device.issue(Command.ACT, HOME, 100)
     read = 100 + bank_gap(whole, Command.ACT, Command.RD)
     device.assert_earliest(Command.RD, HOME, read)
     device.issue(Command.RD, HOME, read)
-    precharge = max(100 + bank_gap(whole, Command.ACT, Command.PREpb), read + bank_gap(whole, Command.RD, Command.PREpb))
+    precharge = max(
+        100 + bank_gap(whole, Command.ACT, Command.PREpb),
+        read + bank_gap(whole, Command.RD, Command.PREpb),
+    )
     device.assert_earliest(Command.PREpb, HOME, precharge)
     device.issue(Command.PREpb, HOME, precharge)
-    activate = max(100 + bank_gap(whole, Command.ACT, Command.ACT), precharge + bank_gap(whole, Command.PREpb, Command.ACT))
+    activate = max(
+        100 + bank_gap(whole, Command.ACT, Command.ACT),
+        precharge + bank_gap(whole, Command.PREpb, Command.ACT),
+    )
     device.assert_earliest(Command.ACT, HOME, activate)
 
 
@@ -166,11 +195,21 @@ def test_fifth_activate_waits_for_the_window(name: str) -> None:
     if not windows:
         pytest.skip(f"{name} has no activation window")
     organization = whole.organization
-    targets = [Target(0, group, bank) for bank in range(organization.banks) for group in range(organization.bankgroups)]
+    targets = [
+        Target(0, group, bank)
+        for bank in range(organization.banks)
+        for group in range(organization.bankgroups)
+    ]
     device = Device(whole)
     clocks = [99]
     for target in targets[: windows[0].window + 1]:
-        clocks.append(next(clock for clock in range(clocks[-1] + 1, 10_000) if device.probe(Command.ACT, target, clock)))
+        clocks.append(
+            next(
+                clock
+                for clock in range(clocks[-1] + 1, 10_000)
+                if device.probe(Command.ACT, target, clock)
+            )
+        )
         device.issue(Command.ACT, target, clocks[-1])
     gaps = [later - earlier for earlier, later in zip(clocks[1:-1], clocks[2:], strict=True)]
     assert sum(gaps) == max(windows[0].gap_cycles, sum(gaps[:-1]) + gaps[0])
@@ -184,7 +223,11 @@ def test_refresh_keeps_the_rank_only(name: str) -> None:
         pytest.skip(f"{name} has no REFab")
     device = Device(whole)
     device.issue(Command.REFab, Target(0), 100)
-    gap = next(c.gap_cycles for c in whole.constraints if Command.REFab in c.after and Command.ACT in c.before)
+    gap = next(
+        c.gap_cycles
+        for c in whole.constraints
+        if Command.REFab in c.after and Command.ACT in c.before
+    )
     assert whole.timings["nRFC"] - gap in (0, 1)  # one less where an activate takes two bus cycles
     for bank in (HOME, Target(0, whole.organization.bankgroups - 1, whole.organization.banks - 1)):
         device.assert_earliest(Command.ACT, bank, 100 + gap)
@@ -209,7 +252,10 @@ def test_partition_with_its_own_trcd() -> None:
     whole = standard("DDR4")
     faster = whole.gaps_with({**whole.timings, "nRCD": whole.timings["nRCD"] - 5})
     history = IssueHistory(whole, {0: faster})
-    for target, nrcd in ((HOME, whole.timings["nRCD"] - 5), (Target(0, 0, 1), whole.timings["nRCD"])):
+    for target, nrcd in (
+        (HOME, whole.timings["nRCD"] - 5),
+        (Target(0, 0, 1), whole.timings["nRCD"]),
+    ):
         history.issue(Command.ACT, target, 100)
         assert not history.legal(Command.RD, target, 100 + nrcd - 1)
         assert history.legal(Command.RD, target, 100 + nrcd)

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from math import prod
 
-from edensim.dnn.layout import Layout
-from edensim.dnn.network import Layer, Network, Operator
-from edensim.frontends.gpu_kernels import Kernel
-from edensim.sections import GpuConfig
+from edensim.config.models import GpuConfig
+from edensim.machines.gpu.kernels import Kernel
+from edensim.networks.layout import Layout
+from edensim.networks.network import Layer, Network, Operator
 
 #: (is_write, tensor, byte addresses of sectors) of one warp instruction, addresses rising.
 Access = tuple[bool, int, list[int]]
@@ -26,7 +26,9 @@ class Cache:
     writes: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.lines: list[OrderedDict[int, tuple[set[int], set[int]]]] = [OrderedDict() for _ in range(self.sets)]
+        self.lines: list[OrderedDict[int, tuple[set[int], set[int]]]] = [
+            OrderedDict() for _ in range(self.sets)
+        ]
 
     def access(self, is_write: bool, sectors: list[int]) -> None:
         """One warp instruction."""
@@ -64,12 +66,20 @@ class Oracle:
     kernel: Kernel
     config: GpuConfig
 
-    def warps(self, tensor: str, elements: list[int], *, is_write: bool = False, lanes: int | None = None) -> Iterator[Access]:
+    def warps(
+        self, tensor: str, elements: list[int], *, is_write: bool = False, lanes: int | None = None
+    ) -> Iterator[Access]:
         """Elements of a tensor, -1 for lanes that read nothing, so many to a warp instruction."""
         bits, placement = self.layout.bits, self.layout[tensor]
         lanes = lanes or 1024 // bits
         for first in range(0, len(elements), lanes):
-            own = sorted({(placement.address * 8 + e * bits) // 256 * 32 for e in elements[first : first + lanes] if e >= 0})
+            own = sorted(
+                {
+                    (placement.address * 8 + e * bits) // 256 * 32
+                    for e in elements[first : first + lanes]
+                    if e >= 0
+                }
+            )
             if own:
                 yield is_write, placement.index, own
 
@@ -97,9 +107,19 @@ class Oracle:
         assert gemm is not None
         places = []
         for block in blocks:
-            m, n, group = block % tiling.blocks_m, block // tiling.blocks_m % tiling.blocks_n, block // (tiling.blocks_m * tiling.blocks_n)
+            m, n, group = (
+                block % tiling.blocks_m,
+                block // tiling.blocks_m % tiling.blocks_n,
+                block // (tiling.blocks_m * tiling.blocks_n),
+            )
             filters = range(m * tiling.tile_m, min((m + 1) * tiling.tile_m, gemm.rows))
-            places.append((group, filters, range(n * tiling.tile_n, min((n + 1) * tiling.tile_n, gemm.columns))))
+            places.append(
+                (
+                    group,
+                    filters,
+                    range(n * tiling.tile_n, min((n + 1) * tiling.tile_n, gemm.columns)),
+                )
+            )
         return places
 
     def stores(self, blocks: Iterable[int], share: int, shares: int) -> Iterator[Access]:
@@ -116,7 +136,11 @@ class Oracle:
             for group, filters, positions in self.places(blocks):
                 if linear:
                     if row < len(positions):
-                        yield from self.warps(self.layer.output, [positions[row] * every + f for f in filters], is_write=True)
+                        yield from self.warps(
+                            self.layer.output,
+                            [positions[row] * every + f for f in filters],
+                            is_write=True,
+                        )
                 elif row < len(filters):
                     f = group * gemm.rows + filters[row]
                     outputs = [(p // plane * every + f) * plane + p % plane for p in positions]
@@ -136,15 +160,24 @@ class Oracle:
                 start = base + deep.start * gemm.rows + filters.start * len(deep)
                 yield from self.warps(weight, list(range(start, start + len(filters) * len(deep))))
             else:
-                yield from self.warps(weight, [base + f * gemm.depth + k for f in filters for k in deep], lanes=len(filters) * len(deep))
+                yield from self.warps(
+                    weight,
+                    [base + f * gemm.depth + k for f in filters for k in deep],
+                    lanes=len(filters) * len(deep),
+                )
         if self.layer.operator is Operator.LINEAR:
             for _, _, positions in places:
                 for position in positions:
-                    yield from self.warps(self.layer.inputs[0], [position * gemm.depth + k for k in deep])
+                    yield from self.warps(
+                        self.layer.inputs[0], [position * gemm.depth + k for k in deep]
+                    )
         else:
             for k in deep:
                 for group, _, positions in places:
-                    yield from self.warps(self.layer.inputs[0], [self.source(group, k, position) for position in positions])
+                    yield from self.warps(
+                        self.layer.inputs[0],
+                        [self.source(group, k, position) for position in positions],
+                    )
         if step < int(self.kernel.record[0]["steps"]) - 1:
             return
         for group, filters, _ in places:
@@ -158,30 +191,57 @@ class Oracle:
         _, channels, height, width = self.network.tensors[self.layer.inputs[0]].shape
         _, _, out_height, out_width = self.network.tensors[self.layer.output].shape
         image, place = divmod(position, out_height * out_width)
-        return self.tap(image * channels + group * (channels // self.layer.groups) + channel, place, tap, height, width, out_width)
+        return self.tap(
+            image * channels + group * (channels // self.layer.groups) + channel,
+            place,
+            tap,
+            height,
+            width,
+            out_width,
+        )
 
     def tap(self, plane: int, place: int, tap: int, height: int, width: int, out_width: int) -> int:
         """Element of an ifm plane under a tap of the window of an output place."""
-        y = place // out_width * self.layer.stride[0] + tap // self.layer.kernel[1] * self.layer.dilation[0] - self.layer.padding[0]
-        x = place % out_width * self.layer.stride[1] + tap % self.layer.kernel[1] * self.layer.dilation[1] - self.layer.padding[1]
+        y = (
+            place // out_width * self.layer.stride[0]
+            + tap // self.layer.kernel[1] * self.layer.dilation[0]
+            - self.layer.padding[0]
+        )
+        x = (
+            place % out_width * self.layer.stride[1]
+            + tap % self.layer.kernel[1] * self.layer.dilation[1]
+            - self.layer.padding[1]
+        )
         return (plane * height + y) * width + x if 0 <= y < height and 0 <= x < width else -1
 
     def window(self, blocks: range, step: int) -> Iterator[Access]:
         """A thread for each output: weights of its channels, taps, outputs."""
         per_block = int(self.kernel.record[0]["tile_n"])
-        shape, source = self.network.tensors[self.layer.output].shape, self.network.tensors[self.layer.inputs[0]].shape
+        shape, source = (
+            self.network.tensors[self.layer.output].shape,
+            self.network.tensors[self.layer.inputs[0]].shape,
+        )
         plane, taps = shape[2] * shape[3], prod(self.layer.kernel)
         for block in blocks:
             outputs = range(block * per_block, min((block + 1) * per_block, prod(shape)))
             low, high = outputs[0] // plane, outputs[-1] // plane
-            channels = range(low % shape[1], high % shape[1] + 1) if low // shape[1] == high // shape[1] else range(shape[1])
+            channels = (
+                range(low % shape[1], high % shape[1] + 1)
+                if low // shape[1] == high // shape[1]
+                else range(shape[1])
+            )
             for number, weight in enumerate(self.layer.weights):
                 each = taps if number == 0 else 1
                 yield from self.warps(weight, [c * each + t for c in channels for t in range(each)])
             sharing = shape[1] // source[1]
             for tap in range(taps):
                 for own in self.asked(outputs, plane if sharing > 1 else prod(shape)):
-                    elements = [self.tap(o // plane // sharing, o % plane, tap, source[2], source[3], shape[3]) for o in own]
+                    elements = [
+                        self.tap(
+                            o // plane // sharing, o % plane, tap, source[2], source[3], shape[3]
+                        )
+                        for o in own
+                    ]
                     yield from self.warps(self.layer.inputs[0], elements)
             yield from self.warps(self.layer.output, list(outputs), is_write=True)
 
@@ -206,14 +266,20 @@ class Oracle:
         for block in blocks:
             own = range(block * rows, min((block + 1) * rows, gemm.rows))
             if len(deep) == gemm.depth:
-                yield from self.warps(weight, [row * gemm.depth + k for row in own for k in deep], lanes=lanes)
+                yield from self.warps(
+                    weight, [row * gemm.depth + k for row in own for k in deep], lanes=lanes
+                )
             else:
                 for row in own:
                     yield from self.warps(weight, [row * gemm.depth + k for k in deep], lanes=lanes)
             for vector in range(gemm.columns):
-                yield from self.warps(self.layer.inputs[0], [vector * gemm.depth + k for k in deep], lanes=lanes)
+                yield from self.warps(
+                    self.layer.inputs[0], [vector * gemm.depth + k for k in deep], lanes=lanes
+                )
             if deep.stop == gemm.depth:
                 for extra in extras:
                     yield from self.warps(extra, list(own))
                 for vector in range(gemm.columns):
-                    yield from self.warps(self.layer.output, [vector * gemm.rows + row for row in own], is_write=True)
+                    yield from self.warps(
+                        self.layer.output, [vector * gemm.rows + row for row in own], is_write=True
+                    )

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edensim.core.placing import place
-from edensim.core.state import PLACED
 from edensim.dram.address import FIELDS, NAMED, AddressMap, Slice, Xor, address_map
 from edensim.dram.standard import Organization, load_standard
+from edensim.engine.records import mapping_record
 from edensim.exceptions import ConfigError, InputError
-from edensim.memory.records import mapping_record
+from edensim.kernels.controller.address import place
+from edensim.kernels.controller.state import PLACED
 from edensim.vocabulary import REQUEST
 
 GOLDEN = Path(__file__).resolve().parents[3] / "shared" / "golden" / "ramulator-2.1"
@@ -34,7 +34,14 @@ CHANNELS = (1, 2, 8)
 
 
 def sizes(organization: Organization, channels: int) -> dict[str, int]:
-    values = (channels, organization.ranks, organization.bankgroups, organization.banks, organization.rows, organization.bursts_per_row)
+    values = (
+        channels,
+        organization.ranks,
+        organization.bankgroups,
+        organization.banks,
+        organization.rows,
+        organization.bursts_per_row,
+    )
     return dict(zip(FIELDS, values, strict=True))
 
 
@@ -43,9 +50,16 @@ def maps() -> dict[str, tuple[AddressMap, dict[str, int]]]:
     for words, organization in ORGANIZATIONS.items():
         for channels in CHANNELS:
             size = sizes(organization, channels)
-            string = "".join(f"{letter}{size[field].bit_length() - 1}" for letter, field in zip("GRHCKB", _order, strict=True) if size[field] > 1)
+            string = "".join(
+                f"{letter}{size[field].bit_length() - 1}"
+                for letter, field in zip("GRHCKB", _order, strict=True)
+                if size[field] > 1
+            )
             for mapping in [*NAMED, *([string] if string else [])]:
-                found[f"{mapping}, {words}, {channels} channels"] = (address_map(mapping, organization, channels), size)
+                found[f"{mapping}, {words}, {channels} channels"] = (
+                    address_map(mapping, organization, channels),
+                    size,
+                )
     return found
 
 
@@ -60,8 +74,13 @@ def test_encode_and_decode_are_inverse(name: str, data: st.DataObject) -> None:
     fields = {field: np.array([data.draw(st.integers(0, size[field] - 1))]) for field in FIELDS}
     address = mapped.encode(**fields)
     assert 0 <= address[0] < mapped.capacity_bytes
-    assert {field: value.tolist() for field, value in mapped.decode(address).items()} == {field: value.tolist() for field, value in fields.items()}
-    line = data.draw(st.integers(0, mapped.capacity_bytes // mapped.access_bytes - 1)) * mapped.access_bytes
+    assert {field: value.tolist() for field, value in mapped.decode(address).items()} == {
+        field: value.tolist() for field, value in fields.items()
+    }
+    line = (
+        data.draw(st.integers(0, mapped.capacity_bytes // mapped.access_bytes - 1))
+        * mapped.access_bytes
+    )
     assert mapped.encode(**mapped.decode(np.array([line])))[0] == line
 
 
@@ -84,17 +103,57 @@ def test_bits_inside_an_access_address_nothing() -> None:
 
 
 def test_orders_of_named_mappings() -> None:
-    organization = ORGANIZATIONS["DDR4, 4 ranks, x16"]  # 2 bits of rank, 1 of bank group, 2 of bank, 16 of row, 7 of column
-    order = {name: [(part.field, part.width) for part in address_map(name, organization, 2).slices] for name in NAMED}
-    assert order["RoBaRaCoCh"] == [("channel", 1), ("column", 7), ("rank", 2), ("bankgroup", 1), ("bank", 2), ("row", 16)]
-    assert order["ChRaBaRoCo"] == [("column", 7), ("row", 16), ("bank", 2), ("bankgroup", 1), ("rank", 2), ("channel", 1)]
-    assert order["RoBaRaCoBgChCo"] == [("column", 3), ("channel", 1), ("bankgroup", 1), ("column", 4), ("rank", 2), ("bank", 2), ("row", 16)]
-    assert order["MOP4CLXOR"] == [("channel", 1), ("column", 2), ("rank", 2), ("bankgroup", 1), ("bank", 2), ("column", 5), ("row", 16)]
+    organization = ORGANIZATIONS[
+        "DDR4, 4 ranks, x16"
+    ]  # 2 bits of rank, 1 of bank group, 2 of bank, 16 of row, 7 of column
+    order = {
+        name: [(part.field, part.width) for part in address_map(name, organization, 2).slices]
+        for name in NAMED
+    }
+    assert order["RoBaRaCoCh"] == [
+        ("channel", 1),
+        ("column", 7),
+        ("rank", 2),
+        ("bankgroup", 1),
+        ("bank", 2),
+        ("row", 16),
+    ]
+    assert order["ChRaBaRoCo"] == [
+        ("column", 7),
+        ("row", 16),
+        ("bank", 2),
+        ("bankgroup", 1),
+        ("rank", 2),
+        ("channel", 1),
+    ]
+    assert order["RoBaRaCoBgChCo"] == [
+        ("column", 3),
+        ("channel", 1),
+        ("bankgroup", 1),
+        ("column", 4),
+        ("rank", 2),
+        ("bank", 2),
+        ("row", 16),
+    ]
+    assert order["MOP4CLXOR"] == [
+        ("channel", 1),
+        ("column", 2),
+        ("rank", 2),
+        ("bankgroup", 1),
+        ("bank", 2),
+        ("column", 5),
+        ("row", 16),
+    ]
 
 
 def test_mop_takes_successive_bits_of_the_column() -> None:
     mapped = address_map("MOP4CLXOR", ORGANIZATIONS["DDR4, 4 ranks, x16"], 1)
-    assert mapped.xors == (Xor("rank", 0, 2), Xor("bankgroup", 2, 1), Xor("bank", 3, 2), Xor("row", 5, 2))
+    assert mapped.xors == (
+        Xor("rank", 0, 2),
+        Xor("bankgroup", 2, 1),
+        Xor("bank", 3, 2),
+        Xor("row", 5, 2),
+    )
     # four neighbouring accesses differ in the column, and so in the rank they are XORed to
     fields = mapped.decode(np.arange(4) * 64)
     assert fields["column"].tolist() == [0, 1, 2, 3]
@@ -149,7 +208,10 @@ def test_sizes_must_be_powers_of_two() -> None:
 @pytest.mark.parametrize("mapping", ["RoBaRaCoCh", "RoBaRaCoBgChCo", "MOP4CLXOR"])
 def test_blocks_go_round_where_channels_are_no_power_of_two(mapping: str, channels: int) -> None:
     mapped = address_map(mapping, ORGANIZATIONS["DDR4, 1 rank"], channels)
-    assert mapped.capacity_bytes == channels * address_map(mapping, ORGANIZATIONS["DDR4, 1 rank"], 1).capacity_bytes
+    assert (
+        mapped.capacity_bytes
+        == channels * address_map(mapping, ORGANIZATIONS["DDR4, 1 rank"], 1).capacity_bytes
+    )
     rng = np.random.default_rng(7)
     addresses = rng.integers(0, mapped.capacity_bytes // 64, 20_000) * 64
     fields = mapped.decode(addresses)
@@ -165,7 +227,9 @@ def test_blocks_go_round_where_channels_are_no_power_of_two(mapping: str, channe
     assert place(requests, mapping_record(mapped, standard), placed) == -1
     fields = mapped.decode(addresses)
     assert all(np.array_equal(placed[name], fields[name]) for name in ("channel", "row", "column"))
-    assert np.array_equal(placed["bank"], fields["bankgroup"] * standard.organization.banks + fields["bank"])
+    assert np.array_equal(
+        placed["bank"], fields["bankgroup"] * standard.organization.banks + fields["bank"]
+    )
     assert np.array_equal(placed["line"], addresses // 64)
 
 
@@ -183,7 +247,11 @@ def test_addresses_and_fields_out_of_range_are_refused() -> None:
 @pytest.mark.parametrize("name", sorted(path.stem for path in GOLDEN.glob("*.json")) or ["absent"])
 def test_golden_reads_are_where_the_trace_says(name: str) -> None:
     case = json.loads((GOLDEN / f"{name}.json").read_text())
-    organization = load_standard(case["standard"], organization=case["organization_preset"], ranks=case["organization"]["rank"]).organization
+    organization = load_standard(
+        case["standard"],
+        organization=case["organization_preset"],
+        ranks=case["organization"]["rank"],
+    ).organization
     mapped = address_map(case["address_mapping"], organization, 1)
     with lzma.open(GOLDEN / f"{name}.trace.xz", "rt") as lines:
         addresses = np.array([int(line.split()[1], 16) for line in lines if line.startswith("LD")])

@@ -15,7 +15,9 @@ torch = pytest.importorskip("torch", reason="networks are run by torch (extra to
 @pytest.fixture(scope="module")
 def module():
     torch.manual_seed(1)
-    return torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(144, 10)).eval()
+    return torch.nn.Sequential(
+        torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(144, 10)
+    ).eval()
 
 
 @pytest.fixture(scope="module")
@@ -24,17 +26,22 @@ def images():
 
 
 def injector(ber: float, seed: int = 1):
-    from edensim.inference.evaluation import planned
+    from edensim.accuracy.evaluation import planned
 
     plan = planned(module=None, model=0, ber=ber, seed=seed, config=None, overrides=(), sections={})
     return plan.injector
 
 
 def wrapped(module, images, precision="int8", correction=None):
-    from edensim.inference.approximate import ApproximateNetwork
-    from edensim.inference.placing import place
+    from edensim.accuracy.approximate import ApproximateNetwork
+    from edensim.accuracy.placement import place
 
-    network = ApproximateNetwork(module, place(module, "net", images.shape[1:], len(images), precision), precision, correction=correction)
+    network = ApproximateNetwork(
+        module,
+        place(module, "net", images.shape[1:], len(images), precision),
+        precision,
+        correction=correction,
+    )
     with network.attached():
         network.calibrate([images])
     return network
@@ -43,7 +50,12 @@ def wrapped(module, images, precision="int8", correction=None):
 def test_items_are_weights_and_ifms_where_the_layout_puts_them(module, images) -> None:
     network = wrapped(module, images)
     items = network.placing.items
-    assert [(item.role, item.size_bytes) for item in items.values()] == [("weights", 36), ("ifm", 512), ("weights", 1440), ("ifm", 8 * 144)]
+    assert [(item.role, item.size_bytes) for item in items.values()] == [
+        ("weights", 36),
+        ("ifm", 512),
+        ("weights", 1440),
+        ("ifm", 8 * 144),
+    ]
     assert all(network.placing.layout[name].address == item.address for name, item in items.items())
 
 
@@ -60,15 +72,25 @@ def test_a_pass_computes_with_what_injection_gives(module, images, precision) ->
             return network.storages[name].loaded(stored, values.shape, None)[0]
 
         names = list(network.placing.items)
-        features = torch.relu(torch.nn.functional.conv2d(read(names[1], images), read(names[0], module[0].weight), module[0].bias))
-        expected = torch.nn.functional.linear(read(names[3], features.flatten(1)), read(names[2], module[3].weight), module[3].bias)
-    assert torch.equal(found, expected) or (precision == "fp32" and torch.equal(found.isnan(), expected.isnan()))
+        features = torch.relu(
+            torch.nn.functional.conv2d(
+                read(names[1], images), read(names[0], module[0].weight), module[0].bias
+            )
+        )
+        expected = torch.nn.functional.linear(
+            read(names[3], features.flatten(1)), read(names[2], module[3].weight), module[3].bias
+        )
+    assert torch.equal(found, expected) or (
+        precision == "fp32" and torch.equal(found.isnan(), expected.isnan())
+    )
 
 
 def test_passes_draw_new_failures_and_repeat_by_their_number(module, images) -> None:
     network = wrapped(module, images)
     with torch.no_grad(), network.attached():
-        first, again, next_one = (network.run(images, errors=injector(1e-2), number=number) for number in (0, 0, 1))
+        first, again, next_one = (
+            network.run(images, errors=injector(1e-2), number=number) for number in (0, 0, 1)
+        )
     assert torch.equal(first, again)
     assert not torch.equal(first, next_one)
 
@@ -119,14 +141,16 @@ def test_zeroing_keeps_fp32_alive(module, images) -> None:
         deviations = []
         for network in (bounded, raw):
             with network.attached():
-                deviations.append((network.run(images, errors=errors) - exact).nan_to_num(1e30).abs().max())
+                deviations.append(
+                    (network.run(images, errors=errors) - exact).nan_to_num(1e30).abs().max()
+                )
     assert deviations[0] < 3 < 1e6 < deviations[1]
 
 
 def test_any_number_of_threads_gives_the_same() -> None:
-    from edensim.inference.datasets import Dataset
-    from edensim.inference.networks import build
-    from edensim.inference.subject import subject
+    from edensim.accuracy.datasets import Dataset
+    from edensim.accuracy.evaluation_target import subject
+    from edensim.accuracy.networks.registry import build
 
     drawn = np.random.default_rng(1).integers(0, 256, (96, 1, 8, 8), dtype=np.uint8)
     data = Dataset("noise", "test", drawn, np.arange(96) % 10, tuple("0123456789"))
@@ -137,7 +161,7 @@ def test_any_number_of_threads_gives_the_same() -> None:
 
 
 def test_what_cannot_be_wrapped_is_refused(module, images) -> None:
-    from edensim.inference.placing import place
+    from edensim.accuracy.placement import place
 
     class Functional(torch.nn.Module):
         def __init__(self) -> None:
@@ -156,8 +180,8 @@ def test_what_cannot_be_wrapped_is_refused(module, images) -> None:
 
 
 def test_devices_are_named_and_refused() -> None:
+    from edensim.accuracy.devices import device_of
     from edensim.exceptions import InputError
-    from edensim.inference.devices import device_of
 
     assert device_of("cpu").type == "cpu"
     assert device_of("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")

@@ -10,12 +10,12 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import edensim  # noqa: E402
+from edensim.accuracy.datasets import load_dataset, normalization_of  # noqa: E402
+from edensim.accuracy.training import train  # noqa: E402
+from edensim.accuracy.weights import save_weights  # noqa: E402
 from edensim.eden.boosting import Boosted, Schedule  # noqa: E402
 from edensim.eden.characterization import tolerance  # noqa: E402
 from edensim.exceptions import InputError  # noqa: E402
-from edensim.inference.datasets import load_dataset, normalization_of  # noqa: E402
-from edensim.inference.training import train  # noqa: E402
-from edensim.inference.weights import save_weights  # noqa: E402
 
 DIGITS = load_dataset("digits", "train")
 QUICK = {"epochs": 4, "train_images": 512, "images": 120, "repeats": 2, "rate": 1e-3}
@@ -37,7 +37,9 @@ def same(one: Boosted, other: Boosted) -> bool:
 
 
 def test_the_ber_rises_from_zero_to_the_target_every_second_epoch() -> None:
-    assert Schedule(epochs=10).bers(0.04) == pytest.approx([0, 0, 0.01, 0.01, 0.02, 0.02, 0.03, 0.03, 0.04, 0.04])
+    assert Schedule(epochs=10).bers(0.04) == pytest.approx(
+        [0, 0, 0.01, 0.01, 0.02, 0.02, 0.03, 0.03, 0.04, 0.04]
+    )
     assert Schedule(epochs=5).bers(0.04) == pytest.approx([0, 0, 0.02, 0.02, 0.04])
     assert Schedule(epochs=1).bers(0.04) == [0.04]
     assert Schedule(variant="constant", epochs=2).bers(0.04) == [0.04, 0.04]
@@ -45,8 +47,18 @@ def test_the_ber_rises_from_zero_to_the_target_every_second_epoch() -> None:
 
 
 def test_retrained_with_errors_it_has_more_of_them_right(weights: Path) -> None:
-    options = {**QUICK, "epochs": 8, "train_images": None, "images": None, "repeats": 3, "weights": weights, "ber": 0.05}
-    boosted, control = (edensim.boost("lenet", variant=variant, **options) for variant in ("curricular", "none"))
+    options = {
+        **QUICK,
+        "epochs": 8,
+        "train_images": None,
+        "images": None,
+        "repeats": 3,
+        "weights": weights,
+        "ber": 0.05,
+    }
+    boosted, control = (
+        edensim.boost("lenet", variant=variant, **options) for variant in ("curricular", "none")
+    )
     assert boosted.before == control.before
     assert sum(boosted.after) > sum(control.after)
 
@@ -64,11 +76,24 @@ def test_an_interrupted_run_ends_with_the_same_bits(weights: Path, tmp_path: Pat
     with pytest.raises(KeyboardInterrupt):
         edensim.boost("lenet", **options, checkpoint=checkpoint, progress=stop)
     first: list[int] = []
-    resumed = edensim.boost("lenet", **options, checkpoint=checkpoint, resume=True, threads=2, progress=lambda done, _: first.append(done))
+    resumed = edensim.boost(
+        "lenet",
+        **options,
+        checkpoint=checkpoint,
+        resume=True,
+        threads=2,
+        progress=lambda done, _: first.append(done),
+    )
     assert first[0] == 2 * steps + 1
     assert same(whole, resumed)
     assert not same(whole, edensim.boost("lenet", **options, seed=2))
-    for change in ({"ber": 0.03}, {"precision": "int4"}, {"seed": 5}, {"variant": "constant"}, {"train_model": "bitline"}):
+    for change in (
+        {"ber": 0.03},
+        {"precision": "int4"},
+        {"seed": 5},
+        {"variant": "constant"},
+        {"train_model": "bitline"},
+    ):
         with pytest.raises(InputError, match="expected a checkpoint of the same boosting"):
             edensim.boost("lenet", **{**options, **change}, checkpoint=checkpoint, resume=True)
 
@@ -77,7 +102,9 @@ def test_a_module_of_ones_own_stays_as_it_is(weights: Path) -> None:
     boosted = edensim.boost("lenet", **QUICK, weights=weights, ber=0.01)
     kept = {name: values.clone() for name, values in boosted.module.state_dict().items()}
     again = edensim.boost(boosted.module, **QUICK, data=replace(DIGITS, split="test"), ber=0.01)
-    assert all(torch.equal(values, kept[name]) for name, values in boosted.module.state_dict().items())
+    assert all(
+        torch.equal(values, kept[name]) for name, values in boosted.module.state_dict().items()
+    )
     assert not same(boosted, again)
 
 
@@ -98,11 +125,33 @@ def test_what_cannot_be_accepted_is_said(options: dict[str, object], said: str) 
 
 
 def test_what_a_network_tolerates_is_where_its_accuracy_is_within_the_drop(weights: Path) -> None:
-    found = tolerance("lenet", weights=weights, images=120, repeats=2, drop=0.02, lowest=1e-4, highest=0.2, resolution_decades=0.5)
+    found = tolerance(
+        "lenet",
+        weights=weights,
+        images=120,
+        repeats=2,
+        drop=0.02,
+        lowest=1e-4,
+        highest=0.2,
+        resolution_decades=0.5,
+    )
     passed = {probe.ber: probe.passed for probe in found.probes}
     assert found.complete
     assert found.ber == max(ber for ber, each in passed.items() if each)
-    assert all(each == (probe.mean >= found.threshold) for probe, each in zip(found.probes, passed.values(), strict=True))
-    assert found == tolerance("lenet", weights=weights, images=120, repeats=2, drop=0.02, lowest=1e-4, highest=0.2, resolution_decades=0.5, threads=2)
+    assert all(
+        each == (probe.mean >= found.threshold)
+        for probe, each in zip(found.probes, passed.values(), strict=True)
+    )
+    assert found == tolerance(
+        "lenet",
+        weights=weights,
+        images=120,
+        repeats=2,
+        drop=0.02,
+        lowest=1e-4,
+        highest=0.2,
+        resolution_decades=0.5,
+        threads=2,
+    )
     with pytest.raises(InputError, match="is above what lenet reaches"):
         tolerance("lenet", weights=weights, images=120, target=1.0)

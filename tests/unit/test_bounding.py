@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from edensim.errors.bounding import CYCLES_PER_LOAD, Bounds, bound, pack_int4, unpack_int4
+from edensim.bit_errors.bounding import CYCLES_PER_LOAD, Bounds, bound, pack_int4, unpack_int4
 from edensim.exceptions import InputError
 
 
@@ -28,7 +28,9 @@ def test_exponents_are_what_the_controller_compares() -> None:
     """A value passes when its exponent is no larger than the bound's: 7.9 has that of 5, 8 has not."""
     below = np.nextafter(np.float32(8), np.float32(0))
     values = [7.9, float(below), 8.0, -7.9, -8.0, 0.1, np.nan]
-    assert bounded(values, Bounds(-5, 5, comparison="exponent")) == pytest.approx([7.9, float(below), 0, -7.9, 0, 0.1, 0], rel=1e-6)
+    assert bounded(values, Bounds(-5, 5, comparison="exponent")) == pytest.approx(
+        [7.9, float(below), 0, -7.9, 0, 0.1, 0], rel=1e-6
+    )
     one_sided = Bounds(0, 6, comparison="exponent")
     assert bounded([7.5, -0.1, 8.0, 0.0], one_sided) == [7.5, 0, 0, 0]
     assert bounded([9.0], Bounds(-5, 5, "saturate", "exponent")) == [float(below)]
@@ -36,7 +38,9 @@ def test_exponents_are_what_the_controller_compares() -> None:
 
 @given(array=npst.arrays(np.float32, st.integers(0, 300), elements=st.floats(width=32)))
 @settings(deadline=None)
-def test_afterwards_every_value_is_plausible_and_plausible_ones_are_untouched(array: np.ndarray) -> None:
+def test_afterwards_every_value_is_plausible_and_plausible_ones_are_untouched(
+    array: np.ndarray,
+) -> None:
     for correction in ("zero", "saturate"):
         for comparison in ("value", "exponent"):
             bounds = Bounds(-2.5, 3.5, correction, comparison)
@@ -60,7 +64,12 @@ def test_bounds_of_a_tensor() -> None:
     bounds = Bounds.of(tensor)
     assert (bounds.low, bounds.high) == (-1.5, 2.0)
     assert Bounds.of(tensor, margin=0.1).high == pytest.approx(2.35)
-    assert bounds.widened(np.array([7.0])).to_dict() == {"low": -1.5, "high": 7.0, "correction": "zero", "comparison": "value"}
+    assert bounds.widened(np.array([7.0])).to_dict() == {
+        "low": -1.5,
+        "high": 7.0,
+        "correction": "zero",
+        "comparison": "value",
+    }
     assert CYCLES_PER_LOAD == 1
 
 
@@ -76,7 +85,10 @@ def test_int4_two_per_byte(values: np.ndarray) -> None:
     [
         (lambda: Bounds(2, 1), "the lower first"),
         (lambda: Bounds(0, float("nan")), "expected finite numbers"),
-        (lambda: Bounds(0, 1, "zeros"), "correction: expected one of zero, saturate, found 'zeros'; did you mean 'zero'"),  # type: ignore[arg-type]
+        (
+            lambda: Bounds(0, 1, "zeros"),
+            "correction: expected one of zero, saturate, found 'zeros'; did you mean 'zero'",
+        ),  # type: ignore[arg-type]
         (lambda: Bounds.of(np.array([np.nan])), "no finite value"),
         (lambda: bound(np.zeros(3, complex), Bounds(0, 1)), "expected an array of real numbers"),
         (lambda: bound(np.zeros((3, 3))[:, 1], Bounds(0, 1)), "contiguous"),

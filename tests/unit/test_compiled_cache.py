@@ -1,6 +1,6 @@
 """Which edits make compiled code stale?"""
 
-from edensim.core.jit import read_sources, source_digest
+from edensim.kernels.compile import read_sources, source_digest
 
 
 def edited(name: str) -> dict[str, bytes]:
@@ -15,5 +15,7 @@ def test_edits_that_an_entry_depends_on_change_its_digest():
 
 
 def test_other_edits_leave_it_alone():
-    assert source_digest(edited("trace_lines"), "channel") == source_digest(read_sources(), "channel")
+    assert source_digest(edited("trace_lines"), "channel") == source_digest(
+        read_sources(), "channel"
+    )
     assert source_digest(edited("channel"), "placing") == source_digest(read_sources(), "placing")

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from edensim.config import RunConfig, flat, known_keys, load_config, resolved
+from edensim.config.loading import flat, known_keys, load_config, resolved
+from edensim.config.models import RunConfig
 from edensim.exceptions import ConfigError
 
 
@@ -44,7 +45,9 @@ def test_each_value_knows_its_line(write: Any) -> None:
 def test_later_layers_win(write: Any) -> None:
     write("dram:\n  channels: 2\n  ranks: 2\n  timings: {nRCD: 9, nRP: 9}\n", "base.yaml")
     path = write("extends: base.yaml\ndram:\n  ranks: 4\n  timings: {nRP: 10}\n")
-    loaded = load_config(path, ["dram.timings.nRCD=8"], {"dram": {"channels": 8, "speed_bin": "2400R"}})
+    loaded = load_config(
+        path, ["dram.timings.nRCD=8"], {"dram": {"channels": 8, "speed_bin": "2400R"}}
+    )
     assert loaded.config.dram.channels == 2
     assert loaded.config.dram.ranks == 4
     assert loaded.config.dram.speed_bin == "2400R"
@@ -90,34 +93,88 @@ def test_set_values_are_yaml_except_text(override: str, key: str, value: Any) ->
     ("text", "line", "expected"),
     [
         ("dram:\n  chanels: 2\n", 2, "dram.chanels: unknown key; did you mean 'dram.channels'?"),
-        ("dram:\n  ranks: 1\nchannels: 2\n", 3, "channels: unknown key; did you mean 'dram.channels'?"),
-        ("controler:\n  scheduler: fcfs\n", 1, "controler: unknown key; did you mean 'controller'?"),
-        ("dram:\n  channels: 1\n  channels: 2\n", 3, "duplicate key 'dram.channels'; first on line 2"),
+        (
+            "dram:\n  ranks: 1\nchannels: 2\n",
+            3,
+            "channels: unknown key; did you mean 'dram.channels'?",
+        ),
+        (
+            "controler:\n  scheduler: fcfs\n",
+            1,
+            "controler: unknown key; did you mean 'controller'?",
+        ),
+        (
+            "dram:\n  channels: 1\n  channels: 2\n",
+            3,
+            "duplicate key 'dram.channels'; first on line 2",
+        ),
         ("dram:\n  channels: 1\ndram.channels: 2\n", 3, "duplicate key 'dram.channels'"),
         ("dram: 5\n", 1, "dram: expected keys and values, found 5"),
-        ("dram:\n  channels: '2'\n", 2, "dram.channels: expected a whole number from 1 to 64, found the text '2'"),
-        ("dram:\n  channels: 2.0\n", 2, "dram.channels: expected a whole number from 1 to 64, found 2.0"),
-        ("dram:\n  channels: true\n", 2, "dram.channels: expected a whole number from 1 to 64, found true"),
-        ("dram:\n  channels:\n", 2, "dram.channels: expected a whole number from 1 to 64, found nothing"),
-        ("dram:\n  channels: [1]\n", 2, "dram.channels: expected a whole number from 1 to 64, found a list"),
-        ("dram:\n  channels: 0\n", 2, "dram.channels: expected a whole number from 1 to 64, found 0"),
+        (
+            "dram:\n  channels: '2'\n",
+            2,
+            "dram.channels: expected a whole number from 1 to 64, found the text '2'",
+        ),
+        (
+            "dram:\n  channels: 2.0\n",
+            2,
+            "dram.channels: expected a whole number from 1 to 64, found 2.0",
+        ),
+        (
+            "dram:\n  channels: true\n",
+            2,
+            "dram.channels: expected a whole number from 1 to 64, found true",
+        ),
+        (
+            "dram:\n  channels:\n",
+            2,
+            "dram.channels: expected a whole number from 1 to 64, found nothing",
+        ),
+        (
+            "dram:\n  channels: [1]\n",
+            2,
+            "dram.channels: expected a whole number from 1 to 64, found a list",
+        ),
+        (
+            "dram:\n  channels: 0\n",
+            2,
+            "dram.channels: expected a whole number from 1 to 64, found 0",
+        ),
         ("dram:\n  channels: 1e6\n", 2, "'1e6' looks like a number"),
         ("dram:\n  trcd_ns: 833e-12\n", 2, "'833e-12' looks like a number"),
         ("dram:\n  trcd_ns: 0\n", 2, "dram.trcd_ns: expected a number above 0, found 0"),
         ("dram:\n  trcd_ns: -1.5\n", 2, "dram.trcd_ns: expected a number above 0, found -1.5"),
         ("dram:\n  vdd_V: 1.0e+400\n", 2, "dram.vdd_V: expected a number above 0, found inf"),
-        ("dram:\n  timings:\n    nRCD: 0\n", 3, "dram.timings.nRCD: expected a whole number from 1, found 0"),
-        ("dram:\n  timings:\n    nRCD: -1\n", 3, "dram.timings.nRCD: expected a whole number from 0 to 1000000, found -1"),
+        (
+            "dram:\n  timings:\n    nRCD: 0\n",
+            3,
+            "dram.timings.nRCD: expected a whole number from 1, found 0",
+        ),
+        (
+            "dram:\n  timings:\n    nRCD: -1\n",
+            3,
+            "dram.timings.nRCD: expected a whole number from 0 to 1000000, found -1",
+        ),
         ("dram:\n  standard: 4\n", 2, "dram.standard: expected text, found 4"),
         ("controller:\n  refresh: off\n", 2, "'off' is ambiguous in YAML"),
-        ("controller:\n  refresh: false\n", 2, "controller.refresh: expected one of all-bank, none, per-bank, found false"),
+        (
+            "controller:\n  refresh: false\n",
+            2,
+            "controller.refresh: expected one of all-bank, none, per-bank, found false",
+        ),
         ("controller:\n  scheduler: frfcf\n", 2, "found the text 'frfcf'; did you mean 'frfcfs'?"),
-        ("controller:\n  read_queue: 0\n", 2, "controller.read_queue: expected a whole number from 1 to 512, found 0"),
+        (
+            "controller:\n  read_queue: 0\n",
+            2,
+            "controller.read_queue: expected a whole number from 1 to 512, found 0",
+        ),
         ("seed: 99999999999999999999999\n", 1, "seed: expected a whole number"),
         ("dram: [\n", 2, "not valid YAML"),
     ],
 )
-def test_files_are_refused_with_line_and_key(write: Any, text: str, line: int, expected: str) -> None:
+def test_files_are_refused_with_line_and_key(
+    write: Any, text: str, line: int, expected: str
+) -> None:
     path = write(text)
     with pytest.raises(ConfigError) as caught:
         load_config(path)

@@ -10,18 +10,18 @@ from itertools import product
 import numpy as np
 import pytest
 
-from edensim.config import ControllerConfig, load_config
-from edensim.core.cpu_state import STORE, UPDATE
-from edensim.dnn.builder import NetworkBuilder
-from edensim.dnn.layout import lay_out
-from edensim.dnn.network import Network, Role
+from edensim.config.loading import load_config
+from edensim.config.models import ControllerConfig, CpuConfig, DramConfig
 from edensim.dram.operating_point import resolve_operating_plan
+from edensim.engine.engine import Engine, Listeners
+from edensim.engine.loop_nests import CpuEngine, run_cpu_machine
 from edensim.exceptions import ConfigError
-from edensim.frontends.cpu import cpu_machine
-from edensim.frontends.cpu_nests import CpuLayer
-from edensim.memory.cpu import CpuEngine, run_cpu_machine
-from edensim.memory.engine import Engine, Listeners
-from edensim.sections import CpuConfig, DramConfig
+from edensim.kernels.sources.loop_nests.state import STORE, UPDATE
+from edensim.machines.cpu.loop_nests import CpuLayer
+from edensim.machines.cpu.machine import cpu_machine
+from edensim.networks.builder import NetworkBuilder
+from edensim.networks.layout import lay_out
+from edensim.networks.network import Network, Role
 
 LIBRARIES = ("darknet", "blocked", "direct")
 
@@ -45,7 +45,16 @@ def small(batch: int = 1) -> Network:
 
 def settings(*more: str):
     return load_config(
-        None, ["frontend=cpu", "network=small", "precision=fp32", "cpu.cores=1", "cpu.prefetch=none", "cpu.sampling=exact", *more]
+        None,
+        [
+            "frontend=cpu",
+            "network=small",
+            "precision=fp32",
+            "cpu.cores=1",
+            "cpu.prefetch=none",
+            "cpu.sampling=exact",
+            *more,
+        ],
     ).config
 
 
@@ -85,21 +94,43 @@ def accesses_of_refs(layer: CpuLayer):
         refs = layer.refs[nest["first_ref"] : nest["first_ref"] + nest["refs"]]
         for at in product(*(range(extent) for extent in nest["loops"])):
             starts = [int(f["base"] + np.dot(at, f["stride"])) for f in refs]
-            exists = [f["row_limit"] == 0 or 0 <= f["row"] + np.dot(at, f["row_stride"]) < f["row_limit"] for f in refs]
+            exists = [
+                f["row_limit"] == 0 or 0 <= f["row"] + np.dot(at, f["row_stride"]) < f["row_limit"]
+                for f in refs
+            ]
             columns = [int(f["column"] + np.dot(at, f["column_stride"])) for f in refs]
             for first in range(0, int(nest["inner"]), int(nest["chunk"])):
-                for index, (f, start, there, column) in enumerate(zip(refs, starts, exists, columns, strict=True)):
-                    for element in range(first, min(first + int(nest["chunk"]), int(nest["inner"]))):
-                        inside = f["column_limit"] == 0 or 0 <= column + element * f["column_step"] < f["column_limit"]
+                for index, (f, start, there, column) in enumerate(
+                    zip(refs, starts, exists, columns, strict=True)
+                ):
+                    for element in range(
+                        first, min(first + int(nest["chunk"]), int(nest["inner"]))
+                    ):
+                        inside = (
+                            f["column_limit"] == 0
+                            or 0 <= column + element * f["column_step"] < f["column_limit"]
+                        )
                         if there and inside and (f["step"] > 0 or element == 0):
                             for row in range(f["rows"]):
                                 where = (number, *at, index, int(f["rows"]))
-                                yield start + element * int(f["step"]) + row * int(f["pitch"]), int(f["size"]), int(f["kind"]), where
+                                yield (
+                                    start + element * int(f["step"]) + row * int(f["pitch"]),
+                                    int(f["size"]),
+                                    int(f["kind"]),
+                                    where,
+                                )
 
 
 @pytest.mark.parametrize(
     ("library", "precision"),
-    [("darknet", "fp32"), *((library, precision) for library in ("blocked", "direct") for precision in ("fp32", "int8", "int4"))],
+    [
+        ("darknet", "fp32"),
+        *(
+            (library, precision)
+            for library in ("blocked", "direct")
+            for precision in ("fp32", "int8", "int4")
+        ),
+    ],
 )
 def test_every_weight_is_read_and_every_output_written_within_bounds(library, precision):
     network = small()
@@ -117,7 +148,9 @@ def test_every_weight_is_read_and_every_output_written_within_bounds(library, pr
             if kind in (STORE, UPDATE):
                 written[byte : byte + size] = 1
     if library == "darknet":
-        lines = np.add.reduceat(touched[: len(touched) // 64 * 64], np.arange(0, len(touched) // 64 * 64, 64))
+        lines = np.add.reduceat(
+            touched[: len(touched) // 64 * 64], np.arange(0, len(touched) // 64 * 64, 64)
+        )
         for placement in layout.placements:
             if placement.role is Role.WEIGHTS:
                 first, last = regions[placement.index]
@@ -161,7 +194,15 @@ class Lists:
 
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_caches_count_as_lists_do(library):
-    tiny = (f"cpu.library={library}", "cpu.l1_kB=1", "cpu.l1_ways=2", "cpu.l2_kB=3", "cpu.l2_ways=3", "cpu.l3_kB=12", "cpu.l3_ways=4")
+    tiny = (
+        f"cpu.library={library}",
+        "cpu.l1_kB=1",
+        "cpu.l1_ways=2",
+        "cpu.l2_kB=3",
+        "cpu.l2_ways=3",
+        "cpu.l3_kB=12",
+        "cpu.l3_ways=4",
+    )
     machine = machine_of(small(), *tiny)
     run = run_cpu_machine(engine_of(), machine)
     lists = Lists([(8, 2), (16, 3), (48, 4)])
@@ -170,12 +211,17 @@ def test_caches_count_as_lists_do(library):
         for line, kind in touches(layer):
             lists.access(0, line, kind in (STORE, UPDATE))
         own = figures.counters
-        assert (own["llc_read_misses"], own["llc_writebacks"]) == (lists.misses - before[0], lists.writebacks - before[1]), layer.name
+        assert (own["llc_read_misses"], own["llc_writebacks"]) == (
+            lists.misses - before[0],
+            lists.writebacks - before[1],
+        ), layer.name
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_what_the_memory_serves_is_what_the_caches_lack(library):
-    run = run_cpu_machine(engine_of(2), machine_of(small(), f"cpu.library={library}", "cpu.l3_kB=16"))
+    run = run_cpu_machine(
+        engine_of(2), machine_of(small(), f"cpu.library={library}", "cpu.l3_kB=16")
+    )
     total = run.total
     waiting = 64  # at the end some may be on their way
     assert 0 <= total.counters["llc_read_misses"] - total.counts.reads <= waiting
@@ -183,34 +229,64 @@ def test_what_the_memory_serves_is_what_the_caches_lack(library):
     assert total.cycles == sum(layer.cycles for layer in run.layers)
     assert total.instructions == sum(layer.instructions for layer in run.layers)
     assert total.macs == small().macs
-    assert int(total.moved.sum()) <= total.counters["llc_read_misses"] + total.counters["llc_writebacks"]
+    assert (
+        int(total.moved.sum())
+        <= total.counters["llc_read_misses"] + total.counters["llc_writebacks"]
+    )
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_a_second_image_costs_its_features_not_its_weights(library):
-    one, two = (run_cpu_machine(engine_of(), machine_of(small(batch), f"cpu.library={library}")) for batch in (1, 2))
+    one, two = (
+        run_cpu_machine(engine_of(), machine_of(small(batch), f"cpu.library={library}"))
+        for batch in (1, 2)
+    )
     assert two.total.macs == 2 * one.total.macs
     assert 1.5 < two.total.instructions / one.total.instructions < 2.1
-    assert one.total.counters["llc_read_misses"] < two.total.counters["llc_read_misses"] <= 2 * one.total.counters["llc_read_misses"]
+    assert (
+        one.total.counters["llc_read_misses"]
+        < two.total.counters["llc_read_misses"]
+        <= 2 * one.total.counters["llc_read_misses"]
+    )
 
 
 @pytest.mark.parametrize("library", ["blocked", "direct"])
 def test_two_cores_do_the_same_work_in_less_time(library):
-    one, two = (run_cpu_machine(engine_of(2), machine_of(small(), f"cpu.library={library}", f"cpu.cores={cores}")) for cores in (1, 2))
+    one, two = (
+        run_cpu_machine(
+            engine_of(2), machine_of(small(), f"cpu.library={library}", f"cpu.cores={cores}")
+        )
+        for cores in (1, 2)
+    )
     assert two.total.instructions == pytest.approx(one.total.instructions, rel=0.001)
-    assert two.total.counters["llc_read_misses"] == pytest.approx(one.total.counters["llc_read_misses"], rel=0.05)
+    assert two.total.counters["llc_read_misses"] == pytest.approx(
+        one.total.counters["llc_read_misses"], rel=0.05
+    )
     assert two.total.cycles < one.total.cycles
 
 
 def test_a_run_can_be_repeated():
-    first, second = (run_cpu_machine(engine_of(2), machine_of(small(), "cpu.cores=2", "cpu.prefetch=stream")) for _ in range(2))
+    first, second = (
+        run_cpu_machine(engine_of(2), machine_of(small(), "cpu.cores=2", "cpu.prefetch=stream"))
+        for _ in range(2)
+    )
     assert first.total.to_dict() == second.total.to_dict()
     assert first.memory_cycles == second.memory_cycles
 
 
 def test_no_more_lines_are_on_their_way_than_may_be():
-    small_caches = ("cpu.l1_kB=1", "cpu.l1_ways=2", "cpu.l2_kB=2", "cpu.l2_ways=2", "cpu.l3_kB=2", "cpu.l3_ways=2", "cpu.mshr=2")
-    machine = machine_of(small(2), "cpu.library=darknet", "cpu.cores=2", "cpu.prefetch=stream", *small_caches)
+    small_caches = (
+        "cpu.l1_kB=1",
+        "cpu.l1_ways=2",
+        "cpu.l2_kB=2",
+        "cpu.l2_ways=2",
+        "cpu.l3_kB=2",
+        "cpu.l3_ways=2",
+        "cpu.mshr=2",
+    )
+    machine = machine_of(
+        small(2), "cpu.library=darknet", "cpu.cores=2", "cpu.prefetch=stream", *small_caches
+    )
     cpu = CpuEngine(engine_of(), machine.config, machine.tensors)
     for layer in machine.layers():
         cpu.run(layer.nests[: layer.count], layer.refs)
@@ -227,13 +303,17 @@ def test_an_empty_run_does_nothing():
 
 
 def test_a_cache_without_a_set_is_refused():
-    with pytest.raises(ConfigError, match=r"cpu\.l1_kB: 1 kB hold no set of 32 ways of 64 bytes; expected 2"):
+    with pytest.raises(
+        ConfigError, match=r"cpu\.l1_kB: 1 kB hold no set of 32 ways of 64 bytes; expected 2"
+    ):
         run_cpu_machine(engine_of(), machine_of(small(), "cpu.l1_kB=1", "cpu.l1_ways=32"))
 
 
 def test_a_memory_that_is_too_small_is_refused():
     network = small()
     config = settings("layout.base_address=8589934000")
-    machine = cpu_machine(network, lay_out(network.fused(), "fp32", base_address=8589934000), config)
+    machine = cpu_machine(
+        network, lay_out(network.fused(), "fp32", base_address=8589934000), config
+    )
     with pytest.raises(ConfigError, match="bytes are needed"):
         run_cpu_machine(engine_of(), machine)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from edensim.dnn.loading import load_network
 from edensim.exceptions import NetworkError
+from edensim.networks.loading import load_network
 
 CFG = b"""[net]
 width=32
@@ -57,7 +57,9 @@ def damaged(content: bytes, rng: random.Random) -> bytes:
         elif kind < 0.7 and len(broken) > 60:
             del broken[at : at + rng.randrange(1, 40)]
         elif kind < 0.9:
-            broken[at:at] = bytes(rng.choice(b"0123456789=,-[]\n.x") for _ in range(rng.randrange(1, 6)))
+            broken[at:at] = bytes(
+                rng.choice(b"0123456789=,-[]\n.x") for _ in range(rng.randrange(1, 6))
+            )
         else:
             broken = broken[: at + 1]
     return bytes(broken)
@@ -66,7 +68,9 @@ def damaged(content: bytes, rng: random.Random) -> bytes:
 def light_model() -> bytes:
     """A small ONNX model."""
     onnx = pytest.importorskip("onnx", reason="reading ONNX needs the package onnx (extra [onnx])")
-    return (Path(onnx.__file__).parent / "backend" / "test" / "data" / "light" / "light_squeezenet.onnx").read_bytes()
+    return (
+        Path(onnx.__file__).parent / "backend" / "test" / "data" / "light" / "light_squeezenet.onnx"
+    ).read_bytes()
 
 
 @pytest.mark.parametrize(("suffix", "count"), [(".cfg", 300), (".csv", 300), (".onnx", 60)])

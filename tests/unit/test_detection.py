@@ -12,15 +12,18 @@ from edensim.exceptions import InputError, NetworkError
 torch = pytest.importorskip("torch", reason="networks are run by torch (extra torch)")
 pytest.importorskip("sklearn", reason="the digits are scikit-learn's (extra torch)")
 
-from edensim.inference.datasets import Dataset, load_dataset  # noqa: E402
-from edensim.inference.detection import BOX, Detection, Head, average_precision  # noqa: E402
-from edensim.inference.networks import build  # noqa: E402
+from edensim.accuracy.datasets import Dataset, load_dataset  # noqa: E402
+from edensim.accuracy.detection import BOX, Detection, Head, average_precision  # noqa: E402
+from edensim.accuracy.networks.registry import build  # noqa: E402
 
 #: A coarse and a fine grid, two classes.
 ASKED = Detection((Head(2, 2, ((0.5, 0.5), (0.9, 0.9))), Head(4, 4, ((0.1, 0.1), (0.2, 0.3)))), 2)
 #: Class, centre x, centre y, width, height.
 OBJECTS = torch.tensor(
-    [[[1, 0.3, 0.6, 0.45, 0.55], [0, 0.8, 0.2, 0.1, 0.12], [-1, 0, 0, 0, 0]], [[0, 0.5, 0.5, 0.9, 0.8], [-1] + [0] * 4, [-1] + [0] * 4]]
+    [
+        [[1, 0.3, 0.6, 0.45, 0.55], [0, 0.8, 0.2, 0.1, 0.12], [-1, 0, 0, 0, 0]],
+        [[0, 0.5, 0.5, 0.9, 0.8], [-1] + [0] * 4, [-1] + [0] * 4],
+    ]
 )
 
 
@@ -32,11 +35,19 @@ def outputs_of(asked: Detection, targets: torch.Tensor, sure: float = 8.0) -> to
         for kind, x, y, width, height in objects:
             if kind < 0:
                 continue
-            shapes = [(at, which, anchor) for at, head in enumerate(asked.heads) for which, anchor in enumerate(head.anchors)]
+            shapes = [
+                (at, which, anchor)
+                for at, head in enumerate(asked.heads)
+                for which, anchor in enumerate(head.anchors)
+            ]
             best = max(shapes, key=lambda each: overlap((0, 0, width, height), (0, 0, *each[2])))
             head = asked.heads[best[0]]
             column, row = int(x * head.columns), int(y * head.rows)
-            cell = sum(each.rows * each.columns for each in asked.heads[: best[0]]) + row * head.columns + column
+            cell = (
+                sum(each.rows * each.columns for each in asked.heads[: best[0]])
+                + row * head.columns
+                + column
+            )
             within = torch.tensor([x * head.columns - column, y * head.rows - row])
             size = torch.tensor([width / best[2][0], height / best[2][1]])
             raw[number, best[1], :4, cell] = torch.cat((within.logit(eps=1e-6), size.log()))
@@ -48,7 +59,10 @@ def overlap(first: tuple[float, ...], second: tuple[float, ...]) -> float:
     """Intersection over union of boxes (centre x, centre y, width, height), by hand."""
     common = 1.0
     for axis in (0, 1):
-        ends = [(box[axis] - box[axis + 2] / 2, box[axis] + box[axis + 2] / 2) for box in (first, second)]
+        ends = [
+            (box[axis] - box[axis + 2] / 2, box[axis] + box[axis + 2] / 2)
+            for box in (first, second)
+        ]
         common *= max(0.0, min(ends[0][1], ends[1][1]) - max(ends[0][0], ends[1][0]))
     return common / (first[2] * first[3] + second[2] * second[3] - common)
 
@@ -60,8 +74,12 @@ def mean_precision(outputs: torch.Tensor, targets: torch.Tensor = OBJECTS) -> fl
 def test_average_precision_by_hand() -> None:
     # of 4 objects 3 are found, by the 1st, 3rd and 4th detection: precisions 1, 2/3 and 3/4, of which 3/4 counts for both
     right = np.array([True, False, True, True])
-    assert average_precision(np.array([0.9, 0.8, 0.7, 0.6]), right, 4) == pytest.approx((1 + 0.75 + 0.75) / 4)
-    assert average_precision(np.array([0.6, 0.7, 0.8, 0.9]), right[::-1], 4) == pytest.approx((1 + 0.75 + 0.75) / 4)
+    assert average_precision(np.array([0.9, 0.8, 0.7, 0.6]), right, 4) == pytest.approx(
+        (1 + 0.75 + 0.75) / 4
+    )
+    assert average_precision(np.array([0.6, 0.7, 0.8, 0.9]), right[::-1], 4) == pytest.approx(
+        (1 + 0.75 + 0.75) / 4
+    )
     assert average_precision(np.array([]), np.array([], bool), 4) == 0
 
 
@@ -69,7 +87,9 @@ def test_objects_that_are_found_and_not() -> None:
     right = outputs_of(ASKED, OBJECTS)
     assert mean_precision(right) == pytest.approx(1)
     wrong = OBJECTS.clone()
-    wrong[1, 0, 0] = 1  # the last object as one of class 1: of class 0 one of two is found, of class 1 the only one, before a wrong one
+    wrong[1, 0, 0] = (
+        1  # the last object as one of class 1: of class 0 one of two is found, of class 1 the only one, before a wrong one
+    )
     assert mean_precision(outputs_of(ASKED, wrong)) == pytest.approx((0.5 + 1) / 2)
     moved = OBJECTS.clone()
     moved[:, :, 1] -= 0.1 * (OBJECTS[:, :, 0] == 1)  # 0.35 of 0.55 wide: overlap 0.636, still right
@@ -96,7 +116,9 @@ def test_an_object_counts_once() -> None:
     twice[0, 1, BOX - 1, 0] = 2.0  # less sure
     judged = ASKED.judged(twice.flatten(1, 2), OBJECTS[1:])
     assert judged.right.tolist() == [True]
-    twice[0, 1, 2, 0] -= 1.2  # a narrow one in its midst: neither the same nor right, the object is taken
+    twice[0, 1, 2, 0] -= (
+        1.2  # a narrow one in its midst: neither the same nor right, the object is taken
+    )
     judged = ASKED.judged(twice.flatten(1, 2), OBJECTS[1:])
     assert judged.right.tolist() == [True, False]
     assert judged.truths.tolist() == [1, 0]
@@ -116,7 +138,7 @@ def test_the_loss_is_least_where_objects_are_found() -> None:
 
 def test_the_network_is_darknets() -> None:
     from edensim import load_network
-    from edensim.dnn.readers.torch_module import read_module
+    from edensim.networks.readers.torch_module import read_module
 
     with torch.device("meta"):
         module = build("YOLO-Tiny", (3, 416, 416), 80)
@@ -142,7 +164,10 @@ def test_composed_images_are_as_labelled() -> None:
         assert 1 <= (objects[:, 0] >= 0).sum() <= 4
         for kind, x, y, width, height in objects[objects[:, 0] >= 0]:
             assert 0 <= kind <= 9
-            rows, columns = (slice(round(96 * (at - extent / 2)), round(96 * (at + extent / 2))) for at, extent in ((y, height), (x, width)))
+            rows, columns = (
+                slice(round(96 * (at - extent / 2)), round(96 * (at + extent / 2)))
+                for at, extent in ((y, height), (x, width))
+            )
             assert 0 <= rows.start < rows.stop <= 96
             assert image[rows, columns].max() > 100
     again = load_dataset("composed:digits", "test", 20)
@@ -153,8 +178,14 @@ def test_composed_images_are_as_labelled() -> None:
 
 def test_photographs_are_composed_too() -> None:
     draw = np.random.default_rng(1)
-    source = Dataset("noise", "test", draw.integers(0, 256, (8, 3, 32, 32), np.uint8), np.arange(8), tuple("01234567"))
-    from edensim.inference.composed import compose
+    source = Dataset(
+        "noise",
+        "test",
+        draw.integers(0, 256, (8, 3, 32, 32), np.uint8),
+        np.arange(8),
+        tuple("01234567"),
+    )
+    from edensim.accuracy.composed import compose
 
     made = compose(source, 3, 128)
     assert made.shape == (3, 128, 128)
@@ -165,14 +196,19 @@ def test_photographs_are_composed_too() -> None:
 def test_networks_and_sets_of_two_kinds_are_refused() -> None:
     from edensim import evaluate
 
-    with pytest.raises(InputError, match="detects objects: digits has one class an image; expected a detection set, such as composed:digits"):
+    with pytest.raises(
+        InputError,
+        match="detects objects: digits has one class an image; expected a detection set, such as composed:digits",
+    ):
         evaluate(build("yolov3-tiny", (1, 32, 32), 10), data="digits", ber=1e-3)
     with pytest.raises(InputError, match="gives one class an image"):
         evaluate(build("lenet", (1, 96, 96), 10), data="composed:digits", ber=1e-3)
     with pytest.raises(InputError, match="no such data set"):
         load_dataset("composed:digitz")
     for name in ("composed:", "composed:composed:digits"):
-        with pytest.raises(InputError, match="expected a data set with one object an image behind composed:"):
+        with pytest.raises(
+            InputError, match="expected a data set with one object an image behind composed:"
+        ):
             load_dataset(name)
     boxes = np.full((1, 4, 5), 12, np.float32)
     with pytest.raises(InputError, match="labels from 12 to 12"):
@@ -181,12 +217,19 @@ def test_networks_and_sets_of_two_kinds_are_refused() -> None:
 
 def test_a_narrow_one_learns_and_errors_hurt_it() -> None:
     from edensim import evaluate
-    from edensim.inference.networks.yolo import YoloTiny
-    from edensim.inference.training import accuracy_of, normalization_of, train
+    from edensim.accuracy.datasets import normalization_of
+    from edensim.accuracy.networks.yolo import YoloTiny
+    from edensim.accuracy.training import accuracy_of, train
 
     data = load_dataset("composed:digits", "train", 256, size=64)
     data = replace(
-        data, labels=np.where(data.labels[..., :1] >= 0, data.labels * np.array([0, 1, 1, 1, 1], np.float32), data.labels), classes=("digit",)
+        data,
+        labels=np.where(
+            data.labels[..., :1] >= 0,
+            data.labels * np.array([0, 1, 1, 1, 1], np.float32),
+            data.labels,
+        ),
+        classes=("digit",),
     )
     torch.manual_seed(1)
     module = YoloTiny((1, 64, 64), 1, width_share=0.25)

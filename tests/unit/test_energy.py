@@ -8,10 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edensim.dram.command_counts import auto_precharge_delays, counts_from_commands
+from edensim.dram.counts import Counts
 from edensim.dram.standard import Standard, load_standard
-from edensim.energy import VOLTAGE_LAWS, auto_precharge_delays, counts_from_commands, event_energies, memory_energy
+from edensim.energy.breakdown import EnergyBreakdown
+from edensim.energy.events import event_energies
+from edensim.energy.laws import VOLTAGE_LAWS
+from edensim.energy.partitions import memory_energy
 from edensim.exceptions import ConfigError, InputError, TraceError
-from edensim.results import Counts, EnergyBreakdown
 from edensim.vocabulary import COMMAND, RANK_COMMANDS, Command
 
 Commands = np.ndarray[Any, Any]
@@ -38,7 +42,12 @@ def make(*rows: tuple[int, Command, int, int], channel: int = 0) -> Commands:
     commands = np.zeros(len(rows), COMMAND)
     for record, (clock, command, rank, bank) in zip(commands, rows, strict=True):
         group = -1 if command in RANK_COMMANDS else 0
-        record["clock"], record["command"], record["channel"], record["rank"] = clock, command, channel, rank
+        record["clock"], record["command"], record["channel"], record["rank"] = (
+            clock,
+            command,
+            channel,
+            rank,
+        )
         record["bankgroup"], record["bank"] = group, bank if group == 0 else -1
     return commands
 
@@ -62,26 +71,36 @@ def test_all_laws_agree_at_the_nominal_voltage(counts, standard, law):
 def test_linear_and_quadratic_scale_every_component(counts, standard, law, power, vdd_V):
     nominal = memory_energy(counts, standard).to_dict()
     energy = memory_energy(counts, standard, vdd_V=vdd_V, voltage_law=law).to_dict()
-    assert energy == pytest.approx({name: value * (vdd_V / 1.2) ** power for name, value in nominal.items()}, rel=1e-12)
+    assert energy == pytest.approx(
+        {name: value * (vdd_V / 1.2) ** power for name, value in nominal.items()}, rel=1e-12
+    )
 
 
 def test_eden_cpu_figure(counts, standard):
     """EDEN's figure 13: 0.35 V below 1.2 V save 29.17 % of the DRAM energy, whatever the workload."""
-    ratio = memory_energy(counts, standard, vdd_V=0.85).total / memory_energy(counts, standard).total
+    ratio = (
+        memory_energy(counts, standard, vdd_V=0.85).total / memory_energy(counts, standard).total
+    )
     assert 100 * (1 - ratio) == pytest.approx(29.17, abs=0.005)
 
 
 def test_array_law_scales_what_the_array_does(counts, standard):
     nominal = memory_energy(counts, standard)
     energy = memory_energy(counts, standard, vdd_V=0.9, voltage_law="array")
-    assert (energy.read, energy.write, energy.background) == (nominal.read, nominal.write, nominal.background)
+    assert (energy.read, energy.write, energy.background) == (
+        nominal.read,
+        nominal.write,
+        nominal.background,
+    )
     for name in ("activate", "precharge", "refresh"):
         assert getattr(energy, name) == pytest.approx(getattr(nominal, name) * 0.75**2)
 
 
 @pytest.mark.parametrize("law", VOLTAGE_LAWS)
 def test_a_lower_voltage_never_costs_more(counts, standard, law):
-    energies = [memory_energy(counts, standard, vdd_V=v, voltage_law=law) for v in np.linspace(0.7, 1.3, 25)]
+    energies = [
+        memory_energy(counts, standard, vdd_V=v, voltage_law=law) for v in np.linspace(0.7, 1.3, 25)
+    ]
     for lower, higher in zip(energies, energies[1:], strict=False):
         for name in EnergyBreakdown.__slots__:
             assert 0 <= getattr(lower, name) <= getattr(higher, name)
@@ -121,7 +140,11 @@ def test_the_word_line_rail_is_left_out_unless_asked_for(counts, standard):
 
 def test_per_bank_refresh(standard):
     """With IDD5PB 60 mA in 200 cycles: (60 - 43) * 200 mA cycles of 7.9968 pJ; without it a sixteenth of REFab."""
-    known = replace(standard, timings={**standard.timings, "nRFCpb": 200}, currents=replace(standard.currents, idd5pb_mA=60.0))
+    known = replace(
+        standard,
+        timings={**standard.timings, "nRFCpb": 200},
+        currents=replace(standard.currents, idd5pb_mA=60.0),
+    )
     assert event_energies(known).refresh_per_bank == pytest.approx(17 * 200 * 7.9968)
     averaged = replace(known, currents=replace(known.currents, idd5pb_mA=42.0))
     for unknown in (standard, averaged):
@@ -139,7 +162,10 @@ def test_more_activity_than_time_is_an_engine_fault(counts, standard):
 
 def test_a_stretch_may_end_within_a_refresh(counts, standard):
     """Layers: a refresh is counted in whole where it is issued; what is over comes off the next stretch, so that both sum to the whole."""
-    first, second = (Counts.empty(1, 2, standard.organization.banks_per_channel, cycles=each) for each in (100, 900))
+    first, second = (
+        Counts.empty(1, 2, standard.organization.banks_per_channel, cycles=each)
+        for each in (100, 900)
+    )
     first.rank_refresh_cycles[0] = 433, 433
     parts = memory_energy(first, standard) + memory_energy(second, standard)
     whole = Counts.empty(1, 2, standard.organization.banks_per_channel, cycles=1000)
@@ -149,11 +175,20 @@ def test_a_stretch_may_end_within_a_refresh(counts, standard):
 
 def test_auto_precharge_delays_come_from_the_constraints(standard):
     t = standard.timings
-    assert auto_precharge_delays(standard) == (t["nRAS"], t["nRTP"], t["nCWL"] + t["nBL"] + t["nWR"])
+    assert auto_precharge_delays(standard) == (
+        t["nRAS"],
+        t["nRTP"],
+        t["nCWL"] + t["nBL"] + t["nWR"],
+    )
 
 
 def test_commands_are_counted_at_their_bank_and_rank_commands_at_the_first(standard):
-    rows = [(1, Command.ACT, 1, 2), (20, Command.RD, 1, 2), (60, Command.PREab, 1, 0), (90, Command.REFab, 1, 0)]
+    rows = [
+        (1, Command.ACT, 1, 2),
+        (20, Command.RD, 1, 2),
+        (60, Command.PREab, 1, 0),
+        (90, Command.REFab, 1, 0),
+    ]
     counts = counts_from_commands(make(*rows), standard)
     assert counts.cycles == 90
     assert counts.commands[0, 16 + 2, Command.ACT] == counts.commands[0, 16 + 2, Command.RD] == 1
@@ -164,10 +199,17 @@ def test_commands_are_counted_at_their_bank_and_rank_commands_at_the_first(stand
 
 
 def test_the_order_of_channels_does_not_matter(standard):
-    rows = [(1, Command.ACT, 0, 0), (20, Command.RDA, 0, 0), (200, Command.ACT, 0, 0), (260, Command.PREpb, 0, 0)]
+    rows = [
+        (1, Command.ACT, 0, 0),
+        (20, Command.RDA, 0, 0),
+        (200, Command.ACT, 0, 0),
+        (260, Command.PREpb, 0, 0),
+    ]
     both = np.concatenate([make(*rows, channel=1), make(*rows, channel=0)])
     by_clock = both[np.argsort(both["clock"], kind="stable")]
-    assert counts_from_commands(both, standard, end_clock=300) == counts_from_commands(by_clock, standard, end_clock=300)
+    assert counts_from_commands(both, standard, end_clock=300) == counts_from_commands(
+        by_clock, standard, end_clock=300
+    )
     one = counts_from_commands(make(*rows), standard, end_clock=300)
     two = counts_from_commands(both, standard, end_clock=300)
     assert two.rank_active_cycles.tolist() == [one.rank_active_cycles[0].tolist()] * 2
@@ -218,10 +260,17 @@ def random_commands(seed: int, standard: Standard, legal: bool) -> Commands:
     clock = 0
     for _ in range(300):
         clock += int(rng.integers(1, 40))
-        rank, bank, command = int(rng.integers(2)), int(rng.integers(4)), Command(int(rng.integers(8)))
+        rank, bank, command = (
+            int(rng.integers(2)),
+            int(rng.integers(4)),
+            Command(int(rng.integers(8))),
+        )
         if legal:
             is_open = (rank, bank) in opened
-            if command == Command.REFab and any(key[0] == rank and (key in opened or clock < until) for key, until in busy_until.items()):
+            if command == Command.REFab and any(
+                key[0] == rank and (key in opened or clock < until)
+                for key, until in busy_until.items()
+            ):
                 command = Command.PREab
             if command == Command.ACT and is_open:
                 command = Command.RD
@@ -234,16 +283,23 @@ def random_commands(seed: int, standard: Standard, legal: bool) -> Commands:
             elif command in (Command.PREpb, Command.RDA, Command.WRA) and is_open:
                 start = opened.pop((rank, bank))
                 if command != Command.PREpb:
-                    busy_until[rank, bank] = max(start + act_delay, clock + (read_delay if command == Command.RDA else write_delay))
+                    busy_until[rank, bank] = max(
+                        start + act_delay,
+                        clock + (read_delay if command == Command.RDA else write_delay),
+                    )
             elif command == Command.PREab:
                 opened = {key: value for key, value in opened.items() if key[0] != rank}
             elif command == Command.REFab:
-                busy_until.update({key: clock + standard.timings["nRFC"] for key in busy_until if key[0] == rank})
+                busy_until.update(
+                    {key: clock + standard.timings["nRFC"] for key in busy_until if key[0] == rank}
+                )
         rows.append((clock, command, rank, bank))
     return make(*rows)
 
 
-def counted_cycle_by_cycle(commands: Commands, standard: Standard, end: int) -> tuple[list[int], list[int], int]:
+def counted_cycle_by_cycle(
+    commands: Commands, standard: Standard, end: int
+) -> tuple[list[int], list[int], int]:
     """Active and refresh cycles per rank and closings, from one flag per bank and cycle: slow and obvious."""
     act_delay, read_delay, write_delay = auto_precharge_delays(standard)
     is_open = np.zeros((2, 4, end + 1000), bool)
@@ -255,7 +311,9 @@ def counted_cycle_by_cycle(commands: Commands, standard: Standard, end: int) -> 
         is_open[rank, bank, state.pop((rank, bank)) : clock] = True
 
     for record in commands:
-        clock, command, rank, bank = (int(record[name]) for name in ("clock", "command", "rank", "bank"))
+        clock, command, rank, bank = (
+            int(record[name]) for name in ("clock", "command", "rank", "bank")
+        )
         if command == Command.ACT:
             state[rank, bank] = clock
         elif command == Command.REFab:
@@ -266,11 +324,19 @@ def counted_cycle_by_cycle(commands: Commands, standard: Standard, end: int) -> 
                 closings += 1
         elif (rank, bank) in state and command in (Command.PREpb, Command.RDA, Command.WRA):
             delay = {Command.RDA: read_delay, Command.WRA: write_delay}.get(Command(command))
-            close(rank, bank, clock if delay is None else max(state[rank, bank] + act_delay, clock + delay))
+            close(
+                rank,
+                bank,
+                clock if delay is None else max(state[rank, bank] + act_delay, clock + delay),
+            )
             closings += 1
     for key in list(state):
         close(*key, end)
-    return is_open.any(axis=1)[:, :end].sum(axis=1).tolist(), refreshing[:, :end].sum(axis=1).tolist(), closings
+    return (
+        is_open.any(axis=1)[:, :end].sum(axis=1).tolist(),
+        refreshing[:, :end].sum(axis=1).tolist(),
+        closings,
+    )
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -295,24 +361,48 @@ def test_illegal_lists_never_give_more_activity_than_time(standard, seed):
 
 def test_an_all_bank_refresh_closes_what_is_open_without_a_precharge(standard):
     """DRAMPower's rule for a list that forgets to precharge."""
-    counts = counts_from_commands(make((10, Command.ACT, 0, 0), (50, Command.REFab, 0, 0), (500, Command.PREpb, 0, 0)), standard, end_clock=1000)
-    assert (counts.rank_active_cycles[0, 0], counts.rank_refresh_cycles[0, 0], counts.closings.sum()) == (40, 433, 0)
+    counts = counts_from_commands(
+        make((10, Command.ACT, 0, 0), (50, Command.REFab, 0, 0), (500, Command.PREpb, 0, 0)),
+        standard,
+        end_clock=1000,
+    )
+    assert (
+        counts.rank_active_cycles[0, 0],
+        counts.rank_refresh_cycles[0, 0],
+        counts.closings.sum(),
+    ) == (40, 433, 0)
 
 
 def test_an_all_bank_refresh_cuts_an_auto_precharge_that_has_not_begun(standard):
     """Illegal too: WRA at 20 would keep the bank open until 20 + 12 + 4 + 18 = 54, the refresh begins at 30."""
-    counts = counts_from_commands(make((0, Command.ACT, 0, 0), (20, Command.WRA, 0, 0), (30, Command.REFab, 0, 0)), standard, end_clock=463)
+    counts = counts_from_commands(
+        make((0, Command.ACT, 0, 0), (20, Command.WRA, 0, 0), (30, Command.REFab, 0, 0)),
+        standard,
+        end_clock=463,
+    )
     assert (counts.rank_active_cycles[0, 0], counts.rank_refresh_cycles[0, 0]) == (30, 433)
 
 
 def test_opening_an_open_bank_changes_nothing(standard):
     """The bank counts as opened at 0, so RDA at 31 precharges at 31 + nRTP = 40 and not at 30 + nRAS = 69."""
-    counts = counts_from_commands(make((0, Command.ACT, 0, 0), (30, Command.ACT, 0, 0), (31, Command.RDA, 0, 0)), standard, end_clock=100)
-    assert (counts.rank_active_cycles[0, 0], counts.closings.sum(), counts.total(Command.ACT)) == (40, 1, 2)
+    counts = counts_from_commands(
+        make((0, Command.ACT, 0, 0), (30, Command.ACT, 0, 0), (31, Command.RDA, 0, 0)),
+        standard,
+        end_clock=100,
+    )
+    assert (counts.rank_active_cycles[0, 0], counts.closings.sum(), counts.total(Command.ACT)) == (
+        40,
+        1,
+        2,
+    )
 
 
 def test_commands_of_one_clock_keep_their_order(standard):
     """Two commands at one clock (two ranks of a DDR bus never do, other simulators' traces may) are taken in the order of the list."""
-    counts = counts_from_commands(make((10, Command.ACT, 0, 0), (10, Command.PREpb, 0, 0), (10, Command.ACT, 0, 1)), standard, end_clock=20)
+    counts = counts_from_commands(
+        make((10, Command.ACT, 0, 0), (10, Command.PREpb, 0, 0), (10, Command.ACT, 0, 1)),
+        standard,
+        end_clock=20,
+    )
     assert counts.closings.sum() == 1
     assert counts.rank_active_cycles[0].tolist() == [10, 0]

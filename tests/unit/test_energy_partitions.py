@@ -10,22 +10,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edensim.config import ChangeConfig, DramConfig, EnergyConfig, PartitionConfig, RunConfig
+from edensim.config.models import ChangeConfig, DramConfig, EnergyConfig, PartitionConfig, RunConfig
+from edensim.dram.counts import Counts
 from edensim.dram.operating_point import OperatingPlan, resolve_operating_plan
 from edensim.dram.standard import Standard, load_standard
-from edensim.energy import (
-    VOLTAGE_LAWS,
+from edensim.energy.breakdown import EnergyBreakdown
+from edensim.energy.data import data_factors
+from edensim.energy.io import io_energy_pJ_per_bit
+from edensim.energy.laws import VOLTAGE_LAWS
+from edensim.energy.partitions import (
     command_energy,
-    data_factors,
     energies_of_commands,
-    io_energy_pJ_per_bit,
     memory_energy,
     partition_energies,
     run_energies,
     sum_of,
 )
 from edensim.exceptions import ConfigError
-from edensim.results import Counts, EnergyBreakdown
 from edensim.vocabulary import COMMAND, COMMANDS, Command
 
 COMPONENTS = EnergyBreakdown.__slots__
@@ -59,7 +60,9 @@ def values(energy: EnergyBreakdown) -> dict[str, float]:
 def test_one_point_for_all_is_the_plain_energy(law: str) -> None:
     standard, plan = planned(vdd_V=1.05)
     counts = random_counts(1)
-    assert memory_energy(counts, standard, plan=plan, voltage_law=law) == memory_energy(counts, standard, vdd_V=1.05, voltage_law=law)
+    assert memory_energy(counts, standard, plan=plan, voltage_law=law) == memory_energy(
+        counts, standard, vdd_V=1.05, voltage_law=law
+    )
 
 
 @pytest.mark.parametrize("law", VOLTAGE_LAWS)
@@ -67,11 +70,15 @@ def test_one_point_for_all_is_the_plain_energy(law: str) -> None:
 @settings(max_examples=20, deadline=None)
 def test_equal_partitions_change_nothing(law: str, seed: int, first: int, last: int) -> None:
     first, last = sorted((first, last))
-    standard, plan = planned(vdd_V=1.0, ranks=2, partitions=(PartitionConfig(name="some", banks=f"{first}-{last}"),))
+    standard, plan = planned(
+        vdd_V=1.0, ranks=2, partitions=(PartitionConfig(name="some", banks=f"{first}-{last}"),)
+    )
     counts = random_counts(seed, ranks=2)
     parts = partition_energies(counts, standard, plan, voltage_law=law)
     assert list(parts) == (["module", "some"] if last - first < 15 else ["some"])
-    assert values(sum_of(parts)) == pytest.approx(values(memory_energy(counts, standard, vdd_V=1.0, voltage_law=law)), rel=1e-12)
+    assert values(sum_of(parts)) == pytest.approx(
+        values(memory_energy(counts, standard, vdd_V=1.0, voltage_law=law)), rel=1e-12
+    )
 
 
 def test_each_bank_pays_at_its_own_voltage() -> None:
@@ -91,7 +98,9 @@ def test_each_bank_pays_at_its_own_voltage() -> None:
 
 
 def test_a_refresh_is_shared_by_the_banks_of_its_rank_only() -> None:
-    standard, plan = planned(ranks=2, channels=2, partitions=(PartitionConfig(name="second", channels="1", ranks=(1,)),))
+    standard, plan = planned(
+        ranks=2, channels=2, partitions=(PartitionConfig(name="second", channels="1", ranks=(1,)),)
+    )
     counts = Counts.empty(2, 2, 32, cycles=1000)
     counts.commands[1, 16, Command.REFab] = 3
     parts = partition_energies(counts, standard, plan)
@@ -101,7 +110,9 @@ def test_a_refresh_is_shared_by_the_banks_of_its_rank_only() -> None:
 
 def test_rows_pay_at_their_own_voltage() -> None:
     """A quarter of bank 3's rows at 0.9 V of 1.2 V, linear law: 6 of its 10 activates, and a quarter of the bank's sixteenth of the background."""
-    standard, plan = planned(partitions=(PartitionConfig(name="quarter", banks="3", rows="0-16383", vdd_V=0.9),))
+    standard, plan = planned(
+        partitions=(PartitionConfig(name="quarter", banks="3", rows="0-16383", vdd_V=0.9),)
+    )
     assert standard.organization.rows == 65536
     counts = Counts.empty(1, 1, 16, cycles=1000)
     counts.commands[0, 3, Command.ACT] = 10
@@ -111,7 +122,10 @@ def test_rows_pay_at_their_own_voltage() -> None:
     ranged = np.zeros((1, 1, COMMANDS), np.int64)
     ranged[0, 0, Command.ACT], ranged[0, 0, Command.RD] = 6, 20
     counts = dataclasses.replace(counts, range_commands=ranged, range_closings=np.array([[6]]))
-    parts, nominal = partition_energies(counts, standard, plan, io_pJ_per_bit=1.0), memory_energy(counts, standard, io_pJ_per_bit=1.0)
+    parts, nominal = (
+        partition_energies(counts, standard, plan, io_pJ_per_bit=1.0),
+        memory_energy(counts, standard, io_pJ_per_bit=1.0),
+    )
     assert parts["quarter"].activate == pytest.approx(0.75 * 0.6 * nominal.activate)
     assert parts["quarter"].precharge == pytest.approx(0.75 * 0.6 * nominal.precharge)
     assert parts["quarter"].read == pytest.approx(0.75 * nominal.read * 2 / 3)
@@ -123,14 +137,21 @@ def test_rows_pay_at_their_own_voltage() -> None:
 
 
 def test_stages_of_a_run_add_up_at_their_own_points() -> None:
-    standard, plan = planned(partitions=(PartitionConfig(name="kept", banks="0-7"),), changes=(ChangeConfig(at_cycle=500, vdd_V=0.9),))
+    standard, plan = planned(
+        partitions=(PartitionConfig(name="kept", banks="0-7"),),
+        changes=(ChangeConfig(at_cycle=500, vdd_V=0.9),),
+    )
     before, after = random_counts(2), random_counts(3)
     stages = [(before, plan.bank_point_at(0)), (after, plan.bank_point_at(1))]
     energies = run_energies(stages, standard, plan, EnergyConfig(io_pJ_per_bit=0.0))
-    first, second = (partition_energies(counts, standard, plan, cell_point=points) for counts, points in stages)
+    first, second = (
+        partition_energies(counts, standard, plan, cell_point=points) for counts, points in stages
+    )
     at_nominal = partition_energies(after, standard, plan)
     assert energies["kept"].total == pytest.approx(first["kept"].total + at_nominal["kept"].total)
-    assert energies["module"].total == pytest.approx(first["module"].total + 0.75 * at_nominal["module"].total)
+    assert energies["module"].total == pytest.approx(
+        first["module"].total + 0.75 * at_nominal["module"].total
+    )
     assert second["module"].total == pytest.approx(0.75 * at_nominal["module"].total)
 
 
@@ -142,9 +163,14 @@ def test_commands_of_a_tensor_cost_what_they_cost_in_a_run() -> None:
     half = counts.commands.sum(axis=(0, 1)) // 2
     parts = [half, counts.commands.sum(axis=(0, 1)) - half]
     closings = [100, int(counts.closings.sum()) - 100]
-    energies = [command_energy(list(n), c, standard, vdd_V=1.0, voltage_law="quadratic") for n, c in zip(parts, closings, strict=True)]
+    energies = [
+        command_energy(list(n), c, standard, vdd_V=1.0, voltage_law="quadratic")
+        for n, c in zip(parts, closings, strict=True)
+    ]
     for name in ("activate", "precharge", "read", "write", "refresh"):
-        assert sum(getattr(energy, name) for energy in energies) == pytest.approx(getattr(whole, name))
+        assert sum(getattr(energy, name) for energy in energies) == pytest.approx(
+            getattr(whole, name)
+        )
     assert all(energy.background == 0 for energy in energies)
     assert len(half) == COMMANDS
 
@@ -161,18 +187,29 @@ def test_counts_must_be_of_the_plan_s_shape() -> None:
 
 
 @pytest.mark.parametrize("law", VOLTAGE_LAWS)
-@given(seed=st.integers(0, 2**31), volts=st.tuples(st.floats(0.8, 1.26), st.floats(0.8, 1.26)), mode=st.sampled_from(["approximate", "safe"]))
+@given(
+    seed=st.integers(0, 2**31),
+    volts=st.tuples(st.floats(0.8, 1.26), st.floats(0.8, 1.26)),
+    mode=st.sampled_from(["approximate", "safe"]),
+)
 @settings(max_examples=30, deadline=None)
-def test_a_lower_voltage_never_costs_more(law: str, seed: int, volts: tuple[float, float], mode: str) -> None:
+def test_a_lower_voltage_never_costs_more(
+    law: str, seed: int, volts: tuple[float, float], mode: str
+) -> None:
     """The same commands, of the module and of a partition; each component by itself."""
     counts = random_counts(seed)
     lower, higher = sorted(volts)
     for low, high in (
         ({"vdd_V": lower}, {"vdd_V": higher}),
-        ({"partitions": (PartitionConfig(banks="3-9", vdd_V=lower),)}, {"partitions": (PartitionConfig(banks="3-9", vdd_V=higher),)}),
+        (
+            {"partitions": (PartitionConfig(banks="3-9", vdd_V=lower),)},
+            {"partitions": (PartitionConfig(banks="3-9", vdd_V=higher),)},
+        ),
     ):
         plans = [planned(mode=mode, **dram) for dram in (low, high)]
-        cheap, dear = (memory_energy(counts, standard, plan=plan, voltage_law=law) for standard, plan in plans)
+        cheap, dear = (
+            memory_energy(counts, standard, plan=plan, voltage_law=law) for standard, plan in plans
+        )
         for name in COMPONENTS:
             assert 0 <= getattr(cheap, name) <= getattr(dear, name) * (1 + 1e-12)
         assert cheap.total <= dear.total * (1 + 1e-12)
@@ -184,7 +221,10 @@ def test_laws_are_ordered(seed: int, vdd_V: float) -> None:
     """Below the nominal VDD quadratic saves at least as much as linear and as array."""
     standard, _ = planned()
     counts = random_counts(seed)
-    linear, quadratic, array = (memory_energy(counts, standard, vdd_V=vdd_V, voltage_law=law).total for law in ("linear", "quadratic", "array"))
+    linear, quadratic, array = (
+        memory_energy(counts, standard, vdd_V=vdd_V, voltage_law=law).total
+        for law in ("linear", "quadratic", "array")
+    )
     assert quadratic <= min(linear, array) * (1 + 1e-12)
 
 
@@ -197,7 +237,11 @@ def test_laws_are_ordered(seed: int, vdd_V: float) -> None:
         # 1.5^2 / 240 ohm * (1 + 60 / 94) * 0.625 ns
         ("DDR3", "1600K", 1.5**2 / 240 * (1 + 60 / 94) * 625),
         ("DDR3L", "1600K", 1.35**2 / 240 * (1 + 60 / 94) * 625),
-        ("DDR4", "2400R", 1.2**2 / 82 / 2 / 2400 * 1e6),  # half of the bits pull 1.2 V over 34 + 48 ohm
+        (
+            "DDR4",
+            "2400R",
+            1.2**2 / 82 / 2 / 2400 * 1e6,
+        ),  # half of the bits pull 1.2 V over 34 + 48 ohm
         ("LPDDR3", "1600", 5 * 1.2**2 / 4),  # a quarter of the bits charge 5 pF
         ("GDDR5", "6000", 1.5**2 / 100 / 2 / 6000 * 1e6),
         ("DDR5", None, 0.0),  # not known
@@ -231,15 +275,23 @@ def test_io_counts_bursts_stays_out_of_the_total_and_keeps_its_supply() -> None:
 
 @pytest.mark.parametrize("vendor", "ABC")
 def test_data_of_equal_odds_cost_what_the_currents_say(vendor: str) -> None:
-    assert data_factors(EnergyConfig(data_model=f"vampire-{vendor}"), load_standard("DDR3L")) == (1.0, 1.0)  # type: ignore[arg-type]
+    assert data_factors(EnergyConfig(data_model=f"vampire-{vendor}"), load_standard("DDR3L")) == (
+        1.0,
+        1.0,
+    )  # type: ignore[arg-type]
 
 
 def test_ones_make_reads_dearer_and_writes_cheaper() -> None:
     """Vendor A, all ones, none toggles: (246.44 + 64 * 6.558 - s) / (246.44 + 32 * (6.558 + 0.431) - s), s = 129.3598 / 2.5 / 1.35 = 38.33 mA."""
-    reads, writes = data_factors(EnergyConfig(data_model="vampire-A", ones_fraction=1.0, toggle_fraction=0.0), load_standard("DDR3L"))
+    reads, writes = data_factors(
+        EnergyConfig(data_model="vampire-A", ones_fraction=1.0, toggle_fraction=0.0),
+        load_standard("DDR3L"),
+    )
     standby = 129.3598 / 2.5 / 1.35
     assert reads == pytest.approx((246.44 + 64 * 6.558 - standby) / (246.44 + 32 * 6.989 - standby))
-    assert writes == pytest.approx((728.75 - 64 * 5.056 - standby) / (728.75 + 32 * (0.712 - 5.056) - standby))
+    assert writes == pytest.approx(
+        (728.75 - 64 * 5.056 - standby) / (728.75 + 32 * (0.712 - 5.056) - standby)
+    )
     assert reads > 1 > writes
 
 
@@ -247,7 +299,9 @@ def test_ones_make_reads_dearer_and_writes_cheaper() -> None:
 @given(ones=st.floats(0, 1), toggles=st.floats(0, 1))
 @settings(deadline=None)
 def test_data_factors_are_positive(vendor: str, ones: float, toggles: float) -> None:
-    config = EnergyConfig(data_model=f"vampire-{vendor}", ones_fraction=ones, toggle_fraction=toggles)  # type: ignore[arg-type]
+    config = EnergyConfig(
+        data_model=f"vampire-{vendor}", ones_fraction=ones, toggle_fraction=toggles
+    )  # type: ignore[arg-type]
     assert min(data_factors(config, load_standard("DDR3L"))) > 0
 
 
@@ -259,11 +313,16 @@ def test_data_factors_reach_reads_and_writes_only() -> None:
     reads, writes = data_factors(config, standard)
     plain = memory_energy(counts, standard, plan=plan)
     energy = sum_of(run_energies([(counts, plan.bank_point)], standard, plan, config))
-    assert values(energy) == pytest.approx({**values(plain), "read": reads * plain.read, "write": writes * plain.write})
+    assert values(energy) == pytest.approx(
+        {**values(plain), "read": reads * plain.read, "write": writes * plain.write}
+    )
 
 
 def test_data_models_belong_to_the_standard_they_were_measured_on() -> None:
-    with pytest.raises(ConfigError, match=r"^energy.data_model: 'vampire-A' was measured on DDR3L; expected 'none' for DDR4$"):
+    with pytest.raises(
+        ConfigError,
+        match=r"^energy.data_model: 'vampire-A' was measured on DDR3L; expected 'none' for DDR4$",
+    ):
         data_factors(EnergyConfig(data_model="vampire-A"), load_standard("DDR4"))
 
 
@@ -281,7 +340,11 @@ def commands_of(*rows: tuple[int, int, Command, int]) -> np.ndarray[Any, Any]:
 def test_a_command_list_is_split_by_partition_too() -> None:
     """Channels are as many as the commands name, and a partition may name them."""
     commands = commands_of((10, 0, Command.ACT, 0), (30, 0, Command.RD, 0), (40, 1, Command.ACT, 2))
-    config = RunConfig(dram=DramConfig(speed_bin="2400R", partitions=(PartitionConfig(name="low", channels="1", vdd_V=0.9),)))
+    config = RunConfig(
+        dram=DramConfig(
+            speed_bin="2400R", partitions=(PartitionConfig(name="low", channels="1", vdd_V=0.9),)
+        )
+    )
     standard, counts, energies = energies_of_commands(commands, config, end_clock=100)
     nominal = memory_energy(counts, standard)
     assert counts.commands.shape[0] == 2
@@ -292,11 +355,15 @@ def test_a_command_list_is_split_by_partition_too() -> None:
 
 def test_a_command_list_that_never_closes_its_banks_changes_at_the_stated_clock() -> None:
     """A row open from clock 0 to 200: 100 clocks at 1.2 V and 100 at 0.9 V."""
-    config = RunConfig(dram=DramConfig(speed_bin="2400R", changes=(ChangeConfig(at_cycle=100, vdd_V=0.9),)))
+    config = RunConfig(
+        dram=DramConfig(speed_bin="2400R", changes=(ChangeConfig(at_cycle=100, vdd_V=0.9),))
+    )
     commands = np.zeros(2, COMMAND)
     commands["clock"], commands["command"] = (0, 150), (Command.ACT, Command.RD)
     _, counts, energies = energies_of_commands(commands, config, end_clock=200)
     nominal = memory_energy(counts, load_standard("DDR4", speed_bin="2400R"))
-    assert energies["module"].background_active == pytest.approx(nominal.background_active * 1.75 / 2)
+    assert energies["module"].background_active == pytest.approx(
+        nominal.background_active * 1.75 / 2
+    )
     assert energies["module"].activate == pytest.approx(nominal.activate)
     assert energies["module"].read == pytest.approx(0.75 * nominal.read)

@@ -7,14 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edensim.errors.fitted import fit
-from edensim.errors.models import ErrorModel, line_factors
-from edensim.errors.prediction import predict
-from edensim.errors.selection import ErrorMap, read_map, select_model
+from edensim.bit_errors.fit import fit
+from edensim.bit_errors.models import ErrorModel, line_factors
+from edensim.bit_errors.prediction import predict
+from edensim.bit_errors.selection import ErrorMap, read_map, select_model
 from edensim.exceptions import DataError, FitError
 
 
-def made_by(model: ErrorModel, *, rows: int = 256, bitlines: int = 256, reads: int = 16, seed: int = 1) -> ErrorMap:
+def made_by(
+    model: ErrorModel, *, rows: int = 256, bitlines: int = 256, reads: int = 16, seed: int = 1
+) -> ErrorMap:
     """A map drawn from a model's law, not by edensim's own placement of cells."""
     random = np.random.default_rng(seed)
     law = model.law
@@ -27,9 +29,19 @@ def made_by(model: ErrorModel, *, rows: int = 256, bitlines: int = 256, reads: i
     weak = random.random((rows, bitlines)) < -np.expm1(-law.rate() * factors)
     failure = np.where(stored == 1, law.failure_of_ones, law.failure_of_zeros)
     if law.failure_spread:
-        shift = law.failure_spread * (2 * random.random(bitlines if law.bitline_spread else rows) - 1)
+        shift = law.failure_spread * (
+            2 * random.random(bitlines if law.bitline_spread else rows) - 1
+        )
         failure = failure + (shift if law.bitline_spread else shift[:, None])
-    return ErrorMap(Path("made"), random.binomial(reads, np.where(weak, failure, 0)).astype(np.int64), reads, stored, 5.0, None, 20.0)
+    return ErrorMap(
+        Path("made"),
+        random.binomial(reads, np.where(weak, failure, 0)).astype(np.int64),
+        reads,
+        stored,
+        5.0,
+        None,
+        20.0,
+    )
 
 
 MODELS = [
@@ -41,7 +53,13 @@ MODELS = [
 ]
 
 
-@pytest.mark.parametrize("model", MODELS, ids=lambda model: f"{model.kind}{'-failures' if model.parameters.get('failure_spread') else ''}")
+@pytest.mark.parametrize(
+    "model",
+    MODELS,
+    ids=lambda model: (
+        f"{model.kind}{'-failures' if model.parameters.get('failure_spread') else ''}"
+    ),
+)
 def test_the_generating_model_and_its_parameters_are_found(model: ErrorModel) -> None:
     selection = select_model(made_by(model))
     assert selection.model.kind == model.kind
@@ -49,12 +67,19 @@ def test_the_generating_model_and_its_parameters_are_found(model: ErrorModel) ->
         if name == "failure_spread" and not truth:
             continue
         value, low, high = selection.fit_of(model.kind).parameters[name]
-        reach = 1.5 * max(high - value, value - low)  # 95 % intervals, made three standard errors wide
+        reach = 1.5 * max(
+            high - value, value - low
+        )  # 95 % intervals, made three standard errors wide
         assert value - reach <= truth <= value + reach, name
 
 
 def test_lines_that_hardly_differ_are_model_0() -> None:
-    assert select_model(made_by(ErrorModel.of(1, weak_fraction=0.02, failure_probability=0.4, spread=0.03))).model.kind == 0
+    assert (
+        select_model(
+            made_by(ErrorModel.of(1, weak_fraction=0.02, failure_probability=0.4, spread=0.03))
+        ).model.kind
+        == 0
+    )
     almost = ErrorModel.of(3, weak_fraction=0.02, failure_of_ones=0.4, failure_of_zeros=0.402)
     assert select_model(made_by(almost)).model.kind == 0
 
@@ -68,10 +93,14 @@ def test_what_a_map_cannot_tell_is_refused() -> None:
 
 def test_a_map_file_becomes_a_module_of_its_point(tmp_path: Path) -> None:
     map_ = made_by(MODELS[1])
-    np.savez(tmp_path / "map.npz", wrong=map_.wrong, reads=map_.reads, stored=map_.stored, trcd_ns=7.5)
+    np.savez(
+        tmp_path / "map.npz", wrong=map_.wrong, reads=map_.reads, stored=map_.stored, trcd_ns=7.5
+    )
     fitted = fit(tmp_path / "map.npz")
     assert fitted.module.curves["trcd"].structure.kind == "bitline"
-    assert predict(fitted.module, trcd_ns=7.5).ber_median == pytest.approx(map_.wrong.mean() / map_.reads, rel=0.1)
+    assert predict(fitted.module, trcd_ns=7.5).ber_median == pytest.approx(
+        map_.wrong.mean() / map_.reads, rel=0.1
+    )
 
 
 @pytest.mark.parametrize(

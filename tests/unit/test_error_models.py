@@ -10,8 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edensim.errors import models
-from edensim.errors.models import ErrorModel, at_ber, kind_of, kinds, line_factors, weak_fraction_of
+from edensim.bit_errors import models
+from edensim.bit_errors.models import (
+    ErrorModel,
+    at_ber,
+    kind_of,
+    kinds,
+    line_factors,
+    weak_fraction_of,
+)
 from edensim.exceptions import ConfigError
 
 KINDS = [kind.name for kind in kinds()]
@@ -44,7 +51,9 @@ def test_more_reduction_never_makes_a_cell_stronger(name: str, low: float, high:
 
 @settings(deadline=None, max_examples=50)
 @given(fraction=st.floats(1e-9, 0.999), bitline=st.floats(0, 3), wordline=st.floats(0, 3))
-def test_the_rate_gives_the_weak_fraction_back(fraction: float, bitline: float, wordline: float) -> None:
+def test_the_rate_gives_the_weak_fraction_back(
+    fraction: float, bitline: float, wordline: float
+) -> None:
     law = models.CellLaw(fraction, 0.5, 0.5, bitline, wordline)
     rate = law.rate()
     if math.isfinite(rate):
@@ -61,7 +70,9 @@ def test_factors_of_lines_average_one(spread: float) -> None:
 
 
 def test_factors_of_lines_spread_as_asked() -> None:
-    assert np.log(line_factors(1.0)[8:-8]).std() == pytest.approx(0.8, abs=0.03)  # a lognormal without its tails
+    assert np.log(line_factors(1.0)[8:-8]).std() == pytest.approx(
+        0.8, abs=0.03
+    )  # a lognormal without its tails
     assert (line_factors(0.0) == 1).all()
 
 
@@ -75,8 +86,12 @@ def test_a_model_survives_its_dictionary_and_its_pickle(name: str) -> None:
 
 
 def test_the_papers_expected_bers() -> None:
-    assert ErrorModel.of(0, weak_fraction=0.02, failure_probability=0.3).expected_ber() == pytest.approx(0.006)
-    assert ErrorModel.of(3, weak_fraction=0.02, failure_of_ones=0.1, failure_of_zeros=0.5).expected_ber(0.25) == pytest.approx(0.02 * 0.4)
+    assert ErrorModel.of(
+        0, weak_fraction=0.02, failure_probability=0.3
+    ).expected_ber() == pytest.approx(0.006)
+    assert ErrorModel.of(
+        3, weak_fraction=0.02, failure_of_ones=0.1, failure_of_zeros=0.5
+    ).expected_ber(0.25) == pytest.approx(0.02 * 0.4)
 
 
 def test_adding_a_model_is_a_function_and_its_registration() -> None:
@@ -87,7 +102,9 @@ def test_adding_a_model_is_a_function_and_its_registration() -> None:
     known = dict(models._KINDS)
     try:
         models.error_model(9, "sticky")(sticky)
-        assert ErrorModel.of("sticky", weak_fraction=0.1, failure_of_ones=1.0).expected_ber(0.5) == pytest.approx(0.05)
+        assert ErrorModel.of("sticky", weak_fraction=0.1, failure_of_ones=1.0).expected_ber(
+            0.5
+        ) == pytest.approx(0.05)
         with pytest.raises(ConfigError, match="number or name is taken by 9 'sticky'"):
             models.error_model(9, "other")(sticky)
     finally:
@@ -105,7 +122,10 @@ def test_adding_a_model_is_a_function_and_its_registration() -> None:
         ({"kind": 0}, "weak_fraction is missing"),
         ({"kind": 0, "weak_fraction": 0.1, "spred": 1.0}, "unknown parameter 'spred'"),
         ({"kind": 1, "weak_fraction": 0.1, "spread": 99.0}, "spread: expected 0 to 8"),
-        ({"kind": 2, "weak_fraction": 0.1, "failure_probability": 0.9, "failure_spread": 0.2}, "failure_spread: expected at most 0.1"),
+        (
+            {"kind": 2, "weak_fraction": 0.1, "failure_probability": 0.9, "failure_spread": 0.2},
+            "failure_spread: expected at most 0.1",
+        ),
         ({"kind": 3, "weak_fraction": 0.1, "failure_of_ones": 0.2}, "failure_of_zeros is missing"),
         ({"weak_fraction": 0.1}, "kind is missing"),
     ],

@@ -9,9 +9,16 @@ import numpy as np
 import pytest
 
 from edensim.exceptions import NetworkError
-from edensim.frontends.eyeriss_array import ConvolutionShape, RowStationaryArray, ceil_div, pass_cost
-from edensim.frontends.eyeriss_mapping import Mapping, Order, TrafficBits, find_mapping, most_rows, strip_rows
-from edensim.frontends.eyeriss_passes import passes_of
+from edensim.machines.eyeriss.array import ConvolutionShape, RowStationaryArray, ceil_div, pass_cost
+from edensim.machines.eyeriss.mapping import (
+    Mapping,
+    Order,
+    TrafficBits,
+    find_mapping,
+    most_rows,
+    strip_rows,
+)
+from edensim.machines.eyeriss.passes import passes_of
 
 CHIP = RowStationaryArray(12, 14, 224, 12, 24, 51_200, 4096, 4, 1, 4)
 SMALL = RowStationaryArray(6, 5, 40, 8, 6, 600, 64, 4, 1, 4)
@@ -24,7 +31,9 @@ SHAPES = {
     "depthwise": ConvolutionShape(1, 96, 1, 1, 56, 56, 56, 56, 3, 3, top_padding=1),
     "linear": ConvolutionShape(4, 1, 9216, 4096, 1, 1, 1, 1),
     "tall filter": ConvolutionShape(1, 1, 4, 8, 40, 40, 26, 26, 15, 15),
-    "dilated": ConvolutionShape(1, 1, 16, 16, 32, 32, 28, 28, 3, 3, row_dilation=2, column_dilation=2),
+    "dilated": ConvolutionShape(
+        1, 1, 16, 16, 32, 32, 28, 28, 3, 3, row_dilation=2, column_dilation=2
+    ),
 }
 
 
@@ -38,11 +47,16 @@ def test_a_mapping_fits_the_machine(name: str, objective: str) -> None:
     assert found.p * found.q * window <= CHIP.filter_spad_words
     assert found.p <= CHIP.psum_spad_words
     assert found.w <= CHIP.width
-    assert found.r * ceil_div(found.t * found.s * found.g, CHIP.width // found.w) * taps <= CHIP.height
+    assert (
+        found.r * ceil_div(found.t * found.s * found.g, CHIP.width // found.w) * taps <= CHIP.height
+    )
     kept = found.resident if found.order in (Order.IFM, Order.SPILL) else found.channels
     kept = min(kept, shape.channels)
     psums = found.m * found.n * found.e * shape.columns
-    assert found.g * (psums + kept * found.n * int(most_rows(shape, found.e)) * shape.width) <= CHIP.buffer_words
+    assert (
+        found.g * (psums + kept * found.n * int(most_rows(shape, found.e)) * shape.width)
+        <= CHIP.buffer_words
+    )
     assert find_mapping(CHIP, replace(shape), BITS, objective) == found
 
 
@@ -71,9 +85,20 @@ def exhaustive(array: RowStationaryArray, shape: ConvolutionShape) -> float:
         blocks = ceil_div(shape.filters, m)
         ifm = shape.images * shape.channels * shape.width * strip_rows(shape, e)
         psums, line = m * n * e * shape.columns, n * int(most_rows(shape, e)) * shape.width
-        stream = np.where(psums + q * r * line <= array.buffer_words, ifm * blocks + shape.filter_elements * strips, np.inf)
-        keep = np.where(psums + shape.channels * line <= array.buffer_words, ifm + shape.filter_elements * strips, np.inf)
-        held = m * shape.channels * shape.kernel_rows * shape.kernel_columns <= array.filter_buffer_words
+        stream = np.where(
+            psums + q * r * line <= array.buffer_words,
+            ifm * blocks + shape.filter_elements * strips,
+            np.inf,
+        )
+        keep = np.where(
+            psums + shape.channels * line <= array.buffer_words,
+            ifm + shape.filter_elements * strips,
+            np.inf,
+        )
+        held = (
+            m * shape.channels * shape.kernel_rows * shape.kernel_columns
+            <= array.filter_buffer_words
+        )
         stay = np.where(held & np.isfinite(stream), ifm * blocks + shape.filter_elements, np.inf)
         traffic = np.minimum(np.minimum(stream, keep), stay) + shape.ofm_elements
         for s in range(1, ceil_div(e, array.width) + 1):
@@ -83,7 +108,9 @@ def exhaustive(array: RowStationaryArray, shape: ConvolutionShape) -> float:
             )  # fmt: skip
             passes = strips * blocks * ceil_div(m, p * t) * ceil_div(shape.channels, q * r)
             sets = array.height // shape.kernel_rows // r * (array.width // w)
-            product_of_both = np.where(t * s <= sets, traffic * passes * (cost.fresh_ramp + cost.steady), np.inf)
+            product_of_both = np.where(
+                t * s <= sets, traffic * passes * (cost.fresh_ramp + cost.steady), np.inf
+            )
             best = min(best, float(product_of_both.min()))
     return best
 
@@ -94,13 +121,24 @@ def value(array: RowStationaryArray, shape: ConvolutionShape, found: Mapping) ->
         array, shape, images=found.n, rows=found.e, filters=found.filters, channels=min(found.channels, shape.channels), groups=1,
         filter_parts=found.t, channel_parts=found.r, pieces=found.s, piece_rows=found.w,
     )  # fmt: skip
-    strips, blocks = ceil_div(shape.images, found.n) * ceil_div(shape.rows, found.e), ceil_div(shape.filters, found.m)
-    ifm = shape.images * shape.channels * shape.width * strip_rows(shape, found.e) * (1 if found.order is Order.IFM else blocks)
+    strips, blocks = (
+        ceil_div(shape.images, found.n) * ceil_div(shape.rows, found.e),
+        ceil_div(shape.filters, found.m),
+    )
+    ifm = (
+        shape.images
+        * shape.channels
+        * shape.width
+        * strip_rows(shape, found.e)
+        * (1 if found.order is Order.IFM else blocks)
+    )
     inner = ceil_div(found.m, found.filters) * ceil_div(shape.channels, found.channels)
     stays = inner == 1 and (blocks == 1 or found.order is Order.FILTERS)
     filters = shape.filter_elements * (1 if stays or found.order is Order.FILTERS else strips)
     loads = blocks if stays else strips * blocks * inner
-    cycles = strips * blocks * inner * (cost.ramp + cost.steady) + loads * (cost.fresh_ramp - cost.ramp)
+    cycles = strips * blocks * inner * (cost.ramp + cost.steady) + loads * (
+        cost.fresh_ramp - cost.ramp
+    )
     return float((ifm + filters + shape.ofm_elements) * cycles)
 
 
@@ -121,25 +159,50 @@ def test_the_search_is_within_a_tenth_of_trying_everything(shape: ConvolutionSha
 
 def test_traffic_first_moves_least() -> None:
     for name in ("first layer", "3x3", "1x1"):
-        moved = [traffic_of(SHAPES[name], find_mapping(CHIP, SHAPES[name], BITS, objective)) for objective in ("traffic", "balanced")]
+        moved = [
+            traffic_of(SHAPES[name], find_mapping(CHIP, SHAPES[name], BITS, objective))
+            for objective in ("traffic", "balanced")
+        ]
         assert moved[0] <= moved[1]
 
 
 def traffic_of(shape: ConvolutionShape, found: Mapping) -> int:
     """Elements read by a mapping's passes."""
     passes = passes_of(shape, found, whole_filters=True)
-    ifm = passes.reads_ifm * passes.images.size * passes.channels.size * passes.groups.size * passes.ifm_rows.size * shape.width
-    filters = passes.reads_filters * passes.filters.size * passes.channels.size * passes.groups.size * shape.kernel_rows * shape.kernel_columns
+    ifm = (
+        passes.reads_ifm
+        * passes.images.size
+        * passes.channels.size
+        * passes.groups.size
+        * passes.ifm_rows.size
+        * shape.width
+    )
+    filters = (
+        passes.reads_filters
+        * passes.filters.size
+        * passes.channels.size
+        * passes.groups.size
+        * shape.kernel_rows
+        * shape.kernel_columns
+    )
     return int(ifm.sum() + filters.sum())
 
 
 def test_a_larger_buffer_never_moves_more() -> None:
     shape = SHAPES["3x3"]
-    moved = [traffic_of(shape, find_mapping(replace(CHIP, buffer_words=words), shape, BITS, "traffic")) for words in (4096, 16_384, 51_200, 161_792)]
+    moved = [
+        traffic_of(shape, find_mapping(replace(CHIP, buffer_words=words), shape, BITS, "traffic"))
+        for words in (4096, 16_384, 51_200, 161_792)
+    ]
     assert moved == sorted(moved, reverse=True)
 
 
 def test_no_room_for_one_row_is_refused() -> None:
-    with pytest.raises(NetworkError, match=r"leaves 1,679 words for ifm and psums; a pass needs 1,680 at least"):
+    with pytest.raises(
+        NetworkError, match=r"leaves 1,679 words for ifm and psums; a pass needs 1,680 at least"
+    ):
         find_mapping(replace(CHIP, buffer_words=1679), SHAPES["first layer"], BITS, "balanced")
-    assert find_mapping(replace(CHIP, buffer_words=1680), SHAPES["first layer"], BITS, "balanced").m == 1
+    assert (
+        find_mapping(replace(CHIP, buffer_words=1680), SHAPES["first layer"], BITS, "balanced").m
+        == 1
+    )

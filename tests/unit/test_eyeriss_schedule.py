@@ -8,17 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edensim.config import RunConfig
-from edensim.dnn.layout import Layout, lay_out
-from edensim.dnn.loading import load_network
-from edensim.dnn.network import Layer, Network, Operator, Role, Tensor
+from edensim.config.models import EyerissConfig, RunConfig
 from edensim.exceptions import ConfigError, NetworkError
-from edensim.frontends.eyeriss import EyerissMachine, eyeriss_machine, shape_of
-from edensim.frontends.eyeriss_array import ceil_div
-from edensim.frontends.eyeriss_compression import run_length_ratio
-from edensim.frontends.eyeriss_mapping import Order, find_mapping, strip_rows
-from edensim.frontends.schedule import Schedule
-from edensim.sections import EyerissConfig
+from edensim.machines.eyeriss.array import ceil_div
+from edensim.machines.eyeriss.compression import run_length_ratio
+from edensim.machines.eyeriss.machine import EyerissMachine, eyeriss_machine, shape_of
+from edensim.machines.eyeriss.mapping import Order, find_mapping, strip_rows
+from edensim.machines.schedule import Schedule
+from edensim.networks.layout import Layout, lay_out
+from edensim.networks.loading import load_network
+from edensim.networks.network import Layer, Network, Operator, Role, Tensor
 
 #: Convolutions (batch, channels, size, filters, kernel, stride, padding, groups), precision, keys: what makes each different.
 CASES: dict[str, tuple[tuple[int, ...], str, dict[str, Any]]] = {
@@ -30,15 +29,40 @@ CASES: dict[str, tuple[tuple[int, ...], str, dict[str, Any]]] = {
     "groups": ((3, 12, 13, 24, 5, 1, 2, 2), "int16", {}),
     "depthwise": ((2, 40, 14, 40, 3, 1, 1, 40), "int8", {}),
     "small buffer": ((2, 24, 14, 40, 3, 1, 1, 1), "fp32", {"buffer_kB": 3, "filter_buffer_kB": 1}),
-    "small buffer, filter after filter": ((2, 24, 14, 40, 3, 1, 1, 1), "fp32", {"buffer_kB": 3, "filter_buffer_kB": 1, "weight_order": "rows"}),
+    "small buffer, filter after filter": (
+        (2, 24, 14, 40, 3, 1, 1, 1),
+        "fp32",
+        {"buffer_kB": 3, "filter_buffer_kB": 1, "weight_order": "rows"},
+    ),
     "spilled psums": ((1, 3, 112, 8, 7, 1, 3, 1), "int8", {"buffer_kB": 3, "filter_buffer_kB": 1}),
-    "array lower than a filter": ((1, 4, 16, 8, 5, 1, 2, 1), "int8", {"array_height": 2, "array_width": 3}),
-    "filter wider than the spads": ((1, 4, 20, 8, 7, 1, 3, 1), "int8", {"ifmap_spad_words": 4, "filter_spad_words": 9}),
-    "one PE, one word a cycle": ((1, 2, 6, 3, 3, 1, 1, 1), "int8", {"array_height": 1, "array_width": 1, "psum_words_per_cycle": 1}),
+    "array lower than a filter": (
+        (1, 4, 16, 8, 5, 1, 2, 1),
+        "int8",
+        {"array_height": 2, "array_width": 3},
+    ),
+    "filter wider than the spads": (
+        (1, 4, 20, 8, 7, 1, 3, 1),
+        "int8",
+        {"ifmap_spad_words": 4, "filter_spad_words": 9},
+    ),
+    "one PE, one word a cycle": (
+        (1, 2, 6, 3, 3, 1, 1, 1),
+        "int8",
+        {"array_height": 1, "array_width": 1, "psum_words_per_cycle": 1},
+    ),
 }
 
 
-def convolution(batch: int, channels: int, size: int, filters: int, kernel: int, stride: int, padding: int, groups: int) -> Network:
+def convolution(
+    batch: int,
+    channels: int,
+    size: int,
+    filters: int,
+    kernel: int,
+    stride: int,
+    padding: int,
+    groups: int,
+) -> Network:
     """One convolution with a bias."""
     made = (size + 2 * padding - kernel) // stride + 1
     tensors = [
@@ -48,11 +72,23 @@ def convolution(batch: int, channels: int, size: int, filters: int, kernel: int,
         Tensor("out", (batch, filters, made, made), Role.FEATURES),
     ]
     pads = (padding,) * 4
-    layer = Layer("conv", Operator.CONVOLUTION, ("in",), "out", ("w", "b"), (kernel, kernel), (stride, stride), pads, groups=groups)
+    layer = Layer(
+        "conv",
+        Operator.CONVOLUTION,
+        ("in",),
+        "out",
+        ("w", "b"),
+        (kernel, kernel),
+        (stride, stride),
+        pads,
+        groups=groups,
+    )
     return Network("one", (layer,), {tensor.name: tensor for tensor in tensors}, "in")
 
 
-def planned(network: Network, precision: str, **keys: Any) -> tuple[EyerissMachine, Schedule, Layout]:
+def planned(
+    network: Network, precision: str, **keys: Any
+) -> tuple[EyerissMachine, Schedule, Layout]:
     """Machine, schedule and layout of a network; features do not share memory."""
     layout = lay_out(network, precision, reuse=False)
     machine = eyeriss_machine(network, layout, RunConfig(eyeriss=EyerissConfig(**keys)))
@@ -65,14 +101,18 @@ def kinds(schedule: Schedule) -> tuple[Any, Any]:
     per_tile = schedule.tiles["reads"] + schedule.tiles["writes"]
     tile = np.repeat(np.arange(len(per_tile)), per_tile)
     assert np.array_equal(schedule.tiles["first_transfer"], np.cumsum(per_tile) - per_tile)
-    return tile, np.arange(len(tile)) - schedule.tiles["first_transfer"][tile] >= schedule.tiles["reads"][tile]
+    return tile, np.arange(len(tile)) - schedule.tiles["first_transfer"][tile] >= schedule.tiles[
+        "reads"
+    ][tile]
 
 
 def touched(schedule: Schedule, layout: Layout, tensor: str, *, is_write: bool) -> Any:
     """How often each byte of a tensor is read or written; all runs must lie inside it."""
     place = layout[tensor]
     times = np.zeros(place.size_bytes, int)
-    for transfer in schedule.transfers[(kinds(schedule)[1] == is_write) & (schedule.transfers["tensor"] == place.index)]:
+    for transfer in schedule.transfers[
+        (kinds(schedule)[1] == is_write) & (schedule.transfers["tensor"] == place.index)
+    ]:
         for at in range(int(transfer["count"])):
             begin = int(transfer["address"]) + at * int(transfer["stride_bytes"]) - place.address
             assert 0 <= begin < begin + int(transfer["run_bytes"]) <= place.size_bytes
@@ -83,7 +123,11 @@ def touched(schedule: Schedule, layout: Layout, tensor: str, *, is_write: bool) 
 def needed_rows(size: int, kernel: int, stride: int, padding: int) -> Iterator[int]:
     """Rows of the ifm that are in any window."""
     for row in range((size + 2 * padding - kernel) // stride + 1):
-        yield from (at for at in range(row * stride - padding, row * stride - padding + kernel) if 0 <= at < size)
+        yield from (
+            at
+            for at in range(row * stride - padding, row * stride - padding + kernel)
+            if 0 <= at < size
+        )
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -114,10 +158,20 @@ def test_bytes_and_macs_equal_closed_forms(name: str) -> None:
     network = convolution(*sizes)
     machine, schedule, layout = planned(network, precision, **keys)
     shape = shape_of(network, network.layers[0])
-    own = find_mapping(machine.array, shape, machine.traffic_bits(network.layers[0]), machine.config.objective)
-    strips, blocks = ceil_div(shape.images, own.n) * ceil_div(shape.rows, own.e), ceil_div(shape.filters, own.m)
+    own = find_mapping(
+        machine.array, shape, machine.traffic_bits(network.layers[0]), machine.config.objective
+    )
+    strips, blocks = (
+        ceil_div(shape.images, own.n) * ceil_div(shape.rows, own.e),
+        ceil_div(shape.filters, own.m),
+    )
     spilled = ceil_div(shape.channels, own.resident) - 1 if own.order is Order.SPILL else 0
-    stays = own.filters >= own.m and own.channels >= shape.channels and blocks == 1 and machine.array.taps(shape)[2] == 1
+    stays = (
+        own.filters >= own.m
+        and own.channels >= shape.channels
+        and blocks == 1
+        and machine.array.taps(shape)[2] == 1
+    )
     ifm = shape.images * shape.groups * shape.channels * shape.width * strip_rows(shape, own.e)
     expected = {
         "w": shape.filter_elements * (1 if stays or own.order is Order.FILTERS else strips),
@@ -139,17 +193,31 @@ def test_bytes_and_macs_equal_closed_forms(name: str) -> None:
 
 
 @pytest.mark.parametrize("order", ["passes", "rows"])
-def test_a_batch_of_two_computes_twice_as_long_and_reads_no_more_weights_than_two_batches(order: str) -> None:
+def test_a_batch_of_two_computes_twice_as_long_and_reads_no_more_weights_than_two_batches(
+    order: str,
+) -> None:
     once, twice = (convolution(batch, 32, 14, 64, 3, 1, 1, 1) for batch in (1, 2))
-    (one, first, layout), (two, second, _) = planned(once, "int16", weight_order=order), planned(twice, "int16", weight_order=order)
+    (one, first, layout), (two, second, _) = (
+        planned(once, "int16", weight_order=order),
+        planned(twice, "int16", weight_order=order),
+    )
     assert two.counters()["mac_cycles"] == 2 * one.counters()["mac_cycles"]
-    assert one.counters()["compute_cycles"] < two.counters()["compute_cycles"] <= 2 * one.counters()["compute_cycles"]
-    weights = [schedule.transfers[schedule.transfers["tensor"] == layout["w"].index] for schedule in (first, second)]
+    assert (
+        one.counters()["compute_cycles"]
+        < two.counters()["compute_cycles"]
+        <= 2 * one.counters()["compute_cycles"]
+    )
+    weights = [
+        schedule.transfers[schedule.transfers["tensor"] == layout["w"].index]
+        for schedule in (first, second)
+    ]
     read = [int((own["run_bytes"] * own["count"]).sum()) for own in weights]
     assert layout["w"].size_bytes <= read[1] <= 2 * read[0]
 
 
-@pytest.mark.parametrize(("name", "precision"), [("lenet", "fp32"), ("squeezenet1.1", "int8"), ("mobilenetv2", "int8")])
+@pytest.mark.parametrize(
+    ("name", "precision"), [("lenet", "fp32"), ("squeezenet1.1", "int8"), ("mobilenetv2", "int8")]
+)
 def test_whole_networks_read_all_weights_and_write_all_features(name: str, precision: str) -> None:
     network = load_network(name).fused()
     machine, schedule, layout = planned(network, precision)
@@ -162,22 +230,40 @@ def test_whole_networks_read_all_weights_and_write_all_features(name: str, preci
     starts = np.flatnonzero(np.diff(tiles["layer"], prepend=-1))
     assert len(starts) == len(network.layers)
     assert np.add.reduceat(tiles["barrier"], starts).min() >= 1
-    assert [layer["compute_cycles"] for layer in machine.layer_counters()] == list(np.add.reduceat(tiles["compute_cycles"], starts))
+    assert [layer["compute_cycles"] for layer in machine.layer_counters()] == list(
+        np.add.reduceat(tiles["compute_cycles"], starts)
+    )
     weights = [layout[tensor].index for layer in network.layers for tensor in layer.weights]
-    assert np.array_equal(schedule.transfers["ahead"] == 1, np.isin(schedule.transfers["tensor"], weights))
+    assert np.array_equal(
+        schedule.transfers["ahead"] == 1, np.isin(schedule.transfers["tensor"], weights)
+    )
 
 
 def test_concatenation_puts_every_input_in_its_place() -> None:
-    tensors = [Tensor("a", (2, 3, 4, 4), Role.FEATURES), Tensor("b", (2, 5, 4, 4), Role.FEATURES), Tensor("c", (2, 8, 4, 4), Role.FEATURES)]
+    tensors = [
+        Tensor("a", (2, 3, 4, 4), Role.FEATURES),
+        Tensor("b", (2, 5, 4, 4), Role.FEATURES),
+        Tensor("c", (2, 8, 4, 4), Role.FEATURES),
+    ]
     layers = (
         Layer("pool", Operator.POOLING, ("a",), "b", kernel=(1, 1)),
         Layer("join", Operator.CONCATENATION, ("a", "b"), "c"),
     )
-    _, schedule, layout = planned(Network("two", layers, {tensor.name: tensor for tensor in tensors}, "a"), "int8")
+    _, schedule, layout = planned(
+        Network("two", layers, {tensor.name: tensor for tensor in tensors}, "a"), "int8"
+    )
     assert np.all(touched(schedule, layout, "c", is_write=True) == 1)
     tile, writes = kinds(schedule)
     own = schedule.transfers[writes & (schedule.tiles["layer"][tile] == 1)]
-    assert [(int(w["address"]) - layout["c"].address, int(w["run_bytes"]), int(w["stride_bytes"]), int(w["count"])) for w in own] == [
+    assert [
+        (
+            int(w["address"]) - layout["c"].address,
+            int(w["run_bytes"]),
+            int(w["stride_bytes"]),
+            int(w["count"]),
+        )
+        for w in own
+    ] == [
         (0, 48, 128, 2),
         (48, 80, 128, 2),
     ]
@@ -202,9 +288,15 @@ def test_compression_shortens_features_only() -> None:
     network = convolution(1, 16, 14, 32, 3, 1, 1, 1)
     _, plain, layout = planned(network, "int16")
     _, coded, _ = planned(network, "int16", compression="rlc", zero_fraction=0.7)
-    for name, ratio in (("in", run_length_ratio(0.7, 16)), ("out", run_length_ratio(0.7, 16)), ("w", 1.0)):
+    for name, ratio in (
+        ("in", run_length_ratio(0.7, 16)),
+        ("out", run_length_ratio(0.7, 16)),
+        ("w", 1.0),
+    ):
         sizes = [
-            int((own["run_bytes"] * own["count"]).sum()) for s in (plain, coded) for own in [s.transfers[s.transfers["tensor"] == layout[name].index]]
+            int((own["run_bytes"] * own["count"]).sum())
+            for s in (plain, coded)
+            for own in [s.transfers[s.transfers["tensor"] == layout[name].index]]
         ]
         assert sizes[1] == pytest.approx(sizes[0] * ratio, rel=0.02)
 
@@ -212,7 +304,9 @@ def test_compression_shortens_features_only() -> None:
 def test_a_buffer_too_small_says_what_is_needed() -> None:
     network = convolution(1, 3, 224, 8, 3, 1, 1, 1)
     words = r"eyeriss.buffer_kB: leaves 256 words for ifm and psums; a pass needs 896 at least"
-    with pytest.raises(NetworkError, match=rf"^one: layer 'conv': {words} .*; expected 5 kB or more$"):
+    with pytest.raises(
+        NetworkError, match=rf"^one: layer 'conv': {words} .*; expected 5 kB or more$"
+    ):
         planned(network, "fp32", buffer_kB=2, filter_buffer_kB=1)
     planned(network, "fp32", buffer_kB=5, filter_buffer_kB=1)
     with pytest.raises(NetworkError):
@@ -225,5 +319,7 @@ def test_a_buffer_all_for_filters_is_refused() -> None:
 
 
 def test_more_zero_fractions_than_layers_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"^eyeriss.zero_fractions: 2 values; expected at most the 1 "):
+    with pytest.raises(
+        ConfigError, match=r"^eyeriss.zero_fractions: 2 values; expected at most the 1 "
+    ):
         planned(convolution(1, 3, 8, 8, 3, 1, 1, 1), "int8", zero_fractions=(0.5, 0.5))

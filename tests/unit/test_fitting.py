@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from edensim.errors.characterization import read_characterization
-from edensim.errors.fitted import fit
-from edensim.errors.module import load_module
+from edensim.bit_errors.characterization import read_characterization
+from edensim.bit_errors.fit import fit
+from edensim.bit_errors.module import load_module
 from edensim.exceptions import DataError, FitError
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "dram"
@@ -18,7 +18,13 @@ BITS = 2.0**33
 
 
 def table(
-    path: Path, *, modules: int = 12, slope: float = -2.4, sd: float = 0.3, seed: int = 3, x: tuple[float, ...] = (2.5, 5, 7.5, 10, 12.5)
+    path: Path,
+    *,
+    modules: int = 12,
+    slope: float = -2.4,
+    sd: float = 0.3,
+    seed: int = 3,
+    x: tuple[float, ...] = (2.5, 5, 7.5, 10, 12.5),
 ) -> Path:
     """BERs of a made-up vendor: Phi in tRCD, modules that differ by an offset, zeros below what BITS show and from 10 ns on."""
     random = np.random.default_rng(seed)
@@ -27,8 +33,14 @@ def table(
         offset = random.normal(0, sd)
         for pattern, middle in (("0x00", -1.0), ("0xff", -1.6)):
             for ns in x:
-                rate = 0.5 * norm.cdf(middle + slope * (ns - 5) / 2.5 + offset) * 10 ** random.normal(0, 0.03)
-                lines.append(f"m{number},{pattern},20,{ns},{rate if rate > 1 / BITS and ns < 10 else 0:.6e},{BITS:.0f}")
+                rate = (
+                    0.5
+                    * norm.cdf(middle + slope * (ns - 5) / 2.5 + offset)
+                    * 10 ** random.normal(0, 0.03)
+                )
+                lines.append(
+                    f"m{number},{pattern},20,{ns},{rate if rate > 1 / BITS and ns < 10 else 0:.6e},{BITS:.0f}"
+                )
     path.write_text("\n".join(lines) + "\n")
     return path
 
@@ -48,7 +60,9 @@ def test_the_parameters_come_back(tmp_path: Path) -> None:
     assert curve.structure.kind == "data-dependent"
     path = tmp_path / "module.yaml"
     fitted.save(path)
-    assert load_module(path).curves["trcd"].rate_at(("0x00",), 7.5) == pytest.approx(0.5 * norm.cdf(-3.4), rel=1.0)
+    assert load_module(path).curves["trcd"].rate_at(("0x00",), 7.5) == pytest.approx(
+        0.5 * norm.cdf(-3.4), rel=1.0
+    )
 
 
 def test_one_quantity_or_two_modules_are_not_enough(tmp_path: Path) -> None:
@@ -67,16 +81,25 @@ GOOD = "dimm,trcd_ns,ber\nm0,5,0.1\nm0,7.5,0.01\n"
         ("dimm,trcd_ns\nm0,5\n", r":1: no column of rates; expected one of ber_mean, ber"),
         ("dimm,ber\nm0,0.1\n", ":1: no column of what was lowered"),
         ("trcd_ns,ber\n5,0.1\n", ":1: column 'dimm' is missing"),
-        (GOOD.replace("0.01", "1.5"), r":3: ber: expected a fraction from 0 to 1 \(not a percentage\), found '1.5'"),
+        (
+            GOOD.replace("0.01", "1.5"),
+            r":3: ber: expected a fraction from 0 to 1 \(not a percentage\), found '1.5'",
+        ),
         (GOOD.replace("m0,5,", "m0,5e-9,"), ":2: trcd_ns: expected nanoseconds"),
         (GOOD.replace("0.01", "-0.01"), ":3: ber"),
         (GOOD.replace("0.01", "high"), ":3: ber: .*found 'high'"),
         (GOOD.replace("7.5,0.01", "7.5"), ":3: expected 3 values"),
         ("dimm,vdd,ber\nm0,1150,0.1\n", ":2: vdd: expected volts"),
-        ("dimm,trcd_ns,temp_k,ber\nm0,5,-4,0.1\n", ":2: temp_k: expected kelvin, not below 0, found '-4'"),
+        (
+            "dimm,trcd_ns,temp_k,ber\nm0,5,-4,0.1\n",
+            ":2: temp_k: expected kelvin, not below 0, found '-4'",
+        ),
         ("dimm,trcd_ns,temp_c,ber\nm0,5,-300,0.1\n", ":2: temp_c: expected degrees Celsius"),
         ("dimm,trcd_ns,ber\n", "holds no rows"),
-        ("dimm,vdd,n_lines,n_faulty_lines\nm0,1.1,10,11\nm0,1.2,10,1\n", ":2: n_faulty_lines: more than n_lines"),
+        (
+            "dimm,vdd,n_lines,n_faulty_lines\nm0,1.1,10,11\nm0,1.2,10,1\n",
+            ":2: n_faulty_lines: more than n_lines",
+        ),
         ("dimm,trcd_ns,vdd,ber\nm0,5,1.1,0.1\nm0,7.5,1.2,0.1\n", "both vary"),
     ],
 )
@@ -101,7 +124,12 @@ def test_rows_that_other_effects_made_are_left_out(tmp_path: Path) -> None:
         "c,0xff,2.5,12.5,0,train,0.9\nc,0x0,2.5,12.5,0,train,0.1\nc,0xaa,2.5,12.5,0,train,0.5\n"
     )
     data = read_characterization(path)
-    assert data.dropped == {"suspect first read": 1, "tRP lowered": 1, "held back": 1, "stuck banks": 2}
+    assert data.dropped == {
+        "suspect first read": 1,
+        "tRP lowered": 1,
+        "held back": 1,
+        "stuck banks": 2,
+    }
     assert data.pattern.tolist() == ["0x00", "0xaa"]
 
 
@@ -110,6 +138,8 @@ def test_the_shipped_vendor_b_is_what_its_voltage_data_say() -> None:
     fitted = fit(DATA / "voltron_faulty_lines.csv", vendor="B", bootstrap=10)
     found, shipped = fitted.module.curves["vdd"], load_module("vendor_b").curves["vdd"]
     for volts in (1.05, 1.075, 1.1):
-        assert np.log10(found.rate_at(("any",), volts)) == pytest.approx(np.log10(shipped.rate_at(("any",), volts)), abs=0.1)
+        assert np.log10(found.rate_at(("any",), volts)) == pytest.approx(
+            np.log10(shipped.rate_at(("any",), volts)), abs=0.1
+        )
     with pytest.raises(DataError, match="holds vendors A, B, C"):
         fit(DATA / "voltron_faulty_lines.csv")

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from edensim.config import load_config
-from edensim.dnn.builder import NetworkBuilder
-from edensim.dnn.layout import lay_out
-from edensim.dnn.network import Gemm
+from edensim.config.loading import load_config
+from edensim.config.models import GpuConfig, RunConfig
 from edensim.exceptions import ConfigError
-from edensim.frontends.gpu import gpu_machine
-from edensim.frontends.gpu_tiling import choose_tiling, resident_blocks
-from edensim.sections import GpuConfig, RunConfig
+from edensim.machines.gpu.machine import gpu_machine
+from edensim.machines.gpu.tiling import choose_tiling, resident_blocks
+from edensim.networks.builder import NetworkBuilder
+from edensim.networks.layout import lay_out
+from edensim.networks.network import Gemm
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,12 @@ def test_narrow_elements_deepen_the_tile_and_speed_it_up() -> None:
     gemm = Gemm(1024, 7168, 2048, 1)
     by_bits = {bits: choose_tiling(gemm, bits, GpuConfig()) for bits in (32, 16, 8, 4)}
     assert {bits: each.tile_k for bits, each in by_bits.items()} == {32: 8, 16: 16, 8: 32, 4: 64}
-    assert {bits: each.step_cycles for bits, each in by_bits.items()} == {32: 1024, 16: 1024, 8: 1024, 4: 2048}
+    assert {bits: each.step_cycles for bits, each in by_bits.items()} == {
+        32: 1024,
+        16: 1024,
+        8: 1024,
+        4: 2048,
+    }
 
 
 def test_splits_cover_the_depth_once() -> None:
@@ -59,17 +64,31 @@ def machine(**gpu: Any) -> Any:
     builder = NetworkBuilder("one", (1, 8, 8, 8))
     builder.pooling("p", builder.convolution("c", "input", 8, 3), "max", 2)
     network = builder.build()
-    return list(gpu_machine(network, lay_out(network, "fp32"), RunConfig(gpu=GpuConfig(**gpu))).schedules())
+    return list(
+        gpu_machine(network, lay_out(network, "fp32"), RunConfig(gpu=GpuConfig(**gpu))).schedules()
+    )
 
 
 @pytest.mark.parametrize(
     ("gpu", "message"),
     [
-        ({"l2_kB": 1}, "gpu.l2_kB: 1 kB hold no set of 16 lines of 128 bytes (gpu.l2_ways); expected at least 2"),
+        (
+            {"l2_kB": 1},
+            "gpu.l2_kB: 1 kB hold no set of 16 lines of 128 bytes (gpu.l2_ways); expected at least 2",
+        ),
         ({"l2_kB": 10**6}, "gpu.l2_kB: 1000000 is more than the 32768 kB that are supported"),
-        ({"tile_m": 1024, "tile_n": 1024}, "gpu.shared_kB: tiles of 1024 x 1024 x 8 (gpu.tile_m, tile_n, tile_k; 2 stages) need 128, an SM has 96"),
-        ({"tile_m": 256, "tile_n": 256}, "gpu.registers_kB: tiles of 256 x 256 x 8 (gpu.tile_m, tile_n, tile_k; 2 stages) need 512, an SM has 256"),
-        ({"warps": 1}, "gpu.warps: tiles of 32 x 32 x 8 (gpu.tile_m, tile_n, tile_k; 2 stages) need 2, an SM has 1"),
+        (
+            {"tile_m": 1024, "tile_n": 1024},
+            "gpu.shared_kB: tiles of 1024 x 1024 x 8 (gpu.tile_m, tile_n, tile_k; 2 stages) need 128, an SM has 96",
+        ),
+        (
+            {"tile_m": 256, "tile_n": 256},
+            "gpu.registers_kB: tiles of 256 x 256 x 8 (gpu.tile_m, tile_n, tile_k; 2 stages) need 512, an SM has 256",
+        ),
+        (
+            {"warps": 1},
+            "gpu.warps: tiles of 32 x 32 x 8 (gpu.tile_m, tile_n, tile_k; 2 stages) need 2, an SM has 1",
+        ),
         ({"warps": 4}, "gpu.warps: a thread block of 256 threads needs 8, an SM has 4"),
     ],
 )

@@ -11,15 +11,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edensim.accuracy.datasets import Dataset, load_dataset, normalization_of, normalized
 from edensim.exceptions import InputError
-from edensim.inference.datasets import Dataset, load_dataset, normalization_of, normalized
 
 RANDOM = np.random.default_rng(1)
 
 
 def write_idx(folder: Path, labels: np.ndarray, images: np.ndarray, *, suffix: str = "") -> None:
     for name, array in (("t10k-images-idx3-ubyte", images), ("t10k-labels-idx1-ubyte", labels)):
-        data = bytes((0, 0, 8, array.ndim)) + np.array(array.shape, ">u4").tobytes() + array.astype(np.uint8).tobytes()
+        data = (
+            bytes((0, 0, 8, array.ndim))
+            + np.array(array.shape, ">u4").tobytes()
+            + array.astype(np.uint8).tobytes()
+        )
         (folder / (name + suffix)).write_bytes(gzip.compress(data) if suffix else data)
 
 
@@ -43,11 +47,15 @@ def test_idx_files_that_do_not_fit(tmp_path: Path) -> None:
     write_idx(tmp_path, np.full(20, 11), RANDOM.integers(0, 256, (20, 28, 28)))
     with pytest.raises(InputError, match="labels from 11 to 11; expected 0 to 9"):
         load_dataset(tmp_path)
-    (tmp_path / "t10k-images-idx3-ubyte").write_bytes(b"\x00\x00\x08\x03" + np.array([20, 28, 28], ">u4").tobytes() + b"\x01" * 100)
+    (tmp_path / "t10k-images-idx3-ubyte").write_bytes(
+        b"\x00\x00\x08\x03" + np.array([20, 28, 28], ">u4").tobytes() + b"\x01" * 100
+    )
     with pytest.raises(InputError, match="100 bytes of values; expected 20x28x28"):
         load_dataset(tmp_path)
     (tmp_path / "t10k-images-idx3-ubyte").write_bytes(b"P5 28 28 255")
-    with pytest.raises(InputError, match="expected an idx file of bytes with 3 dimensions, found 50352032"):
+    with pytest.raises(
+        InputError, match="expected an idx file of bytes with 3 dimensions, found 50352032"
+    ):
         load_dataset(tmp_path)
 
 
@@ -59,7 +67,9 @@ def test_cifar_binaries(tmp_path: Path) -> None:
     records[:10].tofile(folder / "test_batch.bin")
     for number in (1, 2):
         records[10 * number : 10 * number + 10].tofile(folder / f"data_batch_{number}.bin")
-    (folder / "batches.meta.txt").write_text("airplane\nautomobile\nbird\ncat\ndeer\ndog\nfrog\nhorse\nship\ntruck\n\n")
+    (folder / "batches.meta.txt").write_text(
+        "airplane\nautomobile\nbird\ncat\ndeer\ndog\nfrog\nhorse\nship\ntruck\n\n"
+    )
     test, train = load_dataset(tmp_path), load_dataset(tmp_path, "train")
     assert test.classes[3] == "cat"
     assert np.array_equal(test.images.reshape(10, -1), records[:10, 1:])
@@ -131,24 +141,40 @@ def test_digits_have_two_splits() -> None:
 
 
 def test_normalization_gives_mean_0_and_deviation_1() -> None:
-    data = Dataset("noise", "test", RANDOM.integers(0, 256, (50, 3, 8, 8), dtype=np.uint8), np.zeros(50, np.int64), ("a",))
+    data = Dataset(
+        "noise",
+        "test",
+        RANDOM.integers(0, 256, (50, 3, 8, 8), dtype=np.uint8),
+        np.zeros(50, np.int64),
+        ("a",),
+    )
     values = normalized(data.images, normalization_of(data.images))
     assert values.dtype == np.float32
     assert values.mean() == pytest.approx(0, abs=0.01)
     assert values.std() == pytest.approx(1, abs=0.01)
 
 
-def test_a_data_set_that_others_install_is_found_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from edensim.inference import datasets
+def test_a_data_set_that_others_install_is_found_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edensim.accuracy import datasets
 
-    monkeypatch.setattr(datasets, "INSTALLED", {"fashion-mnist": (tmp_path / "nowhere", "dataset-fashion-mnist")})
+    monkeypatch.setattr(
+        datasets, "INSTALLED", {"fashion-mnist": (tmp_path / "nowhere", "dataset-fashion-mnist")}
+    )
     monkeypatch.setenv("EDENSIM_DATA", str(tmp_path / "data"))
-    with pytest.raises(InputError, match=r"fashion-mnist: is not here; `apt-get install dataset-fashion-mnist`"):
+    with pytest.raises(
+        InputError, match=r"fashion-mnist: is not here; `apt-get install dataset-fashion-mnist`"
+    ):
         datasets.load_dataset("fashion-mnist")
     with pytest.raises(InputError, match=r"did you mean 'fashion-mnist'"):
         datasets.load_dataset("fashion-mnst")
     folder = tmp_path / "data" / "fashion-mnist"
     folder.mkdir(parents=True)
-    (folder / "t10k-images-idx3-ubyte").write_bytes(bytes((0, 0, 8, 3)) + np.array([2, 4, 4], ">u4").tobytes() + bytes(32))
-    (folder / "t10k-labels-idx1-ubyte").write_bytes(bytes((0, 0, 8, 1)) + np.array([2], ">u4").tobytes() + bytes((1, 9)))
+    (folder / "t10k-images-idx3-ubyte").write_bytes(
+        bytes((0, 0, 8, 3)) + np.array([2, 4, 4], ">u4").tobytes() + bytes(32)
+    )
+    (folder / "t10k-labels-idx1-ubyte").write_bytes(
+        bytes((0, 0, 8, 1)) + np.array([2], ">u4").tobytes() + bytes((1, 9))
+    )
     assert datasets.load_dataset("fashion-mnist").labels.tolist() == [1, 9]

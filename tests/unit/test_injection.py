@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import edensim
+from edensim.bit_errors.cells import Geometry, cell_tables, geometry_of, place_of, weak_cells
+from edensim.bit_errors.injector import Injector, injector
+from edensim.bit_errors.models import ErrorModel, at_ber, kinds
 from edensim.dram.address import address_map
 from edensim.dram.standard import load_standard, standard_names
-from edensim.errors.cells import Geometry, cell_tables, geometry_of, place_of, weak_cells
-from edensim.errors.injector import Injector, injector
-from edensim.errors.models import ErrorModel, at_ber, kinds
 from edensim.exceptions import ConfigError, InputError
 
 KINDS = [kind.name for kind in kinds()]
@@ -25,12 +25,16 @@ MAPPINGS = ["RoBaRaCoCh", "ChRaBaRoCo", "MOP4CLXOR"]
 
 
 def memory(mapping: str = "RoBaRaCoCh", channels: int = 2) -> Geometry:
-    return geometry_of(load_standard("DDR4", organization="8Gb_x8", ranks=2).organization, channels, mapping)
+    return geometry_of(
+        load_standard("DDR4", organization="8Gb_x8", ranks=2).organization, channels, mapping
+    )
 
 
 def model_of(name: str, ber: float) -> ErrorModel:
     if name == "data-dependent":
-        return ErrorModel.of(name, weak_fraction=0.0, failure_of_ones=0.7, failure_of_zeros=0.2).at_ber(ber)
+        return ErrorModel.of(
+            name, weak_fraction=0.0, failure_of_ones=0.7, failure_of_zeros=0.2
+        ).at_ber(ber)
     return at_ber(name, ber, **({"failure_spread": 0.2} if name != "uniform" else {}))
 
 
@@ -42,18 +46,25 @@ def random_bytes(size: int, seed: int = 1) -> np.ndarray:
 @pytest.mark.parametrize("name", KINDS)
 @settings(max_examples=10, deadline=None)
 @given(data=st.data())
-def test_chunks_and_threads_make_no_difference(name: str, mapping: str, data: st.DataObject) -> None:
+def test_chunks_and_threads_make_no_difference(
+    name: str, mapping: str, data: st.DataObject
+) -> None:
     ber = data.draw(st.sampled_from([1e-4, 1e-2, 0.2]))
     base = data.draw(st.integers(0, 1 << 22))
     size = data.draw(st.integers(1, 60_000))
     cuts = sorted({0, size, *data.draw(st.lists(st.integers(0, size), max_size=6))})
-    placed = injector(memory(mapping), model_of(name, ber), seed=data.draw(st.integers(0, 2**63 - 1)))
+    placed = injector(
+        memory(mapping), model_of(name, ber), seed=data.draw(st.integers(0, 2**63 - 1))
+    )
     whole = random_bytes(size)
     before = whole.copy()
     flips = placed.flip(whole, base, access=7)
     assert flips == int(np.unpackbits(whole ^ before).sum())
     pieces = before.copy()
-    assert flips == sum(placed.flip(pieces[first:last], base + first, access=7) for first, last in zip(cuts[:-1], cuts[1:], strict=True))
+    assert flips == sum(
+        placed.flip(pieces[first:last], base + first, access=7)
+        for first, last in zip(cuts[:-1], cuts[1:], strict=True)
+    )
     assert (pieces == whole).all()
 
 
@@ -74,10 +85,16 @@ def test_weak_cells_keep_their_places_in_the_device_under_any_mapping(name: str)
         geometry = memory(mapping)
         placed = injector(geometry, model_of(name, 0.01), seed=8)
         rows = []
-        for channel, rank, group, bank, row in [(0, 0, 0, 0, 0), (1, 1, 2, 3, 77), (0, 1, 3, 0, 65535)]:
+        for channel, rank, group, bank, row in [
+            (0, 0, 0, 0, 0),
+            (1, 1, 2, 3, 77),
+            (0, 1, 3, 0, 65535),
+        ]:
             columns = np.arange(geometry.organization.bursts_per_row)
             lines = []
-            for address in geometry.mapping.encode(channel, rank, group, bank, row, columns).tolist():
+            for address in geometry.mapping.encode(
+                channel, rank, group, bank, row, columns
+            ).tolist():
                 line = np.full(64, 0x5A, np.uint8)
                 placed.flip(line, address)
                 lines.append(line)
@@ -104,7 +121,10 @@ def test_what_is_flipped_lies_on_the_weak_cells_listed() -> None:
         for column in range(geometry.organization.bursts_per_row):
             line = np.zeros(64, np.uint8)
             placed.flip(line, int(geometry.mapping.encode(channel, rank, group, bank, row, column)))
-            found |= {column * 512 + int(bit) for bit in np.flatnonzero(np.unpackbits(line, bitorder="little"))}
+            found |= {
+                column * 512 + int(bit)
+                for bit in np.flatnonzero(np.unpackbits(line, bitorder="little"))
+            }
         assert found == expected[index]
 
 
@@ -151,7 +171,11 @@ def test_accesses_seeds_and_places_differ() -> None:
     geometry = memory()
     zeros = np.zeros(1 << 16, np.uint8)
     placed = injector(geometry, at_ber(0, 1e-2), seed=1)
-    results = [placed.flipped(zeros)[0], placed.flipped(zeros, access=1)[0], placed.flipped(zeros, 1 << 20)[0]]
+    results = [
+        placed.flipped(zeros)[0],
+        placed.flipped(zeros, access=1)[0],
+        placed.flipped(zeros, 1 << 20)[0],
+    ]
     results.append(injector(geometry, at_ber(0, 1e-2), seed=2).flipped(zeros)[0])
     for index, one in enumerate(results):
         for other in results[index + 1 :]:
@@ -174,9 +198,15 @@ def test_flips_never_change() -> None:
         digest = hashlib.sha256()
         for ber in (1e-3, 0.2) if name != "wordline" else (1e-2,):
             model = model_of(name, ber)
-            digest.update(injector(geometry, model, seed=2026).flipped(array, 123_456, access=3)[0].tobytes())
+            digest.update(
+                injector(geometry, model, seed=2026).flipped(array, 123_456, access=3)[0].tobytes()
+            )
         by_line = injector(geometry, [[model, model_of(name, 1e-3)]], seed=2026)
-        digest.update(by_line.flipped(array, 123_456, access=3, line_classes=(np.arange(16) % 2).astype(np.uint8))[0].tobytes())
+        digest.update(
+            by_line.flipped(
+                array, 123_456, access=3, line_classes=(np.arange(16) % 2).astype(np.uint8)
+            )[0].tobytes()
+        )
         found[name] = digest.hexdigest()[:16]
     assert found == expected
 
@@ -192,7 +222,9 @@ def test_every_standard_has_weak_cells(standard: str) -> None:
     assert flips == pytest.approx(0.01 * 8 * array.size, rel=0.2)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float16", "int16", "int8", "uint8", "float64", "bool"])
+@pytest.mark.parametrize(
+    "dtype", ["float32", "float16", "int16", "int8", "uint8", "float64", "bool"]
+)
 def test_any_dtype_and_shape(dtype: str) -> None:
     array = np.ones((3, 50, 40), dtype)
     done = edensim.inject(array, ber=0.01, seed=5)
@@ -200,7 +232,15 @@ def test_any_dtype_and_shape(dtype: str) -> None:
     assert done.array.dtype == array.dtype
     assert (array == 1).all()
     assert done.bits == 8 * array.nbytes
-    assert done.flips == int(np.unpackbits(done.array.view(np.uint8).reshape(-1) ^ array.view(np.uint8).reshape(-1)).sum()) > 0
+    assert (
+        done.flips
+        == int(
+            np.unpackbits(
+                done.array.view(np.uint8).reshape(-1) ^ array.view(np.uint8).reshape(-1)
+            ).sum()
+        )
+        > 0
+    )
     assert edensim.inject(array, ber=0.01, seed=5, in_place=True).array is array
     assert (array.view(np.uint8) == done.array.view(np.uint8)).all()
 
@@ -223,14 +263,21 @@ def test_line_classes_are_laws_of_their_own() -> None:
     mixed, _ = both.flipped(array, base, line_classes=classes)
     of_byte = classes[((base + np.arange(array.size)) >> 6) - (base >> 6)]
     alone = [injector(geometry, model, seed=3).flipped(array, base)[0] for model in (strong, weak)]
-    assert (mixed == np.where(of_byte == 0, alone[0], np.where(of_byte == 1, alone[1], array))).all()
+    assert (
+        mixed == np.where(of_byte == 0, alone[0], np.where(of_byte == 1, alone[1], array))
+    ).all()
 
 
 def test_partitions_have_errors_of_their_own() -> None:
     """Whole banks and ranges of rows; what no partition covers is the module's."""
-    geometry = geometry_of(load_standard("DDR4", organization="8Gb_x8").organization, 1, "RoBaRaCoCh")
+    geometry = geometry_of(
+        load_standard("DDR4", organization="8Gb_x8").organization, 1, "RoBaRaCoCh"
+    )
     none = at_ber(0, 0.0)
-    rows = {bank: [(65536, 0)] for bank in range(16)} | {2: [(65536, 1)], 3: [(4, 0), (6, 1), (65536, 0)]}
+    rows = {bank: [(65536, 0)] for bank in range(16)} | {
+        2: [(65536, 1)],
+        3: [(4, 0), (6, 1), (65536, 0)],
+    }
     placed = injector(geometry, [none, at_ber(0, 0.05)], seed=1, rows=rows)
     array = np.zeros(16 * 8192 * 8, np.uint8)  # rows 0 to 7 of all banks
     placed.flip(array)
@@ -247,8 +294,12 @@ def test_a_partition_does_not_move_the_weak_cells_of_others() -> None:
     rows = {bank: [(65536, int(bank == 0))] for bank in range(geometry.banks)}
     array = random_bytes(1 << 17)
     for name, other in (("uniform", "bitline"), ("bitline", "uniform"), ("wordline", "bitline")):
-        alone = injector(geometry, [at_ber(name, 0.05), at_ber(name, 0.0)], rows=rows).flipped(array)[0]
-        beside = injector(geometry, [at_ber(name, 0.05), at_ber(other, 0.0)], rows=rows).flipped(array)[0]
+        alone = injector(geometry, [at_ber(name, 0.05), at_ber(name, 0.0)], rows=rows).flipped(
+            array
+        )[0]
+        beside = injector(geometry, [at_ber(name, 0.05), at_ber(other, 0.0)], rows=rows).flipped(
+            array
+        )[0]
         assert (alone == beside).all()
         assert (alone != array).any()
 
@@ -256,12 +307,27 @@ def test_a_partition_does_not_move_the_weak_cells_of_others() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda placed: placed.flip(np.zeros(8, np.uint8), -1), "address -0x1: 8 bytes from there do not fit"),
+        (
+            lambda placed: placed.flip(np.zeros(8, np.uint8), -1),
+            "address -0x1: 8 bytes from there do not fit",
+        ),
         (lambda placed: placed.flip(np.zeros(8, np.uint8), 1 << 40), "do not fit the memory of"),
-        (lambda placed: placed.flip(np.zeros((8, 8), np.uint8)[:, :4]), "expected a contiguous, writable array"),
-        (lambda placed: placed.flip(np.frombuffer(b"12345678", np.uint8)), "expected a contiguous, writable array"),
-        (lambda placed: placed.flip(np.array(["a", None], object)), "expected a numpy array of numbers"),
-        (lambda placed: placed.flip(np.zeros(8, np.uint8), access=-1), "access: expected a whole number from 0, found -1"),
+        (
+            lambda placed: placed.flip(np.zeros((8, 8), np.uint8)[:, :4]),
+            "expected a contiguous, writable array",
+        ),
+        (
+            lambda placed: placed.flip(np.frombuffer(b"12345678", np.uint8)),
+            "expected a contiguous, writable array",
+        ),
+        (
+            lambda placed: placed.flip(np.array(["a", None], object)),
+            "expected a numpy array of numbers",
+        ),
+        (
+            lambda placed: placed.flip(np.zeros(8, np.uint8), access=-1),
+            "access: expected a whole number from 0, found -1",
+        ),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(call: object, message: str) -> None:
@@ -276,7 +342,10 @@ def test_arrays_that_do_not_fit_are_refused(call: object, message: str) -> None:
         ({}, "errors.ber: missing"),
         ({"model": "uniform"}, "ber: missing"),
         ({"model": "unifrm", "ber": 0.1}, "did you mean 'uniform'"),
-        ({"ber": 0.1, "segments": [(0, 3)]}, "segments: expected pieces of 8 bytes in all, found 3"),
+        (
+            {"ber": 0.1, "segments": [(0, 3)]},
+            "segments: expected pieces of 8 bytes in all, found 3",
+        ),
         ({"ber": 0.1, "intervals_ns": 5.0}, "'elapsed' needs errors.module"),
         ({"ber": 0.1, "errors": {"exposure": "elapsd"}}, "did you mean 'elapsed'"),
         ({"ber": 0.1, "dram": {"standard": "DDR9"}}, "DDR9"),
@@ -293,5 +362,5 @@ def test_laws_of_one_partition_share_their_lines() -> None:
 
 
 def test_inject_is_exported_lazily() -> None:
-    assert edensim.inject.__module__ == "edensim.errors.injection"
-    assert (Path(edensim.__file__).parent / "errors" / "injection.py").exists()
+    assert edensim.inject.__module__ == "edensim.bit_errors.injection"
+    assert (Path(edensim.__file__).parent / "bit_errors" / "injection.py").exists()

@@ -12,26 +12,35 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import edensim
-from edensim.config import load_config
+from edensim.config.loading import load_config
 from edensim.dram.address import address_map
 from edensim.eden.assignment import exact, greedy, safe_costs
 from edensim.eden.metadata import metadata
 from edensim.exceptions import InputError
-from edensim.system import prepare
+from edensim.simulation import prepare
 
 RUNS = Path(__file__).parents[2] / "configs" / "runs"
-LENET = ["network=lenet", "errors.module=eden-table3", "eden.vdd_V=[1.1, 0.95, 0.85]", "eden.trcd_ns=[13.3]"]
+LENET = [
+    "network=lenet",
+    "errors.module=eden-table3",
+    "eden.vdd_V=[1.1, 0.95, 0.85]",
+    "eden.trcd_ns=[13.3]",
+]
 
 
 @given(st.integers(1, 5), st.integers(2, 5), st.integers(1, 4), st.integers(0, 2**32))
 @settings(max_examples=60, deadline=None)
-def test_the_exact_mapping_is_the_best_of_all_and_the_greedy_one_never_beats_it(items: int, points: int, most: int, seed: int) -> None:
+def test_the_exact_mapping_is_the_best_of_all_and_the_greedy_one_never_beats_it(
+    items: int, points: int, most: int, seed: int
+) -> None:
     random = np.random.default_rng(seed)
     bers = [0.0, *random.random(points - 1)]
     tolerated = random.random(items) * random.integers(0, 2, items)
     costs = safe_costs(random.integers(1, 100, (items, points)).astype(float), bers, tolerated)
     least = min(
-        costs[:, list(kept)].min(1).sum() for count in range(1, most + 1) for kept in itertools.combinations(range(points), min(count, points))
+        costs[:, list(kept)].min(1).sum()
+        for count in range(1, most + 1)
+        for kept in itertools.combinations(range(points), min(count, points))
     )
     best, quick = exact(costs, most), greedy(costs, most)
     assert best.cost == pytest.approx(least)
@@ -48,7 +57,10 @@ def test_coarse_the_whole_module_is_at_the_cheapest_point_that_is_tolerated() ->
     safe = [point for point in found.points if point["ber"] <= 0.011]
     assert found.run.energy_pJ.total == pytest.approx(min(point["energy_pJ"] for point in safe))
     assert found.comparison["energy_saved"] > 0.05
-    assert edensim.map_to_dram(0.05, RUNS / "cpu-yolo-tiny.yaml", overrides=LENET).run.energy_pJ.total < found.run.energy_pJ.total
+    assert (
+        edensim.map_to_dram(0.05, RUNS / "cpu-yolo-tiny.yaml", overrides=LENET).run.energy_pJ.total
+        < found.run.energy_pJ.total
+    )
 
 
 def test_what_no_point_is_safe_for_stays_at_the_nominal_one() -> None:
@@ -58,7 +70,9 @@ def test_what_no_point_is_safe_for_stays_at_the_nominal_one() -> None:
     assert any("stays at the nominal point" in text for text in found.notes["said"])
 
 
-@pytest.mark.parametrize("machine", ["tpu", "cpu"])  # rows in order; rows whose lowest bits are XORed
+@pytest.mark.parametrize(
+    "machine", ["tpu", "cpu"]
+)  # rows in order; rows whose lowest bits are XORed
 def test_fine_each_tensor_is_read_at_its_partitions_point(machine: str, tmp_path: Path) -> None:
     run = RUNS / f"{machine}-yolo-tiny.yaml"
     names = list(edensim.map_to_dram(0.0, run, overrides=LENET).items)
@@ -72,13 +86,19 @@ def test_fine_each_tensor_is_read_at_its_partitions_point(machine: str, tmp_path
     prepared = prepare(load_config(tmp_path / "mapped.yaml").config)
     assert prepared.layout is not None
     rows = prepared.standard.organization.rows
-    mapping = address_map(prepared.config.controller.address_mapping, prepared.standard.organization, prepared.config.dram.channels)
+    mapping = address_map(
+        prepared.config.controller.address_mapping,
+        prepared.standard.organization,
+        prepared.config.dram.channels,
+    )
     for part in found.partitions:
         first, last = part["rows"]
         assert 0 <= first <= last < rows
         for name in part["items"]:
             placement = prepared.layout[name]
-            lying = mapping.decode(np.append(np.arange(placement.address, placement.end, 64), placement.end - 1))["row"]
+            lying = mapping.decode(
+                np.append(np.arange(placement.address, placement.end, 64), placement.end - 1)
+            )["row"]
             assert first <= lying.min()
             assert lying.max() <= last
 
@@ -108,13 +128,21 @@ def test_what_cannot_be_accepted_is_said(tolerated: object, said: str) -> None:
 )
 def test_places_that_cannot_be_are_refused(override: str, said: str) -> None:
     with pytest.raises(InputError, match=said):
-        edensim.map_to_dram({"conv1.weight": 0.06}, RUNS / "tpu-yolo-tiny.yaml", overrides=[*LENET, override]) if "pinned" not in override else (
-            edensim.simulate(config=RUNS / "tpu-yolo-tiny.yaml", overrides=["network=lenet", override])
+        edensim.map_to_dram(
+            {"conv1.weight": 0.06}, RUNS / "tpu-yolo-tiny.yaml", overrides=[*LENET, override]
+        ) if "pinned" not in override else (
+            edensim.simulate(
+                config=RUNS / "tpu-yolo-tiny.yaml", overrides=["network=lenet", override]
+            )
         )
 
 
 def test_tables_of_the_papers_example_take_what_it_says() -> None:
     """Section 5: voltages of 32 banks in 32 bytes; 2^10 partitions' tRCDs would be 512 bytes at 4 bits each."""
     tables = metadata(banks=32, partitions=1024, items=100, bits=8, tck_ps=833, bounding=True)
-    assert (tables["vdd_table_bytes"], tables["trcd_table_bytes"], tables["bounds_table_bytes"]) == (32, 512, 200)
+    assert (
+        tables["vdd_table_bytes"],
+        tables["trcd_table_bytes"],
+        tables["bounds_table_bytes"],
+    ) == (32, 512, 200)
     assert json.dumps(tables)

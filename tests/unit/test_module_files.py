@@ -7,16 +7,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edensim.config import load_config
+from edensim.bit_errors.module import load_module, module_text
+from edensim.bit_errors.prediction import error_model, point_of, predict
+from edensim.config.loading import load_config
 from edensim.dram.operating_point import resolve_operating_plan
 from edensim.dram.standard import load_standard
-from edensim.errors.module import load_module, module_text
-from edensim.errors.prediction import error_model, point_of, predict
 from edensim.exceptions import ModuleError
 
 SHIPPED = ("vendor_a", "vendor_b", "vendor_c", "eden-table3")
 #: Network tolerance, VDD and tRCD reductions (Koppula et al., MICRO 2019, table 3).
-TABLE3 = ((0.005, 0.10, 1.0), (0.010, 0.25, 1.0), (0.015, 0.25, 2.0), (0.030, 0.30, 4.5), (0.035, 0.30, 5.0), (0.040, 0.30, 5.5), (0.050, 0.35, 6.0))
+TABLE3 = (
+    (0.005, 0.10, 1.0),
+    (0.010, 0.25, 1.0),
+    (0.015, 0.25, 2.0),
+    (0.030, 0.30, 4.5),
+    (0.035, 0.30, 5.0),
+    (0.040, 0.30, 5.5),
+    (0.050, 0.35, 6.0),
+)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -53,16 +61,31 @@ def test_nothing_fails_from_10_ns_upwards(name: str) -> None:
 
 
 @pytest.mark.parametrize(("tolerated", "volts", "ns"), TABLE3)
-def test_table_3_is_the_largest_step_that_a_network_tolerates(tolerated: float, volts: float, ns: float) -> None:
+def test_table_3_is_the_largest_step_that_a_network_tolerates(
+    tolerated: float, volts: float, ns: float
+) -> None:
     module = load_module("eden-table3")
-    steps = [step for step in range(1, 13) if predict(module, trcd_ns=12.5 - 0.5 * step, beyond_data=True).ber_median <= tolerated * (1 + 1e-9)]
-    lowest = [step for step in range(1, 8) if predict(module, vdd_V=1.35 - 0.05 * step, beyond_data=True).ber_median <= tolerated * (1 + 1e-9)]
+    steps = [
+        step
+        for step in range(1, 13)
+        if predict(module, trcd_ns=12.5 - 0.5 * step, beyond_data=True).ber_median
+        <= tolerated * (1 + 1e-9)
+    ]
+    lowest = [
+        step
+        for step in range(1, 8)
+        if predict(module, vdd_V=1.35 - 0.05 * step, beyond_data=True).ber_median
+        <= tolerated * (1 + 1e-9)
+    ]
     reach = [step for step in steps if 12.5 - 0.5 * step >= 6.5]
     assert max(reach) * 0.5 == pytest.approx(ns)
     assert max(lowest) * 0.05 == pytest.approx(volts)
 
 
-@pytest.mark.parametrize(("name", "point"), [("vendor_a", {"trcd_ns": 5.0}), ("vendor_b", {"trcd_ns": 2.5}), ("vendor_c", {"vdd_V": 1.2})])
+@pytest.mark.parametrize(
+    ("name", "point"),
+    [("vendor_a", {"trcd_ns": 5.0}), ("vendor_b", {"trcd_ns": 2.5}), ("vendor_c", {"vdd_V": 1.2})],
+)
 def test_the_error_model_has_the_predicted_ber(name: str, point: dict[str, float]) -> None:
     module = load_module(name)
     model, answer = error_model(module, **point), predict(module, **point)  # type: ignore[arg-type]
@@ -75,14 +98,21 @@ def test_patterns_and_their_other_spellings() -> None:
     zeros, ones = (predict(module, trcd_ns=5, pattern=word).ber_median for word in ("0x00", "0xFF"))
     assert zeros > 10 * ones
     assert predict(module, trcd_ns=5, pattern="0x0").ber_median == zeros
-    mean = np.mean([predict(module, trcd_ns=5, pattern=word).ber_median for word in ("0x00", "0xff", "0xaa", "0xcc")])
+    mean = np.mean(
+        [
+            predict(module, trcd_ns=5, pattern=word).ber_median
+            for word in ("0x00", "0xff", "0xaa", "0xcc")
+        ]
+    )
     assert predict(module, trcd_ns=5).ber_median == pytest.approx(float(mean))
 
 
 def test_both_lowered_fail_more_than_either_and_say_what_they_assume() -> None:
     module = load_module("vendor_a")
     both = predict(module, trcd_ns=7.5, vdd_V=1.15)
-    assert both.ber_median > max(predict(module, trcd_ns=7.5).ber_median, predict(module, vdd_V=1.15).ber_median)
+    assert both.ber_median > max(
+        predict(module, trcd_ns=7.5).ber_median, predict(module, vdd_V=1.15).ber_median
+    )
     assert "both_lowered" in both.assumptions
     assert "both_lowered" not in predict(module, trcd_ns=7.5).assumptions
 
@@ -91,7 +121,9 @@ def test_outside_the_data_is_refused_or_flagged() -> None:
     module = load_module("vendor_a")
     with pytest.raises(ModuleError, match=r"outside its data: tRCD 2 ns \(data: 2.5 to 12.5 ns\)"):
         predict(module, trcd_ns=2)
-    assert predict(module, trcd_ns=2, beyond_data=True).beyond_data == ("tRCD 2 ns (data: 2.5 to 12.5 ns)",)
+    assert predict(module, trcd_ns=2, beyond_data=True).beyond_data == (
+        "tRCD 2 ns (data: 2.5 to 12.5 ns)",
+    )
     with pytest.raises(ModuleError, match="-5 C"):
         predict(module, trcd_ns=5, temp_C=-5)
     with pytest.raises(ModuleError, match="did you mean '0xcc'"):
@@ -101,16 +133,24 @@ def test_outside_the_data_is_refused_or_flagged() -> None:
 def test_a_simulated_point_is_translated_by_difference_or_as_it_is() -> None:
     for name, trcd_ns in (("vendor_a", 10 * 0.833), ("eden-table3", 12.5 - 6 * 0.833)):
         module = load_module(name)
-        _, plan = resolve_operating_plan(load_config(overrides=["dram.vdd_V=1.1", "dram.trcd_ns=8.33"]).config.dram)
+        _, plan = resolve_operating_plan(
+            load_config(overrides=["dram.vdd_V=1.1", "dram.trcd_ns=8.33"]).config.dram
+        )
         found = point_of(module, load_standard("DDR4"), plan.points[0])
         assert found["vdd_V"] == pytest.approx(1.25)
         assert found["trcd_ns"] == pytest.approx(trcd_ns, abs=0.01)
 
 
 def test_a_lower_vdd_alone_is_no_shorter_trcd_and_safe_timings_do_not_fail() -> None:
-    for overrides, expected in ((["dram.vdd_V=1.0"], 1.15), (["dram.vdd_V=1.0", "dram.mode=safe"], None)):
+    for overrides, expected in (
+        (["dram.vdd_V=1.0"], 1.15),
+        (["dram.vdd_V=1.0", "dram.mode=safe"], None),
+    ):
         _, plan = resolve_operating_plan(load_config(overrides=overrides).config.dram)
-        assert point_of(load_module("vendor_a"), load_standard("DDR4"), plan.points[0]) == {"trcd_ns": None, "vdd_V": expected}
+        assert point_of(load_module("vendor_a"), load_standard("DDR4"), plan.points[0]) == {
+            "trcd_ns": None,
+            "vdd_V": expected,
+        }
 
 
 @pytest.mark.parametrize(
@@ -123,7 +163,9 @@ def test_a_lower_vdd_alone_is_no_shorter_trcd_and_safe_timings_do_not_fail() -> 
         ('"0xcc": [', '"0xcb": [', "unknown pattern"),
     ],
 )
-def test_a_broken_file_is_refused_with_its_line(tmp_path: Path, old: str, new: str, message: str) -> None:
+def test_a_broken_file_is_refused_with_its_line(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
     text = module_text(load_module("vendor_a"))
     assert old in text
     path = tmp_path / "broken.yaml"

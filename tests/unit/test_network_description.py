@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from edensim import load_network
-from edensim.dnn.readers.description import save_network
 from edensim.exceptions import NetworkError
+from edensim.networks.readers.description import save_network
 
 
 @pytest.fixture
@@ -31,7 +31,10 @@ def test_every_layer_and_tensor_comes_back(tmp_path: Path, name: str) -> None:
     ("change", "said"),
     [
         ({"format": "edensim-network-9"}, "edensim-network-1"),
-        ({"layers": [{"name": "a", "operator": "folding", "inputs": [], "output": "b"}]}, "folding"),
+        (
+            {"layers": [{"name": "a", "operator": "folding", "inputs": [], "output": "b"}]},
+            "folding",
+        ),
         ({"input": "nothing"}, "nothing"),
         ({"tensors": []}, "not among its tensors"),
         ({"colour": 1}, "colour"),

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import edensim
-from edensim.dnn.builder import NetworkBuilder
-from edensim.dnn.layout import lay_out
-from edensim.dnn.network import Network, Operator, Role
-from edensim.dnn.zoo import ENTRIES
+from edensim.networks.builder import NetworkBuilder
+from edensim.networks.layout import lay_out
+from edensim.networks.network import Network, Operator, Role
+from edensim.networks.zoo.registry import ENTRIES
 
 
 def check(network: Network) -> Network:
@@ -31,7 +31,9 @@ def check(network: Network) -> Network:
         if layer.operator in (Operator.CONVOLUTION, Operator.LINEAR):
             assert set(layer.weights) <= weights
     unread = [layer.output for layer in network.layers if not network.readers[layer.output]]
-    assert len([layer.output for layer in fused.layers if not fused.readers[layer.output]]) <= len(unread)
+    assert len([layer.output for layer in fused.layers if not fused.readers[layer.output]]) <= len(
+        unread
+    )
     return fused
 
 
@@ -54,7 +56,9 @@ def test_tensors_that_are_alive_together_do_not_overlap(name: str, precision: st
     layout = lay_out(edensim.load_network(name).fused(), precision)
     for number, one in enumerate(layout.placements):
         for other in layout.placements[number + 1 :]:
-            together = one.role is Role.WEIGHTS or (one.first_layer <= other.last_layer and other.first_layer <= one.last_layer)
+            together = one.role is Role.WEIGHTS or (
+                one.first_layer <= other.last_layer and other.first_layer <= one.last_layer
+            )
             assert not together or one.end <= other.address or other.end <= one.address
 
 
@@ -66,15 +70,32 @@ def networks(draw: st.DrawFn) -> Network:
     for number in range(draw(st.integers(1, 12))):
         name, source = f"layer{number}", draw(st.sampled_from(images))
         same = [image for image in images if net.shape(image) == net.shape(source)]
-        match draw(st.sampled_from(["convolution", "normalization", "relu", "softmax", "addition", "concatenation", "view", "pooling"])):
+        match draw(
+            st.sampled_from(
+                [
+                    "convolution",
+                    "normalization",
+                    "relu",
+                    "softmax",
+                    "addition",
+                    "concatenation",
+                    "view",
+                    "pooling",
+                ]
+            )
+        ):
             case "convolution":
-                at = net.convolution(name, source, draw(st.integers(1, 4)), 3, padding=1, bias=draw(st.booleans()))
+                at = net.convolution(
+                    name, source, draw(st.integers(1, 4)), 3, padding=1, bias=draw(st.booleans())
+                )
             case "normalization":
                 at = net.normalization(name, source)
             case "addition":
                 at = net.addition(name, (source, draw(st.sampled_from(same))))
             case "concatenation":
-                at = net.concatenation(name, draw(st.lists(st.sampled_from(images), min_size=1, max_size=3)))
+                at = net.concatenation(
+                    name, draw(st.lists(st.sampled_from(images), min_size=1, max_size=3))
+                )
             case "view":
                 at = net.view(name, source, net.shape(source))
             case "pooling":

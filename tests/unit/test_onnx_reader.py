@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from edensim.dnn.loading import load_network
-from edensim.dnn.network import Operator, Role
 from edensim.exceptions import NetworkError
+from edensim.networks.loading import load_network
+from edensim.networks.network import Operator, Role
 
 onnx = pytest.importorskip("onnx", reason="reading ONNX needs the package onnx (extra [onnx])")
 
@@ -41,7 +41,12 @@ def test_every_light_model_is_checked_here() -> None:
 def test_light_models(name: str) -> None:
     network = load_network(LIGHT / f"light_{name}.onnx")
     kinds = Counter(layer.operator for layer in network.layers)
-    assert (network.parameters, network.macs, kinds[Operator.CONVOLUTION], kinds[Operator.LINEAR]) == MODELS[name]
+    assert (
+        network.parameters,
+        network.macs,
+        kinds[Operator.CONVOLUTION],
+        kinds[Operator.LINEAR],
+    ) == MODELS[name]
     assert network.fused().macs == network.macs
     assert len(network.tensors[network.layers[-1].output].shape) >= 2
     three = load_network(LIGHT / f"light_{name}.onnx", batch=3)
@@ -49,22 +54,50 @@ def test_light_models(name: str) -> None:
 
 
 def test_the_same_network_as_the_zoo() -> None:
-    read, own = load_network(LIGHT / "light_squeezenet.onnx").fused(), load_network("squeezenet1.1").fused()
-    for one, other in zip([each for each in read.layers if each.weights], [each for each in own.layers if each.weights], strict=True):
+    read, own = (
+        load_network(LIGHT / "light_squeezenet.onnx").fused(),
+        load_network("squeezenet1.1").fused(),
+    )
+    for one, other in zip(
+        [each for each in read.layers if each.weights],
+        [each for each in own.layers if each.weights],
+        strict=True,
+    ):
         assert (one.kernel, one.stride, one.padding) == (other.kernel, other.stride, other.padding)
-        assert [read.tensors[name].shape for name in one.weights] == [own.tensors[name].shape for name in other.weights]
+        assert [read.tensors[name].shape for name in one.weights] == [
+            own.tensors[name].shape for name in other.weights
+        ]
         assert read.tensors[one.output].shape == own.tensors[other.output].shape
 
 
 def save(
-    folder: Path, nodes: list[Any], *, shape: list[int | str] | None = None, weights: dict[str, tuple[int, ...]] | None = None, opset: int = 17
+    folder: Path,
+    nodes: list[Any],
+    *,
+    shape: list[int | str] | None = None,
+    weights: dict[str, tuple[int, ...]] | None = None,
+    opset: int = 17,
 ) -> Path:
     """A model of a few nodes from `x` to `y`; weights are zeros."""
     value = helper.make_tensor_value_info("x", TensorProto.FLOAT, shape or [1, 3, 8, 8])
-    constants = [helper.make_tensor(name, TensorProto.FLOAT, dims, bytes(4 * _size(dims)), raw=True) for name, dims in (weights or {}).items()]
-    graph = helper.make_graph(nodes, "g", [value], [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)], constants)
+    constants = [
+        helper.make_tensor(name, TensorProto.FLOAT, dims, bytes(4 * _size(dims)), raw=True)
+        for name, dims in (weights or {}).items()
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [value],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        constants,
+    )
     path = folder / "own.onnx"
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset), helper.make_opsetid("own", 1)]), path)
+    onnx.save(
+        helper.make_model(
+            graph, opset_imports=[helper.make_opsetid("", opset), helper.make_opsetid("own", 1)]
+        ),
+        path,
+    )
     return path
 
 
@@ -85,17 +118,29 @@ def _size(dims: tuple[int, ...]) -> int:
         ({"dilations": [2, 2]}, (1, 4, 4, 4), (0, 0, 0, 0)),
     ],
 )
-def test_padding(tmp_path: Path, attributes: dict[str, Any], expected: tuple[int, ...], padding: tuple[int, ...]) -> None:
-    network = load_network(save(tmp_path, [helper.make_node("Conv", ["x", "w"], ["y"], "conv", **attributes)], weights={"w": (4, 3, 3, 3)}))
+def test_padding(
+    tmp_path: Path, attributes: dict[str, Any], expected: tuple[int, ...], padding: tuple[int, ...]
+) -> None:
+    network = load_network(
+        save(
+            tmp_path,
+            [helper.make_node("Conv", ["x", "w"], ["y"], "conv", **attributes)],
+            weights={"w": (4, 3, 3, 3)},
+        )
+    )
     assert network.tensors[network.layers[0].output].shape == expected
     assert network.layers[0].padding == padding
 
 
 def test_an_open_batch_and_an_open_size(tmp_path: Path) -> None:
     nodes = [helper.make_node("Conv", ["x", "w"], ["y"], "conv")]
-    assert load_network(save(tmp_path, nodes, shape=["N", 3, 8, 8], weights={"w": (4, 3, 3, 3)}), batch=5).tensors["x"].shape == (5, 3, 8, 8)
+    assert load_network(
+        save(tmp_path, nodes, shape=["N", 3, 8, 8], weights={"w": (4, 3, 3, 3)}), batch=5
+    ).tensors["x"].shape == (5, 3, 8, 8)
     path = save(tmp_path, nodes, shape=["N", 3, "H", "W"], weights={"w": (4, 3, 3, 3)})
-    with pytest.raises(NetworkError, match="input 'x' has a dynamic shape, Nx3xHxW; give its height and width"):
+    with pytest.raises(
+        NetworkError, match="input 'x' has a dynamic shape, Nx3xHxW; give its height and width"
+    ):
         load_network(path)
     assert load_network(path, height=16, width=12).tensors["x"].shape == (1, 3, 16, 12)
 
@@ -107,7 +152,12 @@ def test_split_slices_and_moves(tmp_path: Path) -> None:
         helper.make_node("Transpose", ["c"], ["y"], "transpose", perm=[0, 2, 3, 1]),
     ]
     network = load_network(save(tmp_path, nodes, opset=11))
-    assert [network.tensors[layer.output].shape for layer in network.layers] == [(1, 3, 4, 8), (1, 3, 4, 8), (1, 3, 4, 16), (1, 4, 16, 3)]
+    assert [network.tensors[layer.output].shape for layer in network.layers] == [
+        (1, 3, 4, 8),
+        (1, 3, 4, 8),
+        (1, 3, 4, 16),
+        (1, 4, 16, 3),
+    ]
 
 
 def test_shapes_computed_in_the_graph_are_no_layers(tmp_path: Path) -> None:
@@ -120,11 +170,16 @@ def test_shapes_computed_in_the_graph_are_no_layers(tmp_path: Path) -> None:
     path = save(tmp_path, nodes)
     model = onnx.load(path)
     model.graph.initializer.extend(
-        [helper.make_tensor("zero", TensorProto.INT64, [1], [0]), helper.make_tensor("rest", TensorProto.INT64, [1], [-1])]
+        [
+            helper.make_tensor("zero", TensorProto.INT64, [1], [0]),
+            helper.make_tensor("rest", TensorProto.INT64, [1], [-1]),
+        ]
     )
     onnx.save(model, path)
     network = load_network(path)
-    assert [(layer.operator, network.tensors[layer.output].shape) for layer in network.layers] == [(Operator.VIEW, (1, 192))]
+    assert [(layer.operator, network.tensors[layer.output].shape) for layer in network.layers] == [
+        (Operator.VIEW, (1, 192))
+    ]
 
 
 def test_every_operator_that_is_not_known_is_named_with_its_nodes(tmp_path: Path) -> None:
@@ -141,20 +196,34 @@ def test_every_operator_that_is_not_known_is_named_with_its_nodes(tmp_path: Path
 
 
 def test_what_a_known_operator_cannot_do_is_named(tmp_path: Path) -> None:
-    nodes = [helper.make_node("Transpose", ["x"], ["t"], "turn", perm=[0, 1, 3, 2]), helper.make_node("MatMul", ["x", "t"], ["y"], "attend")]
-    with pytest.raises(NetworkError, match=r"MatMul \(node 'attend'\): multiplies features with features"):
+    nodes = [
+        helper.make_node("Transpose", ["x"], ["t"], "turn", perm=[0, 1, 3, 2]),
+        helper.make_node("MatMul", ["x", "t"], ["y"], "attend"),
+    ]
+    with pytest.raises(
+        NetworkError, match=r"MatMul \(node 'attend'\): multiplies features with features"
+    ):
         load_network(save(tmp_path, nodes))
 
 
 def test_shapes_that_depend_on_values_are_named(tmp_path: Path) -> None:
-    nodes = [helper.make_node("NonZero", ["x"], ["i"], "find"), helper.make_node("Relu", ["x"], ["y"], "relu")]
+    nodes = [
+        helper.make_node("NonZero", ["x"], ["i"], "find"),
+        helper.make_node("Relu", ["x"], ["y"], "relu"),
+    ]
     with pytest.raises(NetworkError, match="NonZero"):
         load_network(save(tmp_path, nodes))
 
 
 def test_shapes_that_do_not_fit(tmp_path: Path) -> None:
     with pytest.raises(NetworkError, match="own.onnx"):
-        load_network(save(tmp_path, [helper.make_node("Conv", ["x", "w"], ["y"], "conv")], weights={"w": (4, 5, 3, 3)}))
+        load_network(
+            save(
+                tmp_path,
+                [helper.make_node("Conv", ["x", "w"], ["y"], "conv")],
+                weights={"w": (4, 5, 3, 3)},
+            )
+        )
 
 
 @pytest.mark.parametrize("cut", [0, 1, 100, 2000])
@@ -174,7 +243,11 @@ def test_text_is_no_model(tmp_path: Path) -> None:
 
 def test_weights_are_shared_by_name() -> None:
     network = load_network(LIGHT / "light_resnet50.onnx")
-    assert all(network.tensors[name].role is Role.WEIGHTS for layer in network.layers for name in layer.weights)
+    assert all(
+        network.tensors[name].role is Role.WEIGHTS
+        for layer in network.layers
+        for name in layer.weights
+    )
 
 
 def test_sizes_of_slices_computed_from_shapes(tmp_path: Path) -> None:
@@ -189,7 +262,12 @@ def test_sizes_of_slices_computed_from_shapes(tmp_path: Path) -> None:
     ]
     path = save(tmp_path, nodes, shape=["N", 6, 8, 8])
     model = onnx.load(path)
-    model.graph.initializer.extend(helper.make_tensor(name, TensorProto.INT64, [1], [value]) for name, value in (("one", 1), ("two", 2)))
+    model.graph.initializer.extend(
+        helper.make_tensor(name, TensorProto.INT64, [1], [value])
+        for name, value in (("one", 1), ("two", 2))
+    )
     onnx.save(model, path)
     network = load_network(path, batch=4)
-    assert [(layer.operator, network.tensors[layer.output].shape) for layer in network.layers] == [(Operator.REARRANGEMENT, (4, 3, 8, 8))]
+    assert [(layer.operator, network.tensors[layer.output].shape) for layer in network.layers] == [
+        (Operator.REARRANGEMENT, (4, 3, 8, 8))
+    ]

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edensim.config import ChangeConfig, DramConfig, PartitionConfig, load_config
+from edensim.config.loading import load_config
+from edensim.config.models import ChangeConfig, DramConfig, PartitionConfig
 from edensim.dram.operating_point import OperatingPlan, resolve_operating_plan, resolve_standard
 from edensim.dram.standard import load_standard
 from edensim.dram.voltage import required_timings
 from edensim.exceptions import ConfigError
-from edensim.units import cycles_from_ns
+from edensim.vocabulary import cycles_from_ns
 
 
 def plan_of(**dram: Any) -> OperatingPlan:
@@ -34,7 +35,9 @@ def test_without_an_operating_point_it_is_the_standard() -> None:
     assert plan.within_specification
 
 
-@pytest.mark.parametrize(("trcd_ns", "cycles"), [(13.328, 16), (13.0, 16), (12.495, 15), (6.6, 8), (0.1, 1), (15.0, 19)])
+@pytest.mark.parametrize(
+    ("trcd_ns", "cycles"), [(13.328, 16), (13.0, 16), (12.495, 15), (6.6, 8), (0.1, 1), (15.0, 19)]
+)
 def test_trcd_becomes_whole_cycles_rounded_up(trcd_ns: float, cycles: int) -> None:
     nominal, changed = resolve_standard(DramConfig()), resolve_standard(DramConfig(trcd_ns=trcd_ns))
     assert changed.timings == {**nominal.timings, "nRCD": cycles}
@@ -59,10 +62,16 @@ def test_vdd_within_the_range_changes_no_timing_when_approximate() -> None:
 
 
 def test_gaps_of_a_point_are_those_of_its_standard() -> None:
-    standard, plan = resolve_operating_plan(DramConfig(trcd_ns=9.0, partitions=(PartitionConfig(banks="0", trcd_ns=7.0, tras_ns=30.0),)))
-    assert standard.gaps_with(plan.points[0].timings) == tuple(rule.gap_cycles for rule in standard.constraints)
+    standard, plan = resolve_operating_plan(
+        DramConfig(trcd_ns=9.0, partitions=(PartitionConfig(banks="0", trcd_ns=7.0, tras_ns=30.0),))
+    )
+    assert standard.gaps_with(plan.points[0].timings) == tuple(
+        rule.gap_cycles for rule in standard.constraints
+    )
     other = resolve_standard(DramConfig(trcd_ns=7.0, tras_ns=30.0))
-    assert standard.gaps_with(plan.points[1].timings) == tuple(rule.gap_cycles for rule in other.constraints)
+    assert standard.gaps_with(plan.points[1].timings) == tuple(
+        rule.gap_cycles for rule in other.constraints
+    )
 
 
 @pytest.mark.parametrize(
@@ -70,12 +79,27 @@ def test_gaps_of_a_point_are_those_of_its_standard() -> None:
     [
         (DramConfig(vdd_V=0.5), r"^dram.vdd_V: expected 0.72 to 1.26 V for DDR4, found 0.5$"),
         (DramConfig(vdd_V=1.3), r"^dram.vdd_V: expected 0.72 to 1.26 V"),
-        (DramConfig(trcd_ns=13.0, timings={"nRCD": 9}), r"^dram.trcd_ns: 13 and dram.timings.nRCD 9 are both set"),
-        (DramConfig(trefi_ns=13.0, timings={"nREFI": 9}), r"^dram.trefi_ns: 13 and dram.timings.nREFI 9 are both set"),
-        (DramConfig(trcd_ns=1e6), r"^dram.trcd_ns: expected at most nRAS \(32.487 ns\), found 1e\+06"),
-        (DramConfig(tras_ns=12.0), r"^dram.tras_ns: expected at least nRCD \(13.328 ns\), found 12$"),
+        (
+            DramConfig(trcd_ns=13.0, timings={"nRCD": 9}),
+            r"^dram.trcd_ns: 13 and dram.timings.nRCD 9 are both set",
+        ),
+        (
+            DramConfig(trefi_ns=13.0, timings={"nREFI": 9}),
+            r"^dram.trefi_ns: 13 and dram.timings.nREFI 9 are both set",
+        ),
+        (
+            DramConfig(trcd_ns=1e6),
+            r"^dram.trcd_ns: expected at most nRAS \(32.487 ns\), found 1e\+06",
+        ),
+        (
+            DramConfig(tras_ns=12.0),
+            r"^dram.tras_ns: expected at least nRCD \(13.328 ns\), found 12$",
+        ),
         (DramConfig(trp_ns=1e300), r"^dram.trp_ns: expected at most 1e\+08 ns"),
-        (DramConfig(trefi_ns=0.5), r"^dram.trefi_ns: expected at least one clock period, found 0.5"),
+        (
+            DramConfig(trefi_ns=0.5),
+            r"^dram.trefi_ns: expected at least one clock period, found 0.5",
+        ),
         (DramConfig(twr_ns=1e-9), r"^dram.twr_ns: expected at least 1e-6, found 1e-09"),
         (DramConfig(speed_bin="2401R"), r"^dram.speed_bin: "),
     ],
@@ -111,10 +135,19 @@ def test_safe_is_never_outside_specification(share: float, trcd_ns: float | None
 def test_longer_timings_may_be_asked_for_in_safe_mode_shorter_ones_not() -> None:
     assert resolve_standard(DramConfig(mode="safe", vdd_V=1.1, trcd_ns=20.0)).timings["nRCD"] == 25
     for dram, message in (
-        (DramConfig(mode="safe", trcd_ns=7.5), r"^dram.trcd_ns: expected at least 13.328 ns, which is safe at 1.2 V, found 7.5; dram.mode"),
-        (DramConfig(mode="safe", vdd_V=0.9, trcd_ns=13.5), r"^dram.trcd_ns: expected at least 17.493 ns, which is safe at 0.9 V, found 13.5"),
+        (
+            DramConfig(mode="safe", trcd_ns=7.5),
+            r"^dram.trcd_ns: expected at least 13.328 ns, which is safe at 1.2 V, found 7.5; dram.mode",
+        ),
+        (
+            DramConfig(mode="safe", vdd_V=0.9, trcd_ns=13.5),
+            r"^dram.trcd_ns: expected at least 17.493 ns, which is safe at 0.9 V, found 13.5",
+        ),
         (DramConfig(mode="safe", trefi_ns=9000.0), r"^dram.trefi_ns: expected at most 7800.21 ns"),
-        (DramConfig(mode="safe", vdd_V=0.75), r"^dram.vdd_V: expected at least 0.8 V in safe mode, where the curve .* ends for DDR4, found 0.75"),
+        (
+            DramConfig(mode="safe", vdd_V=0.75),
+            r"^dram.vdd_V: expected at least 0.8 V in safe mode, where the curve .* ends for DDR4, found 0.75",
+        ),
     ):
         with pytest.raises(ConfigError, match=message):
             resolve_standard(dram)
@@ -150,7 +183,11 @@ def test_partitions_have_their_banks_and_inherit_from_the_module() -> None:
         ),
     )
     weights, other = plan.partitions
-    assert (weights.name, weights.channels, weights.banks) == ("weights", (1,), (0, 1, 2, 15, 16, 17, 18, 31))
+    assert (weights.name, weights.channels, weights.banks) == (
+        "weights",
+        (1,),
+        (0, 1, 2, 15, 16, 17, 18, 31),
+    )
     assert (other.name, other.channels, other.banks) == ("partition 1", (0,), tuple(range(16, 32)))
     assert [plan.points[p.point].vdd_V for p in plan.partitions] == [1.1, 1.0]
     assert [plan.points[p.point].timings["nRCD"] for p in plan.partitions] == [10, 16]
@@ -164,13 +201,20 @@ def test_rows_of_banks_are_partitions_and_the_rest_is_the_module_s() -> None:
     plan = plan_of(
         channels=2,
         partitions=(
-            PartitionConfig(name="fast", channels="1", banks="0-1", rows="0-99,100-199,4096", trcd_ns=8.0),
+            PartitionConfig(
+                name="fast", channels="1", banks="0-1", rows="0-99,100-199,4096", trcd_ns=8.0
+            ),
             PartitionConfig(name="bank", channels="0", banks="5", trcd_ns=9.0),
         ),
         changes=(ChangeConfig(at_cycle=5, vdd_V=1.0),),
     )
     assert plan.partitions[0].rows == ((0, 199), (4096, 4096))
-    assert [(r.channel, r.bank, r.first, r.last) for r in plan.ranges] == [(1, 0, 0, 199), (1, 0, 4096, 4096), (1, 1, 0, 199), (1, 1, 4096, 4096)]
+    assert [(r.channel, r.bank, r.first, r.last) for r in plan.ranges] == [
+        (1, 0, 0, 199),
+        (1, 0, 4096, 4096),
+        (1, 1, 0, 199),
+        (1, 1, 4096, 4096),
+    ]
     assert plan.bank_point[1].tolist() == [0] * 16
     fast = plan.partitions[0].point
     assert plan.cell_point_at(1)[1].tolist() == [plan.module_point(1)] * 16 + [fast] * 4
@@ -179,14 +223,26 @@ def test_rows_of_banks_are_partitions_and_the_rest_is_the_module_s() -> None:
 
 
 def test_a_change_of_the_refresh_interval() -> None:
-    plan = plan_of(changes=(ChangeConfig(at_cycle=1000, trefi_ns=15600.0), ChangeConfig(at_cycle=2000, trefi_ns=3900.0)))
-    assert [plan.points[plan.module_point(stage)].timings["nREFI"] for stage in range(3)] == [9364, 18727, 4681]
+    plan = plan_of(
+        changes=(
+            ChangeConfig(at_cycle=1000, trefi_ns=15600.0),
+            ChangeConfig(at_cycle=2000, trefi_ns=3900.0),
+        )
+    )
+    assert [plan.points[plan.module_point(stage)].timings["nREFI"] for stage in range(3)] == [
+        9364,
+        18727,
+        4681,
+    ]
     assert not plan.within_specification
 
 
 def test_a_partition_without_knobs_is_the_module_s_point_under_another_number() -> None:
     """So that a change of the module's point can find the module's banks by their point; equal partitions share one."""
-    plan = plan_of(partitions=(PartitionConfig(banks="0"), PartitionConfig(banks="1")), changes=(ChangeConfig(at_cycle=5, vdd_V=1.0),))
+    plan = plan_of(
+        partitions=(PartitionConfig(banks="0"), PartitionConfig(banks="1")),
+        changes=(ChangeConfig(at_cycle=5, vdd_V=1.0),),
+    )
     assert [p.point for p in plan.partitions] == [1, 1]
     assert plan.points[0] == plan.points[1]
     assert plan.bank_point_at(1)[0, :3].tolist() == [1, 1, 2]
@@ -194,7 +250,9 @@ def test_a_partition_without_knobs_is_the_module_s_point_under_another_number() 
 
 def test_points_that_differ_in_voltage_alone_share_a_timing_class() -> None:
     """A VDD of its own for each of 16 banks is one class for the engine when timings are as asked, and more when they are safe."""
-    banks = tuple(PartitionConfig(banks=(bank,), vdd_V=round(1.2 - 0.02 * bank, 2)) for bank in range(16))
+    banks = tuple(
+        PartitionConfig(banks=(bank,), vdd_V=round(1.2 - 0.02 * bank, 2)) for bank in range(16)
+    )
     plan = plan_of(partitions=(*banks[:15], PartitionConfig(banks=(15,), trcd_ns=9.0)))
     timings, class_of = plan.timing_classes
     assert len(plan.points) == 17
@@ -219,40 +277,84 @@ def test_safe_partitions_have_timings_of_their_own_voltage() -> None:
             (PartitionConfig(name="a", banks="0-7"), PartitionConfig(name="b", banks=(9, 7))),
             r"^dram.partitions.1.banks: 'b' overlaps dram.partitions.0 \('a'\): both have channel 0 rank 0 bank 7$",
         ),
-        ((PartitionConfig(), PartitionConfig(channels=(1,))), r"'partition 1' overlaps dram.partitions.0 .*: both have channel 1 rank 0 bank 0"),
-        ((PartitionConfig(banks="8-16"),), r"^dram.partitions.0.banks: there is no 16; expected 0 to 15 \(16 banks per rank\)$"),
-        ((PartitionConfig(ranks=(1,)),), r"^dram.partitions.0.ranks: there is no 1; expected 0 to 0 \(1 ranks\)"),
-        ((PartitionConfig(channels="2"),), r"^dram.partitions.0.channels: there is no 2; expected 0 to 1 \(2 channels\)"),
+        (
+            (PartitionConfig(), PartitionConfig(channels=(1,))),
+            r"'partition 1' overlaps dram.partitions.0 .*: both have channel 1 rank 0 bank 0",
+        ),
+        (
+            (PartitionConfig(banks="8-16"),),
+            r"^dram.partitions.0.banks: there is no 16; expected 0 to 15 \(16 banks per rank\)$",
+        ),
+        (
+            (PartitionConfig(ranks=(1,)),),
+            r"^dram.partitions.0.ranks: there is no 1; expected 0 to 0 \(1 ranks\)",
+        ),
+        (
+            (PartitionConfig(channels="2"),),
+            r"^dram.partitions.0.channels: there is no 2; expected 0 to 1 \(2 channels\)",
+        ),
         ((PartitionConfig(banks="0-999999999"),), r"there is no 999999999"),
         ((PartitionConfig(banks=()),), r"^dram.partitions.0.banks: names none"),
         ((PartitionConfig(banks=(3, 3)),), r"^dram.partitions.0.banks: names 3 twice"),
-        ((PartitionConfig(banks="7-3"),), r"^dram.partitions.0.banks: expected a range from low to high, found '7-3'"),
-        ((PartitionConfig(banks="0-"),), r"^dram.partitions.0.banks: expected whole numbers and ranges such as '0-3,8', found '0-'"),
-        ((PartitionConfig(banks=""),), r"^dram.partitions.0.banks: expected whole numbers and ranges"),
         (
-            (PartitionConfig(name="a", banks="0-3", rows="0-511"), PartitionConfig(name="b", banks="2", rows="600,100-700")),
+            (PartitionConfig(banks="7-3"),),
+            r"^dram.partitions.0.banks: expected a range from low to high, found '7-3'",
+        ),
+        (
+            (PartitionConfig(banks="0-"),),
+            r"^dram.partitions.0.banks: expected whole numbers and ranges such as '0-3,8', found '0-'",
+        ),
+        (
+            (PartitionConfig(banks=""),),
+            r"^dram.partitions.0.banks: expected whole numbers and ranges",
+        ),
+        (
+            (
+                PartitionConfig(name="a", banks="0-3", rows="0-511"),
+                PartitionConfig(name="b", banks="2", rows="600,100-700"),
+            ),
             r"^dram.partitions.1.rows: names 600 twice",
         ),
         (
-            (PartitionConfig(name="a", banks="0-3", rows="0-511"), PartitionConfig(name="b", banks="2", rows="511-700")),
+            (
+                PartitionConfig(name="a", banks="0-3", rows="0-511"),
+                PartitionConfig(name="b", banks="2", rows="511-700"),
+            ),
             r"^dram.partitions.1.rows: 'b' overlaps dram.partitions.0 \('a'\): both have channel 0 rank 0 bank 2 row 511$",
         ),
         (
-            (PartitionConfig(name="a", banks="0-3", rows="7"), PartitionConfig(name="b", banks="3")),
+            (
+                PartitionConfig(name="a", banks="0-3", rows="7"),
+                PartitionConfig(name="b", banks="3"),
+            ),
             r"^dram.partitions.1.banks: 'b' overlaps dram.partitions.0 \('a'\): both have channel 0 rank 0 bank 3 row 7$",
         ),
-        ((PartitionConfig(banks="3"), PartitionConfig(banks="3", rows="7")), r"^dram.partitions.1.banks: 'partition 1' overlaps dram.partitions.0"),
-        ((PartitionConfig(rows="65530-65536"),), r"^dram.partitions.0.rows: there is no 65536; expected 0 to 65535 \(65536 rows in a bank\)$"),
+        (
+            (PartitionConfig(banks="3"), PartitionConfig(banks="3", rows="7")),
+            r"^dram.partitions.1.banks: 'partition 1' overlaps dram.partitions.0",
+        ),
+        (
+            (PartitionConfig(rows="65530-65536"),),
+            r"^dram.partitions.0.rows: there is no 65536; expected 0 to 65535 \(65536 rows in a bank\)$",
+        ),
         ((PartitionConfig(rows=()),), r"^dram.partitions.0.rows: names none"),
-        ((PartitionConfig(rows="0,2,4,6,8,10,12,14,16"),), r"^dram.partitions.0.rows: expected at most 8 ranges of rows in a bank, found 9"),
-        ((PartitionConfig(name="a", banks="0"), PartitionConfig(name="a", banks="1")), r"^dram.partitions.1.name: .* which dram.partitions.0 has"),
+        (
+            (PartitionConfig(rows="0,2,4,6,8,10,12,14,16"),),
+            r"^dram.partitions.0.rows: expected at most 8 ranges of rows in a bank, found 9",
+        ),
+        (
+            (PartitionConfig(name="a", banks="0"), PartitionConfig(name="a", banks="1")),
+            r"^dram.partitions.1.name: .* which dram.partitions.0 has",
+        ),
         ((PartitionConfig(name="module"),), r"^dram.partitions.0.name: 'module' stands for"),
         ((PartitionConfig(vdd_V=2.0),), r"^dram.partitions.0.vdd_V: expected 0.72 to 1.26 V"),
         ((PartitionConfig(trcd_ns=40.0),), r"^dram.partitions.0.trcd_ns: expected at most nRAS"),
         ((PartitionConfig(tras_ns=10.0),), r"^dram.partitions.0.tras_ns: expected at least nRCD"),
     ],
 )
-def test_partitions_that_cannot_be_are_refused(partitions: tuple[PartitionConfig, ...], message: str) -> None:
+def test_partitions_that_cannot_be_are_refused(
+    partitions: tuple[PartitionConfig, ...], message: str
+) -> None:
     with pytest.raises(ConfigError, match=message):
         plan_of(channels=2, partitions=partitions)
 
@@ -261,7 +363,12 @@ def test_refusals_name_file_and_line(tmp_path: Path) -> None:
     path = tmp_path / "run.yaml"
     path.write_text("dram:\n  partitions:\n    - banks: 0-7\n    - vdd_V: 1.0\n      banks: [7]\n")
     loaded = load_config(path)
-    with pytest.raises(ConfigError, match=rf"^{path}:5: dram.partitions.1.banks: 'partition 1' overlaps"), loaded.locating():
+    with (
+        pytest.raises(
+            ConfigError, match=rf"^{path}:5: dram.partitions.1.banks: 'partition 1' overlaps"
+        ),
+        loaded.locating(),
+    ):
         resolve_operating_plan(loaded.config.dram)
 
 
@@ -277,9 +384,18 @@ def test_changes_stand_on_one_another_and_partitions_keep_their_point() -> None:
             ChangeConfig(at_cycle=3000, vdd_V=1.2, trcd_ns=13.328),
         ),
     )
-    assert [(c.at_cycle, c.settling_cycles) for c in plan.changes] == [(1000, 121), (2000, 0), (3000, 0)]
+    assert [(c.at_cycle, c.settling_cycles) for c in plan.changes] == [
+        (1000, 121),
+        (2000, 0),
+        (3000, 0),
+    ]
     module = [plan.points[plan.module_point(stage)] for stage in range(plan.stages)]
-    assert [(p.vdd_V, p.timings["nRCD"]) for p in module] == [(1.2, 16), (1.0, 16), (1.0, 10), (1.2, 16)]
+    assert [(p.vdd_V, p.timings["nRCD"]) for p in module] == [
+        (1.2, 16),
+        (1.0, 16),
+        (1.0, 10),
+        (1.2, 16),
+    ]
     assert plan.module_point(3) == plan.module_point(0) == 0
     for stage in range(plan.stages):
         assert set(plan.bank_point_at(stage)[0, :4]) == {plan.partitions[0].point}
@@ -293,17 +409,31 @@ def test_changes_stand_on_one_another_and_partitions_keep_their_point() -> None:
             (ChangeConfig(at_cycle=500, vdd_V=1.0), ChangeConfig(at_cycle=400, vdd_V=1.1)),
             r"^dram.changes.1.at_cycle: expected more than 500, the cycle of dram.changes.0, found 400$",
         ),
-        ((ChangeConfig(at_cycle=500, vdd_V=1.0), ChangeConfig(at_cycle=500, vdd_V=1.1)), r"^dram.changes.1.at_cycle: expected more than 500"),
         (
-            (ChangeConfig(at_cycle=500, settling_ns=100.0, vdd_V=1.0), ChangeConfig(at_cycle=600, vdd_V=1.1)),
+            (ChangeConfig(at_cycle=500, vdd_V=1.0), ChangeConfig(at_cycle=500, vdd_V=1.1)),
+            r"^dram.changes.1.at_cycle: expected more than 500",
+        ),
+        (
+            (
+                ChangeConfig(at_cycle=500, settling_ns=100.0, vdd_V=1.0),
+                ChangeConfig(at_cycle=600, vdd_V=1.1),
+            ),
             r"^dram.changes.1.at_cycle: expected at least 621, when dram.changes.0 has settled, found 600$",
         ),
-        ((ChangeConfig(at_cycle=5, settling_ns=3.0),), r"^dram.changes.0: changes nothing; expected at least one of vdd_V, trcd_ns"),
+        (
+            (ChangeConfig(at_cycle=5, settling_ns=3.0),),
+            r"^dram.changes.0: changes nothing; expected at least one of vdd_V, trcd_ns",
+        ),
         ((ChangeConfig(at_cycle=5, vdd_V=3.0),), r"^dram.changes.0.vdd_V: expected 0.72 to 1.26 V"),
-        ((ChangeConfig(at_cycle=5, tras_ns=3.0),), r"^dram.changes.0.tras_ns: expected at least nRCD"),
+        (
+            (ChangeConfig(at_cycle=5, tras_ns=3.0),),
+            r"^dram.changes.0.tras_ns: expected at least nRCD",
+        ),
     ],
 )
-def test_changes_that_cannot_be_are_refused(changes: tuple[ChangeConfig, ...], message: str) -> None:
+def test_changes_that_cannot_be_are_refused(
+    changes: tuple[ChangeConfig, ...], message: str
+) -> None:
     with pytest.raises(ConfigError, match=message):
         plan_of(changes=changes)
 
@@ -311,7 +441,11 @@ def test_changes_that_cannot_be_are_refused(changes: tuple[ChangeConfig, ...], m
 def test_a_result_can_hold_the_plan() -> None:
     import json
 
-    plan = plan_of(vdd_V=1.0, partitions=(PartitionConfig(name="safe", banks="0-1", vdd_V=1.2),), changes=(ChangeConfig(at_cycle=9, vdd_V=1.1),))
+    plan = plan_of(
+        vdd_V=1.0,
+        partitions=(PartitionConfig(name="safe", banks="0-1", vdd_V=1.2),),
+        changes=(ChangeConfig(at_cycle=9, vdd_V=1.1),),
+    )
     told = json.loads(json.dumps(plan.to_dict()))
     assert told["mode"] == "approximate"
     assert told["points"][0] == {

@@ -21,8 +21,13 @@ def setup() -> configparser.ConfigParser:
 
 def test_every_package_is_listed(setup: configparser.ConfigParser) -> None:
     listed = set(setup["options"]["packages"].split())
-    code = {".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "edensim").rglob("*.py")}
-    data = {f"edensim.{'.'.join(path.parent.relative_to(ROOT).parts)}" for path in (ROOT / "configs").rglob("*.yaml")} | {"edensim.traces"}
+    code = {
+        ".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "edensim").rglob("*.py")
+    }
+    data = {
+        f"edensim.{'.'.join(path.parent.relative_to(ROOT).parts)}"
+        for path in (ROOT / "configs").rglob("*.yaml")
+    } | {"edensim.traces"}
     assert listed - {"edensim.configs"} == code | data
     assert set(setup["options.package_data"]) >= data
 

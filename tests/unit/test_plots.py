@@ -10,21 +10,20 @@ import numpy as np
 import pytest
 
 import edensim
-from edensim.config import load_config
+from edensim.config.loading import load_config
 from edensim.dram.standard import load_standard
 from edensim.exceptions import InputError
-from edensim.plots import KINDS, plot
 from edensim.plots.commands import OpenRow, clock_window, open_rows, parse_clocks
 from edensim.plots.curves import front_of, spread
 from edensim.plots.division import divide
 from edensim.plots.grids import draw_heatmap
 from edensim.plots.histograms import Histogram, bin_edges, draw_exposure, draw_latency
-from edensim.plots.kinds import MODULE_KINDS
 from edensim.plots.labels import axis_label, caption, scale_of, short_value
 from edensim.plots.layers import draw_layers
+from edensim.plots.plot import KINDS, MODULE_KINDS, plot
 from edensim.plots.points import Points, flat, load_points
 from edensim.plots.style import COLOURS, whole
-from edensim.system import run
+from edensim.simulation import run
 from edensim.vocabulary import COMMAND, Command
 
 
@@ -33,10 +32,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small sweep over VDD and tRCD as a folder of results, and the commands of one run."""
     folder = tmp_path_factory.mktemp("results")
     trace = folder / "small.trace"
-    trace.write_text("".join(f"{'ST' if i % 5 == 4 else 'LD'} {(i * 64 + (i // 7) * 8192 * 13) % (1 << 30):#x}\n" for i in range(700)))
+    trace.write_text(
+        "".join(
+            f"{'ST' if i % 5 == 4 else 'LD'} {(i * 64 + (i // 7) * 8192 * 13) % (1 << 30):#x}\n"
+            for i in range(700)
+        )
+    )
     for vdd_V in (1.1, 1.2):
         for trcd_ns in (8.0, 12.0, 14.0):
-            result = edensim.simulate(trace, dram={"vdd_V": vdd_V, "trcd_ns": trcd_ns}, commands=folder / "commands.csv")
+            result = edensim.simulate(
+                trace, dram={"vdd_V": vdd_V, "trcd_ns": trcd_ns}, commands=folder / "commands.csv"
+            )
             result.save(folder / f"{vdd_V}_{trcd_ns}.json")
     return folder
 
@@ -52,21 +58,39 @@ COUNTS = [0] * 9 + [5, 10, 20, 40, 30, 20, 10, 5, 2, 1] + [0] * 200
 
 @pytest.mark.parametrize(
     ("kind", "suffix"),
-    [*((kind, ".svg") for kind in KINDS if kind not in MODULE_KINDS), ("pareto", ".png"), ("exposure", ".png"), ("heatmap", ".pdf")],
+    [
+        *((kind, ".svg") for kind in KINDS if kind not in MODULE_KINDS),
+        ("pareto", ".png"),
+        ("exposure", ".png"),
+        ("heatmap", ".pdf"),
+    ],
 )
-def test_every_kind_is_drawn_twice_into_the_same_bytes(folder: Path, tmp_path: Path, kind: str, suffix: str) -> None:
+def test_every_kind_is_drawn_twice_into_the_same_bytes(
+    folder: Path, tmp_path: Path, kind: str, suffix: str
+) -> None:
     target: Path = folder
     if kind == "commands":
         target = folder / "commands.csv"
     elif kind == "exposure":
-        target = with_exposure(folder, tmp_path / "one.json", bin_cycles=1, counts=COUNTS, out_of_specification=116)
+        target = with_exposure(
+            folder, tmp_path / "one.json", bin_cycles=1, counts=COUNTS, out_of_specification=116
+        )
     elif kind == "layers":
         target = tmp_path / "one.json"
-        run(load_config(None, ["frontend=tpu", "network=lenet", "baselines=[]"]).config).save(target)
+        run(load_config(None, ["frontend=tpu", "network=lenet", "baselines=[]"]).config).save(
+            target
+        )
     elif kind == "latency":
         values = json.loads((folder / "1.2_12.0.json").read_text())
         target = tmp_path / "one.json"
-        target.write_text(json.dumps({**values, "read_latency_histogram": {"bins": [20, 21, 60, 8191], "counts": [9, 5, 3, 1]}}))
+        target.write_text(
+            json.dumps(
+                {
+                    **values,
+                    "read_latency_histogram": {"bins": [20, 21, 60, 8191], "counts": [9, 5, 3, 1]},
+                }
+            )
+        )
     pictures = []
     for name in ("a", "b"):
         plot([target], kind, tmp_path / f"{name}{suffix}")
@@ -74,7 +98,10 @@ def test_every_kind_is_drawn_twice_into_the_same_bytes(folder: Path, tmp_path: P
     assert pictures[0] == pictures[1]
     assert pictures[0].startswith({".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}[suffix])
     assert len(pictures[0]) > 4000
-    assert sorted(path.name for path in tmp_path.iterdir() if path.suffix == suffix) == [f"a{suffix}", f"b{suffix}"]
+    assert sorted(path.name for path in tmp_path.iterdir() if path.suffix == suffix) == [
+        f"a{suffix}",
+        f"b{suffix}",
+    ]
 
 
 def test_the_front_is_the_points_that_none_beats() -> None:
@@ -106,12 +133,19 @@ def test_a_table_is_the_same_points(folder: Path, tmp_path: Path) -> None:
 
 
 def test_a_sweeps_folder_is_its_points(folder: Path, tmp_path: Path) -> None:
-    sweep = pytest.importorskip("edensim.sweep.run").sweep
-    sweep(folder / "small.trace", {"dram.vdd_V": [1.1, 1.2], "dram.trcd_ns": [8.0, 12.0]}, out=tmp_path / "sweep", workers=1)
+    sweep = pytest.importorskip("edensim.sweep.sweep").sweep
+    sweep(
+        folder / "small.trace",
+        {"dram.vdd_V": [1.1, 1.2], "dram.trcd_ns": [8.0, 12.0]},
+        out=tmp_path / "sweep",
+        workers=1,
+    )
     points = load_points([tmp_path / "sweep"])
     assert points.swept() == ["config.dram.vdd_V", "config.dram.trcd_ns"]
     one = load_points([folder / "1.1_8.0.json"])
-    assert points.where(["dram.vdd_V=1.1", "dram.trcd_ns=8"]).numbers("energy_pJ.total") == one.numbers("energy_pJ.total")
+    assert points.where(["dram.vdd_V=1.1", "dram.trcd_ns=8"]).numbers(
+        "energy_pJ.total"
+    ) == one.numbers("energy_pJ.total")
     plot([tmp_path / "sweep"], "heatmap", tmp_path / "grid.svg")
 
 
@@ -156,7 +190,10 @@ def test_the_caption_stands_in_the_picture(folder: Path, tmp_path: Path) -> None
 
 
 def test_colours_differ_in_grey() -> None:
-    greys = sorted(sum(w * int(c[i : i + 2], 16) for w, i in ((0.299, 1), (0.587, 3), (0.114, 5))) for c in COLOURS[:3])
+    greys = sorted(
+        sum(w * int(c[i : i + 2], 16) for w, i in ((0.299, 1), (0.587, 3), (0.114, 5)))
+        for c in COLOURS[:3]
+    )
     assert min(b - a for a, b in zip(greys, greys[1:], strict=False)) > 8
 
 
@@ -174,9 +211,13 @@ def test_exposure_bins_keep_every_read() -> None:
 def test_latencies_are_drawn_from_the_bins_that_hold_reads(folder: Path, tmp_path: Path) -> None:
     values = json.loads((folder / "1.2_12.0.json").read_text())
     for bins, words in (([20, 60], ""), ([20, 8191], "the last bin holds 8,191 or more")):
-        (tmp_path / "one.json").write_text(json.dumps({**values, "read_latency_histogram": {"bins": bins, "counts": [9, 5]}}))
+        (tmp_path / "one.json").write_text(
+            json.dumps({**values, "read_latency_histogram": {"bins": bins, "counts": [9, 5]}})
+        )
         panel = draw_latency(load_points([tmp_path / "one.json"]), None, None, None)
-        assert panel.axes[0].get_xlabel() == "; ".join(filter(None, ("Read latency (memory cycles)", words)))
+        assert panel.axes[0].get_xlabel() == "; ".join(
+            filter(None, ("Read latency (memory cycles)", words))
+        )
 
 
 def divided(folder: Path, target: Path, banks: int = 16) -> Points:
@@ -185,9 +226,19 @@ def divided(folder: Path, target: Path, banks: int = 16) -> Points:
     tensors = {"conv1.weights": COUNTS, "3": COUNTS}
     partitions = {"low": {"counts": COUNTS, "reads": 143, "out_of_specification": 7}}
     by = {"by_bank": [[COUNTS] * banks], "by_tensor": tensors, "by_partition": partitions}
-    values |= {"exposure": {"bin_cycles": 1, "bins": 256, "counts": COUNTS, "out_of_specification": 116, **by}}
+    values |= {
+        "exposure": {
+            "bin_cycles": 1,
+            "bins": 256,
+            "counts": COUNTS,
+            "out_of_specification": 116,
+            **by,
+        }
+    }
     energy = {"activate": 1e3, "precharge": 1e3, "read": 3e3, "write": 0.0, "io": 2e3, "total": 5e3}
-    target.write_text(json.dumps({**values, "energy_by_tensor_pJ": {"conv1.weights": energy, "3": energy}}))
+    target.write_text(
+        json.dumps({**values, "energy_by_tensor_pJ": {"conv1.weights": energy, "3": energy}})
+    )
     return load_points([target])
 
 
@@ -198,10 +249,19 @@ def test_parts_of_a_run_are_named_and_kept_apart(folder: Path, tmp_path: Path) -
     partitions = divide(points, "exposure", "partition")
     assert (partitions.names, partitions.rows[0]["exposure.out_of_specification"]) == (("low",), 7)
     tensors = divide(points, "energy", "tensor")
-    assert (tensors.names, tensors.rows[1]["energy_pJ.read"]) == (("conv1.weights", "tensor 3"), 3e3)
+    assert (tensors.names, tensors.rows[1]["energy_pJ.read"]) == (
+        ("conv1.weights", "tensor 3"),
+        3e3,
+    )
     assert "energy_pJ.refresh" not in tensors.rows[0]
     with pytest.raises(InputError, match="holds no exposure.by_tensor"):
-        divide(load_points([with_exposure(folder, tmp_path / "two.json", bin_cycles=1, counts=COUNTS)]), "exposure", "tensor")
+        divide(
+            load_points(
+                [with_exposure(folder, tmp_path / "two.json", bin_cycles=1, counts=COUNTS)]
+            ),
+            "exposure",
+            "tensor",
+        )
 
 
 def test_tensors_that_take_little_energy_are_one(folder: Path, tmp_path: Path) -> None:
@@ -215,7 +275,9 @@ def test_tensors_that_take_little_energy_are_one(folder: Path, tmp_path: Path) -
 
 @pytest.mark.parametrize("banks", [9, 40])
 def test_many_parts_are_small_multiples(folder: Path, tmp_path: Path, banks: int) -> None:
-    panel = draw_exposure(divide(divided(folder, tmp_path / "one.json", banks), "exposure", "bank"), None, None, None)
+    panel = draw_exposure(
+        divide(divided(folder, tmp_path / "one.json", banks), "exposure", "bank"), None, None, None
+    )
     shown = [axes for axes in panel.axes if axes.get_visible()]
     assert len(shown) == min(banks, 24)
     assert shown[0].get_title() == "bank 0 (143)"
@@ -224,7 +286,9 @@ def test_many_parts_are_small_multiples(folder: Path, tmp_path: Path, banks: int
 
 
 def test_exposure_shows_the_specified_interval(folder: Path, tmp_path: Path) -> None:
-    path = with_exposure(folder, tmp_path / "one.json", bin_cycles=1, counts=COUNTS, out_of_specification=116)
+    path = with_exposure(
+        folder, tmp_path / "one.json", bin_cycles=1, counts=COUNTS, out_of_specification=116
+    )
     panel = draw_exposure(load_points([path]), None, None, None)
     words = " ".join(text.get_text() for text in panel.axes[0].texts)
     assert f"specified nRCD {load_standard('DDR4').timings['nRCD']}" in words
@@ -235,7 +299,12 @@ def commands(*rows: tuple[int, Command, int, int]) -> np.ndarray[Any, Any]:
     """clock, command, bank, row."""
     records = np.zeros(len(rows), COMMAND)
     for record, (clock, command, bank, row) in zip(records, rows, strict=True):
-        record["clock"], record["command"], record["bank"], record["row"] = clock, command, bank, row
+        record["clock"], record["command"], record["bank"], record["row"] = (
+            clock,
+            command,
+            bank,
+            row,
+        )
     return records
 
 
@@ -288,7 +357,9 @@ def test_a_clock_range_is_two_clocks(text: str) -> None:
         ("paretto", {}, "did you mean 'pareto'"),
     ],
 )
-def test_what_cannot_be_drawn_is_refused(folder: Path, tmp_path: Path, kind: str, options: dict[str, Any], words: str) -> None:
+def test_what_cannot_be_drawn_is_refused(
+    folder: Path, tmp_path: Path, kind: str, options: dict[str, Any], words: str
+) -> None:
     with pytest.raises(InputError) as refused:
         plot([folder], kind, tmp_path / "figure.png", **options)
     assert words in str(refused.value)
@@ -297,16 +368,36 @@ def test_what_cannot_be_drawn_is_refused(folder: Path, tmp_path: Path, kind: str
 
 @pytest.mark.parametrize(
     "section",
-    [{}, {"counts": "many"}, {"counts": [1.5]}, {"counts": [1, -1]}, {"counts": []}, {"counts": [0, 0]}, {"counts": [1], "bin_cycles": 0}],
+    [
+        {},
+        {"counts": "many"},
+        {"counts": [1.5]},
+        {"counts": [1, -1]},
+        {"counts": []},
+        {"counts": [0, 0]},
+        {"counts": [1], "bin_cycles": 0},
+    ],
 )
-def test_a_damaged_exposure_is_refused(folder: Path, tmp_path: Path, section: dict[str, Any]) -> None:
+def test_a_damaged_exposure_is_refused(
+    folder: Path, tmp_path: Path, section: dict[str, Any]
+) -> None:
     path = with_exposure(folder, tmp_path / "one.json", **section)
     with pytest.raises(InputError, match="exposure"):
         plot([path], "exposure", tmp_path / "figure.png")
 
 
 def test_too_many_series_are_refused() -> None:
-    rows = tuple(flat({"cycles": 1, "time_ns": float(i), "energy_pJ": {"total": 1.0, "read": 1.0}, "config": {"trace": f"t{i}"}}) for i in range(70))
+    rows = tuple(
+        flat(
+            {
+                "cycles": 1,
+                "time_ns": float(i),
+                "energy_pJ": {"total": 1.0, "read": 1.0},
+                "config": {"trace": f"t{i}"},
+            }
+        )
+        for i in range(70)
+    )
     points = Points(rows, tuple(f"p{i}" for i in range(70)), "many")
     from edensim.plots.bars import draw_energy
     from edensim.plots.curves import draw_pareto
@@ -323,6 +414,8 @@ def test_layers_of_a_network_are_drawn_and_a_trace_has_none(folder: Path, tmp_pa
     plot([tmp_path / "network.json"], "layers", tmp_path / "layers.svg")
     assert len(network.layers) == 6
     drawn = draw_layers(load_points([tmp_path / "network.json"]), None, None, None)
-    assert [label.get_text() for label in drawn.axes[-1].get_xticklabels()] == [layer["name"] for layer in network.layers]
+    assert [label.get_text() for label in drawn.axes[-1].get_xticklabels()] == [
+        layer["name"] for layer in network.layers
+    ]
     with pytest.raises(InputError, match="holds no layers"):
         plot([folder / "1.1_8.0.json"], "layers", tmp_path / "none.svg")

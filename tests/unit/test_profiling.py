@@ -7,16 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edensim.bit_errors.fit import fit
+from edensim.bit_errors.models import ErrorModel
+from edensim.bit_errors.module import load_module
+from edensim.bit_errors.prediction import error_model
+from edensim.bit_errors.selection import read_map
+from edensim.bit_errors.testbench import program as language
+from edensim.bit_errors.testbench.profile import profile
+from edensim.bit_errors.testbench.program import STANDARD_TEST, Word, parse_program
+from edensim.bit_errors.testbench.virtual import VirtualModule
 from edensim.dram.standard import load_standard
-from edensim.errors.fitted import fit
-from edensim.errors.models import ErrorModel
-from edensim.errors.module import load_module
-from edensim.errors.prediction import error_model
-from edensim.errors.selection import read_map
 from edensim.exceptions import ConfigError, DataError, InputError, ModuleError
-from edensim.profiling import STANDARD_TEST, VirtualModule, parse_program, profile
-from edensim.profiling import program as language
-from edensim.profiling.program import Word
 
 ORGANIZATION = load_standard("DDR4").organization
 
@@ -47,7 +48,9 @@ MODELS = [
 ]
 
 
-def read_once(rows: str, columns: str, trcd: str, *, bank: int = 0, byte: str = "0x00", in_row: bool = False) -> str:
+def read_once(
+    rows: str, columns: str, trcd: str, *, bank: int = 0, byte: str = "0x00", in_row: bool = False
+) -> str:
     """A program that writes rows, and reads them once: burst by burst, or each row after one ACT."""
     row = f"ACT {bank} row {trcd}\nFOR column IN {columns}\nREAD column\nEND\nPRE"
     burst = f"FOR column IN {columns}\nACT {bank} row {trcd}\nREAD column\nPRE\nEND"
@@ -56,7 +59,9 @@ def read_once(rows: str, columns: str, trcd: str, *, bank: int = 0, byte: str = 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
 def test_hidden_parameters_come_back(model: ErrorModel, tmp_path: Path) -> None:
-    measured = profile(VirtualModule.of_model(model, needs_ns=12.5, seed=7), program=BIT_MAP, by_cell=True)
+    measured = profile(
+        VirtualModule.of_model(model, needs_ns=12.5, seed=7), program=BIT_MAP, by_cell=True
+    )
     measured.save_map(tmp_path / "map.npz")
     selection = fit(tmp_path / "map.npz").selection
     assert selection is not None
@@ -65,7 +70,9 @@ def test_hidden_parameters_come_back(model: ErrorModel, tmp_path: Path) -> None:
         if name == "failure_spread":  # none: not among what is fitted
             continue
         value, low, high = selection.fit_of(model.kind).parameters[name]
-        reach = 1.5 * max(high - value, value - low)  # 95 % intervals, made three standard errors wide: one seed must not fail for one in twenty
+        reach = (
+            1.5 * max(high - value, value - low)
+        )  # 95 % intervals, made three standard errors wide: one seed must not fail for one in twenty
         assert value - reach <= truth <= value + reach, f"{name}: {low} to {high}"
 
 
@@ -94,8 +101,12 @@ def test_a_burst_is_at_risk_by_its_own_interval() -> None:
     """DDR4-2400: RD of one bank follow every 6 clocks of 0.833 ns, so that bursts 0 and 1 come 5 and 10 ns after ACT, burst 2 after 15 ns."""
     model = ErrorModel.of(0, weak_fraction=1.0, failure_probability=0.5)
     device = VirtualModule.of_model(model, needs_ns=12.0)
-    alone = profile(device, program=read_once("0-15", "0-2", "5"), dram={"speed_bin": "2400R"}).table()[0]
-    after_one = profile(device, program=read_once("0-15", "0-2", "5", in_row=True), dram={"speed_bin": "2400R"}).table()[0]
+    alone = profile(
+        device, program=read_once("0-15", "0-2", "5"), dram={"speed_bin": "2400R"}
+    ).table()[0]
+    after_one = profile(
+        device, program=read_once("0-15", "0-2", "5", in_row=True), dram={"speed_bin": "2400R"}
+    ).table()[0]
     assert alone["ber_mean"] == pytest.approx(0.5, abs=0.02)
     assert after_one["ber_mean"] == pytest.approx(0.5 * 2 / 3, abs=0.02)
 
@@ -103,7 +114,9 @@ def test_a_burst_is_at_risk_by_its_own_interval() -> None:
 @pytest.mark.parametrize("standard", ["DDR3", "LPDDR4", "DDR5"])
 def test_any_standard_can_be_on_the_board(standard: str) -> None:
     device = VirtualModule.of_model(MODELS[0], needs_ns=12.0)
-    (row,) = profile(device, program=read_once("0-63", "0-31", "5", bank=7), dram={"standard": standard}).table()
+    (row,) = profile(
+        device, program=read_once("0-63", "0-31", "5", bank=7), dram={"standard": standard}
+    ).table()
     assert row["bank"] == 7
     assert row["ber_mean"] == pytest.approx(MODELS[0].expected_ber(), rel=0.1)
 
@@ -155,16 +168,28 @@ def test_loops_are_laid_out_in_order() -> None:
         ("READ 0\n", "test.txt:1: READ: no row is open"),
         ("ACT 0 0 5\nREAD 0\n", "test.txt:1: ACT without a PRE"),
         ("ACT 0 0 5\nWRITE 0 0 0\nPRE\n", "test.txt:2: WRITE: the row opened in line 1 is open"),
-        ("ACT 0 0 5\nREPEAT 2\nWAIT 5\nEND\nPRE\n", "test.txt:3: WAIT: a loop between ACT and PRE can only READ"),
+        (
+            "ACT 0 0 5\nREPEAT 2\nWAIT 5\nEND\nPRE\n",
+            "test.txt:3: WAIT: a loop between ACT and PRE can only READ",
+        ),
         ("FOR row IN 0-3\nACT 0 row 5\nREAD 0\nPRE\n", "test.txt:1: FOR or REPEAT without END"),
         ("END\n", "test.txt:1: END: there is no FOR"),
         ("FOR row IN 3-0\nEND\n", "test.txt:1: 3-0: expected FIRST-LAST/STEP"),
         ("FOR row 0-3\nEND\n", "test.txt:1: FOR: expected `FOR name IN values`"),
-        ("FOR row IN 0-3\nFOR row IN 1\nEND\nEND\n", "test.txt:2: FOR row: a loop around it has this name"),
+        (
+            "FOR row IN 0-3\nFOR row IN 1\nEND\nEND\n",
+            "test.txt:2: FOR row: a loop around it has this name",
+        ),
         ("REPEAT many\nEND\n", "test.txt:1: REPEAT: expected a count"),
-        ("FOR row IN 0-3\nACT 0 rwo 5\nREAD 0\nPRE\nEND\n", "test.txt:2: rwo: no loop around it has this name.*row"),
+        (
+            "FOR row IN 0-3\nACT 0 rwo 5\nREAD 0\nPRE\nEND\n",
+            "test.txt:2: rwo: no loop around it has this name.*row",
+        ),
         ("ACT 16 0 5\n", "test.txt:1: bank 16: expected a whole number from 0 to 15"),
-        ("ACT 0 0 5\nREAD 128\nPRE\n", "test.txt:2: column 128: expected a whole number from 0 to 127"),
+        (
+            "ACT 0 0 5\nREAD 128\nPRE\n",
+            "test.txt:2: column 128: expected a whole number from 0 to 127",
+        ),
         ("ACT 0 0 5e-9\n", "test.txt:1: 5e-9: expected a number"),
         ("ACT 0 0 5000\n", "test.txt:1: trcd_ns 5000: expected 0.1 to 1000"),
         ("WRITE 0 0 256\n", "test.txt:1: byte 256: expected a whole number from 0 to 255"),
@@ -186,9 +211,18 @@ def test_what_cannot_be_measured_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModuleError, match="outside its data"):
         profile("vendor_a", program=read_once("0", "0", "2"))
     for program, message in (
-        (read_once("0-3", "0", "5") + read_once("0-3", "0", "7.5"), "holds one operating point; the program reads at 5 ns and at 7.5 ns"),
-        (read_once("0-3", "0", "5") + read_once("0-3", "0", "5", byte="0xFF"), "one pattern for each row; row 0 is read with 0x00 and with 0xff"),
-        (read_once("0-3", "0", "5") + read_once("0-3", "0", "5", bank=1), "rows of one bank; the program reads banks 0, 1"),
+        (
+            read_once("0-3", "0", "5") + read_once("0-3", "0", "7.5"),
+            "holds one operating point; the program reads at 5 ns and at 7.5 ns",
+        ),
+        (
+            read_once("0-3", "0", "5") + read_once("0-3", "0", "5", byte="0xFF"),
+            "one pattern for each row; row 0 is read with 0x00 and with 0xff",
+        ),
+        (
+            read_once("0-3", "0", "5") + read_once("0-3", "0", "5", bank=1),
+            "rows of one bank; the program reads banks 0, 1",
+        ),
         (read_once("0-3", "0", "5") + read_once("0-1", "0", "5"), "as many reads of each burst"),
     ):
         with pytest.raises(DataError, match=message):
@@ -197,7 +231,9 @@ def test_what_cannot_be_measured_is_refused(tmp_path: Path) -> None:
 
 def test_rows_and_maps_say_what_they_are_of(tmp_path: Path) -> None:
     device = VirtualModule.of_model(MODELS[2], needs_ns=12.5)
-    found = profile(device, program=read_once("0-9", "0-7", "5") + read_once("0-9", "0-7", "5", bank=3))
+    found = profile(
+        device, program=read_once("0-9", "0-7", "5") + read_once("0-9", "0-7", "5", bank=3)
+    )
     found.save_rows(tmp_path / "rows.csv")
     lines = (tmp_path / "rows.csv").read_text().splitlines()
     assert lines[0] == "dimm,trcd_ns,row,bank0,bank3"

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edensim.errors.bounding import Bounds, bound
+from edensim.bit_errors.bounding import Bounds, bound
 from edensim.exceptions import InputError
 
 torch = pytest.importorskip("torch", reason="networks are run by torch (extra torch)")
 
 
 def storage(precision: str, largest: float):
-    from edensim.inference.quantization import Storage
+    from edensim.accuracy.quantization import Storage
 
     return Storage.of(precision, largest)
 
@@ -34,7 +34,11 @@ def test_values_come_back_within_half_a_step(precision: str, levels: int) -> Non
 def test_the_stored_bits_are_those_that_torch_computes(precision: str) -> None:
     store = storage(precision, 2.0)  # values beyond it become the limits
     low, high = store.limits
-    expected = VALUES if precision == "fp32" else torch.mul(VALUES, 1.0 / store.scale).round_().clamp_(low, high)
+    expected = (
+        VALUES
+        if precision == "fp32"
+        else torch.mul(VALUES, 1.0 / store.scale).round_().clamp_(low, high)
+    )
     assert np.array_equal(store.numbers(VALUES), expected.reshape(-1).numpy())
     read, _ = store.loaded(store.stored(VALUES), VALUES.shape, None)
     assert torch.equal(read, expected if precision == "fp32" else expected.mul(store.scale))
@@ -50,18 +54,22 @@ def test_bounds_are_those_of_error_bounding(precision: str, correction: str) -> 
     count = bound(expected, bounds)
     read, corrected = store.loaded(store.stored(VALUES), VALUES.shape, bounds)
     assert corrected == count > 0
-    assert np.allclose(read.numpy().reshape(-1), expected * np.float32(store.scale), atol=0, rtol=1e-6)
+    assert np.allclose(
+        read.numpy().reshape(-1), expected * np.float32(store.scale), atol=0, rtol=1e-6
+    )
 
 
 def test_nan_is_implausible() -> None:
     store = storage("fp32", 1.0)
-    read, corrected = store.loaded(np.array([0.5, np.nan, np.inf, -np.inf, 2.0], np.float32), (5,), Bounds(-1, 1))
+    read, corrected = store.loaded(
+        np.array([0.5, np.nan, np.inf, -np.inf, 2.0], np.float32), (5,), Bounds(-1, 1)
+    )
     assert corrected == 4
     assert read.tolist() == [0.5, 0, 0, 0, 0]
 
 
 def test_an_unknown_precision_is_refused_with_the_nearest() -> None:
-    from edensim.inference.quantization import check_precision
+    from edensim.accuracy.quantization import check_precision
 
     with pytest.raises(InputError, match="found 'int88'; did you mean 'int8'"):
         check_precision("int88")

@@ -11,7 +11,7 @@ import pytest
 from edensim.exceptions import InputError
 from edensim.reproduction.published import published
 from edensim.reproduction.report import largest, markdown, page, rows_table
-from edensim.reproduction.run import Reproduction
+from edensim.reproduction.reproduce import Reproduction
 from edensim.reproduction.section import Row, Section, Table
 from edensim.reproduction.target import crossing, scope
 from edensim.reproduction.targets import TARGETS, chosen
@@ -29,7 +29,9 @@ def test_there_are_twelve_targets_in_order() -> None:
 def test_every_published_bar_is_the_share_of_vdd_taken_off() -> None:
     for precision, networks in published()["cpu"].items():
         for network, said in networks.items():
-            assert said["saved"] == pytest.approx(100 * published()["table3"][network][precision][1] / 1.2, abs=0.005)
+            assert said["saved"] == pytest.approx(
+                100 * published()["table3"][network][precision][1] / 1.2, abs=0.005
+            )
 
 
 def test_published_curves_have_a_value_at_each_point() -> None:
@@ -39,7 +41,11 @@ def test_published_curves_have_a_value_at_each_point() -> None:
     for said in (published()["lenet_vdd"], published()["lenet_trcd"], published()["retraining"]):
         assert {len(values) for values in said.values()} == {len(said["at"])}
     bers = published()["shapes"]["at"]
-    assert all(len(curve) == len(bers) for model in "0123" for curve in published()["shapes"][model].values())
+    assert all(
+        len(curve) == len(bers)
+        for model in "0123"
+        for curve in published()["shapes"][model].values()
+    )
 
 
 def test_crossing_lies_between_points_on_a_logarithmic_scale() -> None:
@@ -50,7 +56,9 @@ def test_crossing_lies_between_points_on_a_logarithmic_scale() -> None:
 
 def test_tasks_of_the_same_work_are_one_task() -> None:
     asked = scope(full=False, datasets=None)
-    by_name = {target.name: {task.key for task in target.tasks(asked).values()} for target in TARGETS}
+    by_name = {
+        target.name: {task.key for task in target.tasks(asked).values()} for target in TARGETS
+    }
     assert by_name["cpu-energy"] < by_name["cpu-speed"]
     assert by_name["breakdown"] < by_name["gpu"] | by_name["accelerators"]
 
@@ -62,7 +70,12 @@ def result() -> Reproduction:
         Row("nothing", None, None, "%", "no weights"),
     ]
     table = Table("Why", ["a", "b"], [["1", "2"]])
-    return Reproduction((Section(2, "cpu-speed", "Speed", rows, ["Text with <b>marks</b>."], [table]),), False, 5, 12.0)
+    return Reproduction(
+        (Section(2, "cpu-speed", "Speed", rows, ["Text with <b>marks</b>."], [table]),),
+        False,
+        5,
+        12.0,
+    )
 
 
 def test_rows_say_published_ours_difference_and_why() -> None:
@@ -98,12 +111,26 @@ def test_full_tests_what_a_folder_holds(tmp_path: Path) -> None:
         scope(full=True, datasets=None)
     with pytest.raises(InputError, match=r"cifar10-jpeg.tar.gz: there is no such file"):
         scope(full=True, datasets=tmp_path)
-    for name in ("cifar10-jpeg.tar.gz", "resnet20-12fca82f.th", "imagenet-1000.tar", "mobilenetv2.pt"):
+    for name in (
+        "cifar10-jpeg.tar.gz",
+        "resnet20-12fca82f.th",
+        "imagenet-1000.tar",
+        "mobilenetv2.pt",
+    ):
         (tmp_path / name).touch()
     asked = scope(full=True, datasets=tmp_path)
     assert [source.network for source in asked.sources] == ["lenet", "resnet20"]
-    [imagenet] = [source for source in asked.coarse_only if source.data.endswith("imagenet-1000.tar")]
+    [imagenet] = [
+        source for source in asked.coarse_only if source.data.endswith("imagenet-1000.tar")
+    ]
     assert (imagenet.network, imagenet.size) == ("mobilenetv2", 224)
     [coarse] = chosen(["coarse"])
-    own = [task.arguments for name, task in coarse.tasks(asked).items() if name.startswith("mobilenetv2")]
-    assert [(each["precision"], each["boosted"]) for each in own] == [("fp32", False), ("int8", False)]
+    own = [
+        task.arguments
+        for name, task in coarse.tasks(asked).items()
+        if name.startswith("mobilenetv2")
+    ]
+    assert [(each["precision"], each["boosted"]) for each in own] == [
+        ("fp32", False),
+        ("int8", False),
+    ]

@@ -11,11 +11,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edensim.dram.counts import Counts
+from edensim.energy.breakdown import EnergyBreakdown
 from edensim.exceptions import InputError
-from edensim.results import RESULT_FORMAT, Counts, EnergyBreakdown, RunResult, save_text
+from edensim.files import save_text
+from edensim.results.run_result import RESULT_FORMAT, RunResult
 from edensim.vocabulary import Command, RowState
 
-ENERGY = EnergyBreakdown(activate=1.0, precharge=2.0, read=30.0, write=4.0, refresh=5.0, background_active=50.0, background_precharged=8.0)
+ENERGY = EnergyBreakdown(
+    activate=1.0,
+    precharge=2.0,
+    read=30.0,
+    write=4.0,
+    refresh=5.0,
+    background_active=50.0,
+    background_precharged=8.0,
+)
 
 
 def some_counts() -> Counts:
@@ -29,7 +40,15 @@ def some_counts() -> Counts:
     counts.row_states[1, RowState.HIT] = 1
     counts.row_states[0, RowState.CONFLICT] = 2
     histogram = np.bincount([3, 5, 5, 9], minlength=10)
-    return replace(counts, reads=5, writes=1, forwarded=1, read_latency_sum=53, read_latency_max=40, read_latency_histogram=histogram)
+    return replace(
+        counts,
+        reads=5,
+        writes=1,
+        forwarded=1,
+        read_latency_sum=53,
+        read_latency_max=40,
+        read_latency_histogram=histogram,
+    )
 
 
 def some_result(**changes: object) -> RunResult:
@@ -77,7 +96,10 @@ def test_percentiles_are_exact(percent, count):
     """Nearest rank: the smallest value with at least percent % of the values at or below it."""
     values = np.sort(np.random.default_rng(count).integers(20, 400, count))
     counts = replace(
-        some_counts(), read_latency_histogram=np.bincount(values, minlength=500), read_latency_sum=int(values.sum()), read_latency_max=int(values[-1])
+        some_counts(),
+        read_latency_histogram=np.bincount(values, minlength=500),
+        read_latency_sum=int(values.sum()),
+        read_latency_max=int(values[-1]),
     )
     expected = next(v for i, v in enumerate(values, 1) if 100 * i >= percent * count)
     assert counts.read_latency_percentile(percent) == expected
@@ -99,7 +121,9 @@ def test_energy_sums():
     assert replace(ENERGY, io=1000.0).total == 100.0
     assert (ENERGY + ENERGY).total == 200.0
     assert EnergyBreakdown.from_dict(ENERGY.to_dict()) == ENERGY
-    assert {"activate", "precharge", "read", "write", "refresh", "background", "total"} <= set(ENERGY.to_dict())
+    assert {"activate", "precharge", "read", "write", "refresh", "background", "total"} <= set(
+        ENERGY.to_dict()
+    )
 
 
 def test_result_json_has_the_documented_keys():
@@ -114,11 +138,19 @@ def test_result_json_has_the_documented_keys():
     assert values["bandwidth_GBps"] == pytest.approx(5 * 64 / 833.0)
     assert values["requests"] == {"read": 5, "write": 1, "forwarded": 1, "coalesced": 0}
     assert values["average_power_mW"] == pytest.approx(100 / 833)
-    assert some_result(core={"cycles": 10, "instructions": 5, "ipc": 0.5}).to_dict()["core"]["ipc"] == 0.5
+    assert (
+        some_result(core={"cycles": 10, "instructions": 5, "ipc": 0.5}).to_dict()["core"]["ipc"]
+        == 0.5
+    )
 
 
 def test_saved_and_loaded_is_the_same(tmp_path):
-    for number, result in enumerate([some_result(), some_result(core={"cycles": 10, "instructions": 5, "ipc": 0.5}, frontend={"tiles": 3})]):
+    for number, result in enumerate(
+        [
+            some_result(),
+            some_result(core={"cycles": 10, "instructions": 5, "ipc": 0.5}, frontend={"tiles": 3}),
+        ]
+    ):
         path = tmp_path / f"{number}.json"
         result.save(path)
         assert RunResult.load(path) == result
@@ -127,7 +159,9 @@ def test_saved_and_loaded_is_the_same(tmp_path):
 
 
 def test_numpy_scalars_and_paths_in_the_config_are_saved(tmp_path):
-    some_result(config={"n": np.int64(3), "x": np.float64(0.5), "trace": Path("a.trace")}).save(tmp_path / "r.json")
+    some_result(config={"n": np.int64(3), "x": np.float64(0.5), "trace": Path("a.trace")}).save(
+        tmp_path / "r.json"
+    )
     assert RunResult.load(tmp_path / "r.json").config == {"n": 3, "x": 0.5, "trace": "a.trace"}
 
 
@@ -195,12 +229,21 @@ def _without(key: str) -> str:
     ("content", "message"),
     [
         ("", "not a complete result JSON"),
-        (json.dumps(some_result().to_dict(), indent=1)[:-200], r"r\.json:\d+: not a complete result JSON"),
+        (
+            json.dumps(some_result().to_dict(), indent=1)[:-200],
+            r"r\.json:\d+: not a complete result JSON",
+        ),
         ("[1, 2]", "not an edensim result"),
         ("{}", "no key 'format'"),
-        (json.dumps({**some_result().to_dict(), "format": RESULT_FORMAT + 1, "version": "9.9"}), "format 2 .written by edensim 9.9.; expected 1"),
+        (
+            json.dumps({**some_result().to_dict(), "format": RESULT_FORMAT + 1, "version": "9.9"}),
+            "format 2 .written by edensim 9.9.; expected 1",
+        ),
         (_without("cycles"), "key 'cycles' is missing"),
-        (json.dumps({**some_result().to_dict(), "energy_pJ": {"total": 1}}), "key 'activate' is missing"),
+        (
+            json.dumps({**some_result().to_dict(), "energy_pJ": {"total": 1}}),
+            "key 'activate' is missing",
+        ),
         (json.dumps({**some_result().to_dict(), "energy_pJ": 5}), "not an edensim result"),
         ("\x00\xff", "r.json"),
     ],
@@ -240,7 +283,14 @@ def test_summary_shows_units_and_shares():
 
 def test_summary_of_an_empty_run():
     result = RunResult.from_counts(
-        Counts.empty(1, 1, 4), EnergyBreakdown(), tck_ps=833, access_bytes=64, peak_bandwidth_GBps=19.2, voltage_law="array", config={}, version="0"
+        Counts.empty(1, 1, 4),
+        EnergyBreakdown(),
+        tck_ps=833,
+        access_bytes=64,
+        peak_bandwidth_GBps=19.2,
+        voltage_law="array",
+        config={},
+        version="0",
     )
     assert "read latency" not in result.summary()
     json.dumps(result.to_dict(), allow_nan=False)

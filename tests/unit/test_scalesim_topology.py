@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from edensim.dnn.layout import lay_out
-from edensim.dnn.loading import load_network
-from edensim.dnn.network import Network, Operator
 from edensim.exceptions import NetworkError
+from edensim.networks.layout import lay_out
+from edensim.networks.loading import load_network
+from edensim.networks.network import Network, Operator
 
 HEADER = "Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides,\n"
 
@@ -23,7 +23,11 @@ def read(folder: Path, text: str, **sizes: int) -> Network:
 
 
 def test_convolutions(tmp_path: Path) -> None:
-    network = read(tmp_path, HEADER + "Conv1,224,224,11,11,3,96,4,\n\nConv2, 31, 31, 5, 5, 96, 256, 1,\n", batch=2)
+    network = read(
+        tmp_path,
+        HEADER + "Conv1,224,224,11,11,3,96,4,\n\nConv2, 31, 31, 5, 5, 96, 256, 1,\n",
+        batch=2,
+    )
     assert [layer.name for layer in network.layers] == ["Conv1", "Conv2"]
     assert network.tensors["Conv1.ifm"].shape == (2, 3, 224, 224)
     assert network.tensors["Conv1"].shape == (2, 96, 54, 54)
@@ -33,10 +37,14 @@ def test_convolutions(tmp_path: Path) -> None:
 
 
 def test_each_layer_has_an_ifm_of_its_own(tmp_path: Path) -> None:
-    network = read(tmp_path, HEADER + "".join(f"L{i},34,34,3,3,64,64,1,\n" for i in range(20))).fused()
+    network = read(
+        tmp_path, HEADER + "".join(f"L{i},34,34,3,3,64,64,1,\n" for i in range(20))
+    ).fused()
     assert network.further_inputs == tuple(f"L{i}.ifm" for i in range(1, 20))
     weights, ifm, ofm = 64 * 64 * 9, 64 * 34 * 34, 64 * 32 * 32
-    assert lay_out(network, "int8").end < 20 * (weights + ofm) + 3 * ifm  # ofms are results; ifms need memory one after another
+    assert (
+        lay_out(network, "int8").end < 20 * (weights + ofm) + 3 * ifm
+    )  # ofms are results; ifms need memory one after another
 
 
 def test_matrix_products(tmp_path: Path) -> None:
@@ -72,16 +80,26 @@ def test_two_strides_and_equal_names(tmp_path: Path) -> None:
     [
         (HEADER + "a,8,8,3,3,4,4\n", 2, "found 7 fields; expected 8"),
         (HEADER + "a,8,8,3,3,4,x,1,\n", 2, "number of filters: found 'x'; expected a whole number"),
-        (HEADER + "a,8,8,3,3,4,4.0,1,\n", 2, "number of filters: found '4.0'; expected a whole number"),
+        (
+            HEADER + "a,8,8,3,3,4,4.0,1,\n",
+            2,
+            "number of filters: found '4.0'; expected a whole number",
+        ),
         (HEADER + "b,8,8,3,3,4,4,1,\na,8,8,9,3,4,4,1,\n", 3, "the input is too small"),
         (HEADER + "a,8,8,3,3,4,4,0,\n", 2, "stride: found '0'; expected a whole number from 1"),
         (HEADER + "a,-8,8,3,3,4,4,1,\n", 2, "IFMAP height: found '-8'"),
         ("a,8,8,3,3,4,4,1,\n", 1, "expected a header"),
         ("clock,command\n1,2\n", 1, "expected the columns Layer name"),
-        (HEADER.replace("Strides", "Strides, Sparsity") + "a,8,8,3,3,4,4,1,2:4,\n", 2, "sparsity: found '2:4'; expected 1:1"),
+        (
+            HEADER.replace("Strides", "Strides, Sparsity") + "a,8,8,3,3,4,4,1,2:4,\n",
+            2,
+            "sparsity: found '2:4'; expected 1:1",
+        ),
     ],
 )
-def test_mistakes_are_named_with_their_line(tmp_path: Path, text: str, line: int, message: str) -> None:
+def test_mistakes_are_named_with_their_line(
+    tmp_path: Path, text: str, line: int, message: str
+) -> None:
     with pytest.raises(NetworkError) as refused:
         read(tmp_path, text)
     assert f"own.csv:{line}: " in str(refused.value)
@@ -95,8 +113,12 @@ def test_what_has_no_layers_or_no_other_size(tmp_path: Path) -> None:
         read(tmp_path, HEADER + "a,8,8,3,3,4,4,1,\n", height=5)
 
 
-@pytest.mark.skipif(not GOLDEN.is_dir(), reason="needs shared/golden/scale-sim-3.0 beside the repository")
-@pytest.mark.parametrize(("name", "layers", "macs"), [("alexnet", 5, 801_320_064), ("resnet18", 21, 1_438_384_832)])
+@pytest.mark.skipif(
+    not GOLDEN.is_dir(), reason="needs shared/golden/scale-sim-3.0 beside the repository"
+)
+@pytest.mark.parametrize(
+    ("name", "layers", "macs"), [("alexnet", 5, 801_320_064), ("resnet18", 21, 1_438_384_832)]
+)
 def test_golden_topologies(name: str, layers: int, macs: int) -> None:
     network = load_network(GOLDEN / f"{name}.csv")
     assert (len(network.layers), network.macs) == (layers, macs)

@@ -13,17 +13,19 @@ import numpy as np
 import pytest
 
 import edensim
-from edensim.config import load_config
+from edensim.config.loading import load_config
 from edensim.exceptions import ConfigError
+from edensim.simulation import prepare, simulate_prepared
 from edensim.sweep import grid
 from edensim.sweep.grid import OPERATING_POINT, Point, parse_over, plan, points_of, split_list
-from edensim.system import prepare, simulate
 
 
 @pytest.fixture
 def trace(tmp_path: Path) -> Path:
     path = tmp_path / "small.trace"
-    path.write_text("".join(f"{'ST' if i % 5 == 4 else 'LD'} {(i * 7919 % 4096) * 64:#x}\n" for i in range(600)))
+    path.write_text(
+        "".join(f"{'ST' if i % 5 == 4 else 'LD'} {(i * 7919 % 4096) * 64:#x}\n" for i in range(600))
+    )
     return path
 
 
@@ -79,7 +81,12 @@ def test_bad_over(texts: list[str], message: str) -> None:
 
 def test_a_grid_is_every_combination_and_pairs_are_not() -> None:
     over = {"a": [1, 2], "b": [3, 4]}
-    assert points_of(over) == [{"a": 1, "b": 3}, {"a": 1, "b": 4}, {"a": 2, "b": 3}, {"a": 2, "b": 4}]
+    assert points_of(over) == [
+        {"a": 1, "b": 3},
+        {"a": 1, "b": 4},
+        {"a": 2, "b": 3},
+        {"a": 2, "b": 4},
+    ]
     assert points_of(over, paired=True) == [{"a": 1, "b": 3}, {"a": 2, "b": 4}]
     assert points_of([{"a": 1}, {"b": 2}, {"a": 1}]) == [{"a": 1}, {"b": 2}]
     assert points_of({"a": np.array([1.5, 2.5])}) == [{"a": 1.5}, {"a": 2.5}]
@@ -131,15 +138,29 @@ def test_twenty_voltages_by_ten_latencies_are_ten_simulations(trace: Path) -> No
 
 
 def test_latencies_that_are_the_same_in_cycles_share(trace: Path) -> None:
-    points = planned(trace, {"dram.trcd_ns": [9.0, 9.1, 9.9, 12.0]})  # 11, 11, 12 and 15 cycles of 0.833 ns
+    points = planned(
+        trace, {"dram.trcd_ns": [9.0, 9.1, 9.9, 12.0]}
+    )  # 11, 11, 12 and 15 cycles of 0.833 ns
     first, second, third, fourth = (point.simulation for point in points)
     assert first == second
     assert len({first, third, fourth}) == 3
 
 
-@pytest.mark.parametrize("key", ["controller.scheduler", "controller.read_queue", "dram.channels", "dram.ranks", "dram.timings.nCL", "seed"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "controller.scheduler",
+        "controller.read_queue",
+        "dram.channels",
+        "dram.ranks",
+        "dram.timings.nCL",
+        "seed",
+    ],
+)
 def test_what_moves_commands_is_not_shared(trace: Path, key: str) -> None:
-    values = {"controller.scheduler": ["fcfs", "frfcfs"], "dram.timings.nCL": [14, 20]}.get(key, [1, 2])
+    values = {"controller.scheduler": ["fcfs", "frfcfs"], "dram.timings.nCL": [14, 20]}.get(
+        key, [1, 2]
+    )
     assert len({point.simulation for point in planned(trace, {key: values})}) == 2
 
 
@@ -151,16 +172,27 @@ def test_safe_mode_lengthens_timings_and_shares_less(trace: Path) -> None:
 
 def test_shared_or_not_a_point_is_what_simulate_gives(trace: Path) -> None:
     """Energy-only keys move no command: each point of a shared simulation equals a run of its own."""
-    over = {"dram.vdd_V": [1.2, 1.15], "dram.trcd_ns": [7.0, 13.0], "energy.voltage_law": ["linear", "quadratic"]}
+    over = {
+        "dram.vdd_V": [1.2, 1.15],
+        "dram.trcd_ns": [7.0, 13.0],
+        "energy.voltage_law": ["linear", "quadratic"],
+    }
     swept = edensim.sweep(trace, over, workers=2)
     assert (len(swept), swept.simulated, swept.simulations) == (8, 8, 2)
     for values, result in zip(swept.values, swept.results, strict=True):
-        alone = edensim.simulate(trace, overrides=[f"{key}={value}" for key, value in values.items()])
+        alone = edensim.simulate(
+            trace, overrides=[f"{key}={value}" for key, value in values.items()]
+        )
         assert result.to_dict() == json.loads(json.dumps(alone.to_dict()))
 
 
-@pytest.mark.parametrize("sections", [{}, {"dram": {"partitions": [{"banks": "0-3", "vdd_V": 1.1, "trcd_ns": 7.0}], "channels": 2}}])
-def test_a_simulation_does_not_look_at_what_the_simulation_key_leaves_out(trace: Path, sections: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "sections",
+    [{}, {"dram": {"partitions": [{"banks": "0-3", "vdd_V": 1.1, "trcd_ns": 7.0}], "channels": 2}}],
+)
+def test_a_simulation_does_not_look_at_what_the_simulation_key_leaves_out(
+    trace: Path, sections: dict[str, Any]
+) -> None:
     """With energies, currents and voltages taken away, the commands are the same: what `simulation_key` ignores cannot matter."""
     run = prepare(load_config(None, [f"trace={trace}"], sections).config)
     dram = msgspec.structs.replace(run.config.dram, **dict.fromkeys(OPERATING_POINT))
@@ -169,11 +201,19 @@ def test_a_simulation_does_not_look_at_what_the_simulation_key_leaves_out(trace:
         config=msgspec.structs.replace(run.config, energy=None, dram=dram),
         standard=dataclasses.replace(run.standard, currents=None, name="", source=""),
         plan=dataclasses.replace(
-            run.plan, mode=None, specified=None, points=tuple(dataclasses.replace(point, vdd_V=None, needed=None) for point in run.plan.points)
+            run.plan,
+            mode=None,
+            specified=None,
+            points=tuple(
+                dataclasses.replace(point, vdd_V=None, needed=None) for point in run.plan.points
+            ),
         ),
     )
     commands: list[list[Any]] = [[], []]
-    seen, unseen = (simulate(each, on_commands=kept.append) for each, kept in zip((run, blind), commands, strict=True))
+    seen, unseen = (
+        simulate_prepared(each, on_commands=kept.append)
+        for each, kept in zip((run, blind), commands, strict=True)
+    )
     assert len(commands[0][0]) > 600
     assert np.array_equal(np.concatenate(commands[0]), np.concatenate(commands[1]))
     assert seen.counts == unseen.counts
@@ -189,12 +229,16 @@ def test_partitions_of_other_voltages_share(trace: Path) -> None:
 
 
 def test_rows_of_a_partition_move_commands(trace: Path) -> None:
-    partitions = [[{"banks": "0-3", "rows": rows, "trcd_ns": 9.0}] for rows in ("0-99", "0-100", "0-50,51-99")]
+    partitions = [
+        [{"banks": "0-3", "rows": rows, "trcd_ns": 9.0}] for rows in ("0-99", "0-100", "0-50,51-99")
+    ]
     points = planned(trace, {"dram.partitions": partitions})
     assert points[0].simulation == points[2].simulation != points[1].simulation
 
 
-def test_an_edit_of_the_code_makes_other_points(trace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_edit_of_the_code_makes_other_points(
+    trace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Results of a version that is being worked on are not taken for those of the next edit."""
     [before] = planned(trace, {"dram.vdd_V": [1.1]})
     monkeypatch.setattr(grid, "code_digest", lambda: "edited")
@@ -207,5 +251,7 @@ def test_the_trace_counts_by_content_not_by_name(trace: Path, tmp_path: Path) ->
     copy, other = tmp_path / "copy.trace", tmp_path / "other.trace"
     copy.write_text(trace.read_text())
     other.write_text(trace.read_text() + "LD 0x40\n")
-    first, second, third = (planned(path, {"dram.channels": [1]})[0].key for path in (trace, copy, other))
+    first, second, third = (
+        planned(path, {"dram.channels": [1]})[0].key for path in (trace, copy, other)
+    )
     assert first == second != third

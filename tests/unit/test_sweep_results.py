@@ -15,13 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import edensim
-from edensim.config import load_config
+from edensim.config.loading import load_config
 from edensim.exceptions import EdensimError, InputError
-from edensim.sweep import load_sweep, pareto_front
 from edensim.sweep.grid import Point, plan
+from edensim.sweep.result import load_sweep, pareto_front
 from edensim.sweep.store import NAME, Store, locked
 from edensim.sweep.task import make_task, run_cluster_task, trace_digest
-from edensim.sweep.workers import local_outcomes
+from edensim.sweep.worker_pool import local_outcomes
 
 
 @pytest.fixture
@@ -47,7 +47,9 @@ def test_table_files_and_dataframe_are_the_same(folder: Path) -> None:
     assert list(frame.columns[:2]) == list(OVER)
     assert len(frame) == len(swept) == 4
     assert frame["energy_pJ.total"].tolist() == [result.energy_pJ.total for result in swept.results]
-    pd.testing.assert_frame_equal(pd.read_parquet(folder / "results.parquet"), frame, check_dtype=False)
+    pd.testing.assert_frame_equal(
+        pd.read_parquet(folder / "results.parquet"), frame, check_dtype=False
+    )
     with (folder / "results.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [float(row["energy_pJ.total"]) for row in rows] == frame["energy_pJ.total"].tolist()
@@ -74,8 +76,13 @@ def test_a_changed_trace_is_another_run(folder: Path, trace: Path) -> None:
     assert edensim.sweep(trace, OVER, out=folder, workers=1).simulated == 4
 
 
-@pytest.mark.parametrize(("name", "value", "message"), [("format", "99", "format 99"), ("version", "0.0.7", "edensim 0.0.7, this is")])
-def test_another_format_or_version_is_refused(folder: Path, trace: Path, name: str, value: str, message: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [("format", "99", "format 99"), ("version", "0.0.7", "edensim 0.0.7, this is")],
+)
+def test_another_format_or_version_is_refused(
+    folder: Path, trace: Path, name: str, value: str, message: str
+) -> None:
     with sqlite3.connect(folder / NAME) as connection:
         connection.execute("UPDATE about SET value = ? WHERE name = ?", (value, name))
     connection.close()
@@ -115,18 +122,24 @@ def test_one_sweep_at_a_time(folder: Path, trace: Path) -> None:
         edensim.sweep(trace, OVER, out=folder)
 
 
-def test_a_full_disk_keeps_what_is_finished(trace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_keeps_what_is_finished(
+    trace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     over = {"controller.read_queue": list(range(1, 40))}
     planned = Store.set_plan
 
     def filling(store: Store, points: list[Point]) -> None:
         planned(store, points)
         [(pages,)] = store.connection.execute("PRAGMA page_count")
-        store.connection.execute(f"PRAGMA max_page_count = {pages + 8}")  # SQLite's own 'database or disk is full'
+        store.connection.execute(
+            f"PRAGMA max_page_count = {pages + 8}"
+        )  # SQLite's own 'database or disk is full'
 
     with monkeypatch.context() as patch:
         patch.setattr(Store, "set_plan", filling)
-        with pytest.raises(EdensimError, match=r"disk is full; [1-9]\d* of 39 points are finished and kept") as told:
+        with pytest.raises(
+            EdensimError, match=r"disk is full; [1-9]\d* of 39 points are finished and kept"
+        ) as told:
             edensim.sweep(trace, over, out=tmp_path / "out", workers=1)
     assert told.value.exit_code == 1
     kept = len(load_sweep(tmp_path / "out"))
@@ -135,31 +148,40 @@ def test_a_full_disk_keeps_what_is_finished(trace: Path, tmp_path: Path, monkeyp
     assert (len(resumed), resumed.simulated) == (39, 39 - kept)
 
 
-def test_a_full_disk_for_the_tables(folder: Path, trace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_for_the_tables(
+    folder: Path, trace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (folder / "results.csv").unlink()
 
     def full(*_: object) -> None:
         raise InputError("results.csv: cannot be written: No space left on device")
 
     monkeypatch.setattr("edensim.sweep.result.save_text", full)
-    with pytest.raises(EdensimError, match="No space left on device; finished points are kept") as told:
+    with pytest.raises(
+        EdensimError, match="No space left on device; finished points are kept"
+    ) as told:
         edensim.sweep(trace, OVER, out=folder)
     assert told.value.exit_code == 1
     assert len(load_sweep(folder)) == 4
 
 
 def test_a_task_that_ends_each_worker_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edensim.sweep.workers.sys.executable", "/bin/false")
+    monkeypatch.setattr("edensim.sweep.worker_pool.sys.executable", "/bin/false")
     news = [item for item in local_outcomes([{"task": 0}, {"task": 1}], 2) if item is not None]
     assert sorted(index for index, _ in news) == [0, 1]
-    assert news[0][1] == {"failed": "its worker process ended with exit code 1, 3 times", "exit_code": 1}
+    assert news[0][1] == {
+        "failed": "its worker process ended with exit code 1, 3 times",
+        "exit_code": 1,
+    }
 
 
 def test_points_that_fail_do_not_take_others_along(tmp_path: Path) -> None:
     good, bad = tmp_path / "good.trace", tmp_path / "bad.trace"
     good.write_text("LD 0x40\n" * 100)
     bad.write_text("LD 0x40\n" * 1000 + "LD oops\n")
-    with pytest.raises(InputError, match=r"1 of 2 points failed; the first, trace=.*bad.trace: .*line 1001") as told:
+    with pytest.raises(
+        InputError, match=r"1 of 2 points failed; the first, trace=.*bad.trace: .*line 1001"
+    ) as told:
         edensim.sweep({}, {"trace": [str(bad), str(good)]}, out=tmp_path / "out", workers=1)
     assert "Traceback" not in str(told.value)
     assert [values["trace"] for values in load_sweep(tmp_path / "out").values] == [str(good)]
@@ -167,7 +189,9 @@ def test_points_that_fail_do_not_take_others_along(tmp_path: Path) -> None:
 
 def test_results_survive_in_json(folder: Path) -> None:
     swept = load_sweep(folder)
-    assert [result.to_dict() for result in swept.results] == [json.loads(text) for text in swept.texts]
+    assert [result.to_dict() for result in swept.results] == [
+        json.loads(text) for text in swept.texts
+    ]
     assert swept.keys == tuple(OVER)
     assert swept.expected == 4
 
@@ -182,7 +206,10 @@ def test_pareto_front_of_a_known_set() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8)), max_size=40))
 def test_pareto_front_is_what_no_point_beats(points: list[tuple[int, int]]) -> None:
-    beaten = [any(e <= energy and t <= time and (e, t) != (energy, time) for e, t in points) for energy, time in points]
+    beaten = [
+        any(e <= energy and t <= time and (e, t) != (energy, time) for e, t in points)
+        for energy, time in points
+    ]
     front = pareto_front(np.array([e for e, _ in points]), [t for _, t in points])
     assert front.tolist() == [not is_beaten for is_beaten in beaten]
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from edensim.exceptions import ConfigError, InputError, NetworkError
-from edensim.frontends.systolic import fold_product, scalesim_counts
+from edensim.machines.systolic.scalesim import fold_product, scalesim_counts
 
 LAYER: dict[str, Any] = {
     "ifmap_height": 9,
@@ -34,7 +34,10 @@ LAYER: dict[str, Any] = {
 
 def outputs(layer: dict[str, Any], side: str) -> int:
     """Output size: rounded up, no padding."""
-    return -(-(layer[f"ifmap_{side}"] - layer[f"filter_{side}"] + layer[f"stride_{side}"]) // layer[f"stride_{side}"])
+    return -(
+        -(layer[f"ifmap_{side}"] - layer[f"filter_{side}"] + layer[f"stride_{side}"])
+        // layer[f"stride_{side}"]
+    )
 
 
 def sizes(layer: dict[str, Any]) -> tuple[int, int, int]:
@@ -103,28 +106,60 @@ def fetched(words: list[int | None], sram_kB: int) -> int:
 def test_reads_follow_the_rule(dataflow: str) -> None:
     dice = random.Random(7)
     for _ in range(12):
-        layer = LAYER | {"dataflow": dataflow, "channels": dice.randint(1, 24), "filters": dice.randint(1, 20), "array_width": dice.randint(1, 9)}
-        layer |= {"ifmap_height": dice.randint(3, 14), "stride_height": dice.randint(1, 4), "array_height": dice.randint(1, 9)}
+        layer = LAYER | {
+            "dataflow": dataflow,
+            "channels": dice.randint(1, 24),
+            "filters": dice.randint(1, 20),
+            "array_width": dice.randint(1, 9),
+        }
+        layer |= {
+            "ifmap_height": dice.randint(3, 14),
+            "stride_height": dice.randint(1, 4),
+            "array_height": dice.randint(1, 9),
+        }
         ifm, weights = demands(layer)
         counts = scalesim_counts(**layer)
         assert (counts.ifmap_sram_reads, counts.filter_sram_reads) == (len(ifm), len(weights))
-        assert (counts.ifmap_dram_reads, counts.filter_dram_reads) == (fetched(ifm, 1), fetched(weights, 1))
+        assert (counts.ifmap_dram_reads, counts.filter_dram_reads) == (
+            fetched(ifm, 1),
+            fetched(weights, 1),
+        )
 
 
 def test_cycles_by_hand() -> None:
     """AlexNet's second layer, 256 x 256, ws (front-ends.md section 1): ten folds of 2 * 256 + 256 + 529 - 2 cycles, counted from 0."""
     counts = scalesim_counts(
         **LAYER
-        | {"ifmap_height": 27, "ifmap_width": 27, "filter_height": 5, "filter_width": 5, "channels": 96, "filters": 256}
-        | {"array_height": 256, "array_width": 256, "ifmap_sram_kB": 6144, "filter_sram_kB": 6144, "ofmap_sram_kB": 2048}
+        | {
+            "ifmap_height": 27,
+            "ifmap_width": 27,
+            "filter_height": 5,
+            "filter_width": 5,
+            "channels": 96,
+            "filters": 256,
+        }
+        | {
+            "array_height": 256,
+            "array_width": 256,
+            "ifmap_sram_kB": 6144,
+            "filter_sram_kB": 6144,
+            "ofmap_sram_kB": 2048,
+        }
     )
     assert counts.compute_cycles == 10 * 1295 - 1
-    assert counts.ofmap_dram_writes == 529 * 256 * 10 + 255  # a line of one word is padded to 256 while others wait
+    assert (
+        counts.ofmap_dram_writes == 529 * 256 * 10 + 255
+    )  # a line of one word is padded to 256 while others wait
 
 
 def test_fold() -> None:
     fold = fold_product(100, 30, 20, 8, 16, "ws")
-    assert (fold.row_folds, fold.column_folds, fold.folds, fold.cycles) == (4, 2, 8, 100 + 2 * 8 + 16 - 2)
+    assert (fold.row_folds, fold.column_folds, fold.folds, fold.cycles) == (
+        4,
+        2,
+        8,
+        100 + 2 * 8 + 16 - 2,
+    )
     assert fold.utilization == pytest.approx(30 * 20 / (8 * 8 * 16))
     assert fold_product(100, 30, 20, 8, 16, "os").cycles == 30 + 8 + 16 - 2
 

@@ -14,8 +14,8 @@ import pytest
 import edensim
 from edensim.dram.standard import Standard, load_standard
 from edensim.exceptions import InputError, TraceError
-from edensim.timeline import write_timeline
 from edensim.tracefiles.commands import read_commands_csv, stream_commands_csv
+from edensim.tracefiles.timeline import write_timeline
 
 HEADER = "clock,command,channel,rank,bankgroup,bank,row,column\n"
 REQUIRED = {
@@ -71,12 +71,23 @@ def ddr4() -> Standard:
     return load_standard("DDR4", ranks=2)
 
 
-@pytest.mark.parametrize(("policy", "refresh"), [("open", "all-bank"), ("closed", "all-bank"), ("capped", "none")])
-def test_a_run_becomes_a_valid_timeline(tmp_path: Path, ddr4: Standard, policy: str, refresh: str) -> None:
+@pytest.mark.parametrize(
+    ("policy", "refresh"), [("open", "all-bank"), ("closed", "all-bank"), ("capped", "none")]
+)
+def test_a_run_becomes_a_valid_timeline(
+    tmp_path: Path, ddr4: Standard, policy: str, refresh: str
+) -> None:
     trace = tmp_path / "small.trace"
-    trace.write_text("".join(f"{'ST' if i % 4 == 3 else 'LD'} {(i * 64 + (i // 5) * 8192 * 13) % (1 << 30):#x}\n" for i in range(3000)))
+    trace.write_text(
+        "".join(
+            f"{'ST' if i % 4 == 3 else 'LD'} {(i * 64 + (i // 5) * 8192 * 13) % (1 << 30):#x}\n"
+            for i in range(3000)
+        )
+    )
     controller = {"row_policy": policy, "refresh": refresh}
-    edensim.simulate(trace, dram={"channels": 2, "ranks": 2}, controller=controller, commands=tmp_path / "c.csv")
+    edensim.simulate(
+        trace, dram={"channels": 2, "ranks": 2}, controller=controller, commands=tmp_path / "c.csv"
+    )
     records = read_commands_csv(tmp_path / "c.csv")
     assert write_timeline(tmp_path / "c.csv", tmp_path / "out.json.gz", ddr4) == len(records)
     events = events_of(tmp_path / "out.json.gz")
@@ -84,8 +95,14 @@ def test_a_run_becomes_a_valid_timeline(tmp_path: Path, ddr4: Standard, policy: 
     names = np.array(["ACT", "PREpb", "PREab", "RD", "WR", "RDA", "WRA", "REFab", "REFpb"])
     issued = Counter(names[records["command"]].tolist())
     assert begun["row"] == issued["ACT"]
-    assert {name: begun[name] for name in ("RD", "WR", "RDA", "WRA", "REFab")} == {name: issued[name] for name in ("RD", "WR", "RDA", "WRA", "REFab")}
-    tracks = {event["args"]["name"] for event in events if event["name" if "name" in event else "ph"] in ("process_name", "thread_name")}
+    assert {name: begun[name] for name in ("RD", "WR", "RDA", "WRA", "REFab")} == {
+        name: issued[name] for name in ("RD", "WR", "RDA", "WRA", "REFab")
+    }
+    tracks = {
+        event["args"]["name"]
+        for event in events
+        if event["name" if "name" in event else "ph"] in ("process_name", "thread_name")
+    }
     assert {"channel 1 rank 1", "bank group 3 bank 3", "all banks"} <= tracks
 
 
@@ -93,31 +110,49 @@ def test_slices_are_as_long_as_the_standard_says(tmp_path: Path, ddr4: Standard)
     timings, tck = ddr4.timings, ddr4.tck_ps / 1e6
     lines = "10,ACT,0,0,0,0,5,-1\n30,RD,0,0,0,0,5,3\n60,PREpb,0,0,0,0,-1,-1\n100,REFab,0,0,-1,-1,-1,-1\n"
     found = slices_of(timeline(tmp_path, lines, ddr4))
-    expected = [("row 5", 10, 60), ("RD", 30, 30 + timings["nBL"]), ("REFab", 100, 100 + timings["nRFC"])]
+    expected = [
+        ("row 5", 10, 60),
+        ("RD", 30, 30 + timings["nBL"]),
+        ("REFab", 100, 100 + timings["nRFC"]),
+    ]
     assert [name for name, *_ in found] == [name for name, *_ in expected]
     for (_, _, begin, end), (_, first, last) in zip(found, expected, strict=True):
         assert (begin, end) == pytest.approx((first * tck, last * tck), abs=1e-9)
 
 
-def test_an_auto_precharge_ends_its_row_when_the_device_does(tmp_path: Path, ddr4: Standard) -> None:
+def test_an_auto_precharge_ends_its_row_when_the_device_does(
+    tmp_path: Path, ddr4: Standard
+) -> None:
     timings, tck = ddr4.timings, ddr4.tck_ps / 1e6
-    (_, _, _, end), *_ = slices_of(timeline(tmp_path, "10,ACT,0,0,0,0,5,-1\n28,RDA,0,0,0,0,5,3\n", ddr4))
+    (_, _, _, end), *_ = slices_of(
+        timeline(tmp_path, "10,ACT,0,0,0,0,5,-1\n28,RDA,0,0,0,0,5,3\n", ddr4)
+    )
     assert end == pytest.approx(max(10 + timings["nRAS"], 28 + timings["nRTP"]) * tck, abs=1e-9)
-    (_, _, _, end), *_ = slices_of(timeline(tmp_path, "10,ACT,0,0,0,0,5,-1\n28,WRA,0,0,0,0,5,3\n", ddr4))
-    assert end == pytest.approx(max(10 + timings["nRAS"], 28 + ddr4.write_latency + timings["nWR"]) * tck, abs=1e-9)
+    (_, _, _, end), *_ = slices_of(
+        timeline(tmp_path, "10,ACT,0,0,0,0,5,-1\n28,WRA,0,0,0,0,5,3\n", ddr4)
+    )
+    assert end == pytest.approx(
+        max(10 + timings["nRAS"], 28 + ddr4.write_latency + timings["nWR"]) * tck, abs=1e-9
+    )
 
 
 def test_a_trace_that_breaks_the_standard_is_still_balanced(tmp_path: Path, ddr4: Standard) -> None:
     lines = "1,ACT,0,0,0,0,5,-1\n2,RD,0,0,0,0,5,0\n3,RD,0,0,0,0,5,1\n4,RDA,0,0,0,0,5,1\n5,ACT,0,0,0,0,6,-1\n6,PREab,0,0,-1,-1,-1,-1\n"
-    lines += "7,RD,0,0,0,1,9,0\n7,REFab,0,0,-1,-1,-1,-1\n8,REFab,0,0,-1,-1,-1,-1\n9,RDA,0,1,0,1,9,0\n"
+    lines += (
+        "7,RD,0,0,0,1,9,0\n7,REFab,0,0,-1,-1,-1,-1\n8,REFab,0,0,-1,-1,-1,-1\n9,RDA,0,1,0,1,9,0\n"
+    )
     assert len(slices_of(timeline(tmp_path, lines, ddr4))) == 9
 
 
 def test_a_trace_without_bank_groups(tmp_path: Path) -> None:
     ddr3 = load_standard("DDR3")
-    (tmp_path / "in.csv").write_text("clock,command,rank,bank,row,column\n5,ACT,0,3,5,-1\n30,RD,0,3,5,0\n")
+    (tmp_path / "in.csv").write_text(
+        "clock,command,rank,bank,row,column\n5,ACT,0,3,5,-1\n30,RD,0,3,5,0\n"
+    )
     assert write_timeline(tmp_path / "in.csv", tmp_path / "out.json", ddr3) == 2
-    assert "bank 3" in {event.get("args", {}).get("name") for event in events_of(tmp_path / "out.json")}
+    assert "bank 3" in {
+        event.get("args", {}).get("name") for event in events_of(tmp_path / "out.json")
+    }
 
 
 @pytest.mark.parametrize(
@@ -134,7 +169,9 @@ def test_a_trace_without_bank_groups(tmp_path: Path) -> None:
         ("5,ACT,0,0,0,0,5,-1\nx,RD,0,0,0,0,5,0\n", "in.csv:3: clock"),
     ],
 )
-def test_a_bad_trace_leaves_nothing_behind(tmp_path: Path, ddr4: Standard, lines: str, words: str) -> None:
+def test_a_bad_trace_leaves_nothing_behind(
+    tmp_path: Path, ddr4: Standard, lines: str, words: str
+) -> None:
     (tmp_path / "in.csv").write_text(HEADER + lines)
     with pytest.raises(TraceError) as refused:
         write_timeline(tmp_path / "in.csv", tmp_path / "out.json", ddr4)
@@ -144,7 +181,9 @@ def test_a_bad_trace_leaves_nothing_behind(tmp_path: Path, ddr4: Standard, lines
 
 
 @pytest.mark.parametrize("name", ["out.txt", "out", "out.json.xz", "missing/out.json"])
-def test_a_file_that_cannot_be_written_is_refused(tmp_path: Path, ddr4: Standard, name: str) -> None:
+def test_a_file_that_cannot_be_written_is_refused(
+    tmp_path: Path, ddr4: Standard, name: str
+) -> None:
     (tmp_path / "in.csv").write_text(HEADER + "5,ACT,0,0,0,0,5,-1\n")
     with pytest.raises(InputError, match="out"):
         write_timeline(tmp_path / "in.csv", tmp_path / name, ddr4)

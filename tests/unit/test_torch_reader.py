@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
-from edensim.dnn.loading import load_network
-from edensim.dnn.network import Network, Operator
-from edensim.dnn.readers.torch_module import read_module
 from edensim.exceptions import NetworkError
+from edensim.networks.loading import load_network
+from edensim.networks.network import Network, Operator
+from edensim.networks.readers.torch_module import read_module
 
-torch = pytest.importorskip("torch", reason="reading modules needs the package torch (extra [torch])")
+torch = pytest.importorskip(
+    "torch", reason="reading modules needs the package torch (extra [torch])"
+)
 
 from torch import nn  # noqa: E402
 
@@ -35,7 +37,9 @@ def models() -> Any:
     for name in ("nms", "qnms"):
         library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     try:
-        return pytest.importorskip("torchvision.models", reason="torchvision is the oracle"), library
+        return pytest.importorskip(
+            "torchvision.models", reason="torchvision is the oracle"
+        ), library
     except RuntimeError as exception:
         pytest.skip(f"torchvision does not load: {exception}")
 
@@ -67,7 +71,9 @@ def test_the_zoo_is_torchvision(models: Any, name: str) -> None:
         weight: own.tensors[weight].shape for layer in own.layers for weight in layer.weights
     }
     assert read.parameters == sum(parameter.numel() for parameter in module.parameters())
-    assert described(load_network(name, height=160, width=192, batch=2)) == described(load_network(module, height=160, width=192, batch=2))
+    assert described(load_network(name, height=160, width=192, batch=2)) == described(
+        load_network(module, height=160, width=192, batch=2)
+    )
 
 
 class Mixed(nn.Module):
@@ -125,7 +131,11 @@ def test_the_module_stays_as_it_is() -> None:
 
 
 def test_modules_that_take_no_image() -> None:
-    network = read_module(nn.Sequential(nn.Linear(784, 100), nn.ReLU(), nn.Dropout(), nn.Linear(100, 10)), batch=200, shape=(784,))
+    network = read_module(
+        nn.Sequential(nn.Linear(784, 100), nn.ReLU(), nn.Dropout(), nn.Linear(100, 10)),
+        batch=200,
+        shape=(784,),
+    )
     assert [layer.name for layer in network.layers] == ["0", "1", "3"]
     assert network.macs == 200 * (78_400 + 1_000)
 
@@ -156,7 +166,10 @@ class Choosing(nn.Module):
 @pytest.mark.parametrize(
     ("module", "message"),
     [
-        (Attention(), r"Attention: operations that cannot be simulated: function matmul \('matmul'\): is not known; function linalg_inv"),
+        (
+            Attention(),
+            r"Attention: operations that cannot be simulated: function matmul \('matmul'\): is not known; function linalg_inv",
+        ),
         (Choosing(), "Choosing: torch.fx cannot trace it"),
         (nn.Sequential(nn.Conv2d(3, 4, 3), nn.ConvTranspose2d(4, 3, 3)), "module ConvTranspose2d"),
         (nn.Sequential(nn.Conv2d(5, 4, 3)), "Sequential: cannot run on an input of 1x3x224x224"),
@@ -164,7 +177,9 @@ class Choosing(nn.Module):
         (3.5, "found a float; expected a network's name"),
     ],
 )
-def test_what_cannot_be_read_is_named(module: Any, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_read_is_named(
+    module: Any, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(NetworkError, match=message):
         load_network(module)
     assert capsys.readouterr().err == ""

@@ -6,16 +6,15 @@ from typing import Any
 
 import pytest
 
-from edensim.config import RunConfig
-from edensim.dnn.builder import NetworkBuilder
-from edensim.dnn.layout import lay_out
-from edensim.dnn.loading import load_network
-from edensim.dnn.network import Network
+from edensim.config.models import RunConfig, TpuConfig
 from edensim.exceptions import ConfigError
-from edensim.frontends.systolic import scalesim_counts
-from edensim.frontends.tpu import TpuMachine, tpu_machine
-from edensim.frontends.tpu_plan import Array, LayerShape, layer_shape
-from edensim.sections import TpuConfig
+from edensim.machines.systolic.scalesim import scalesim_counts
+from edensim.machines.tpu.machine import TpuMachine, tpu_machine
+from edensim.machines.tpu.planning import Array, LayerShape, layer_shape
+from edensim.networks.builder import NetworkBuilder
+from edensim.networks.layout import lay_out
+from edensim.networks.loading import load_network
+from edensim.networks.network import Network
 
 
 def network(batch: int = 1) -> Network:
@@ -69,7 +68,15 @@ def test_counters() -> None:
 
 def test_mode_scalesim() -> None:
     """Folds take the peer's cycles one after the other, and its counts stand beside."""
-    tpu = machine(network(), mode="scalesim", array_height=16, array_width=16, ifmap_sram_kB=64, filter_sram_kB=64, ofmap_sram_kB=64)
+    tpu = machine(
+        network(),
+        mode="scalesim",
+        array_height=16,
+        array_width=16,
+        ifmap_sram_kB=64,
+        filter_sram_kB=64,
+        ofmap_sram_kB=64,
+    )
     list(tpu.schedules())
     counted = tpu.layer_counters()[0]
     peer = scalesim_counts(
@@ -95,10 +102,28 @@ def test_mode_scalesim() -> None:
 @pytest.mark.parametrize(
     ("tpu", "words"),
     [
-        ({"filter_sram_kB": 1}, ("tpu.filter_sram_kB", "'wide'", "12 kB", "two tiles of weights (256 filters of depth 24)", "found 1 kB")),
-        ({"ifmap_sram_kB": 1, "filter_sram_kB": 64}, ("tpu.ifmap_sram_kB", "'image'", "kB for the ifm of two output rows")),
-        ({"ofmap_sram_kB": 1}, ("tpu.ofmap_sram_kB", "'wide'", "30 kB", "two rows of 256 channels")),
-        ({"accumulators_kB": 1, "array_width": 512}, ("tpu.accumulators_kB", "'wide'", "94 kB", "the sums of one output row")),
+        (
+            {"filter_sram_kB": 1},
+            (
+                "tpu.filter_sram_kB",
+                "'wide'",
+                "12 kB",
+                "two tiles of weights (256 filters of depth 24)",
+                "found 1 kB",
+            ),
+        ),
+        (
+            {"ifmap_sram_kB": 1, "filter_sram_kB": 64},
+            ("tpu.ifmap_sram_kB", "'image'", "kB for the ifm of two output rows"),
+        ),
+        (
+            {"ofmap_sram_kB": 1},
+            ("tpu.ofmap_sram_kB", "'wide'", "30 kB", "two rows of 256 channels"),
+        ),
+        (
+            {"accumulators_kB": 1, "array_width": 512},
+            ("tpu.accumulators_kB", "'wide'", "94 kB", "the sums of one output row"),
+        ),
     ],
 )
 def test_buffers_too_small_for_a_tile(tpu: dict[str, Any], words: tuple[str, ...]) -> None:
@@ -110,7 +135,10 @@ def test_buffers_too_small_for_a_tile(tpu: dict[str, Any], words: tuple[str, ...
     assert all(word in str(refused.value) for word in words), refused.value
 
 
-@pytest.mark.parametrize(("precision", "kB", "depth"), [("int8", 256, 5), ("int8", 8192, 5), ("int16", 256, 3), ("fp32", 512, 3)])
+@pytest.mark.parametrize(
+    ("precision", "kB", "depth"),
+    [("int8", 256, 5), ("int8", 8192, 5), ("int16", 256, 3), ("fp32", 512, 3)],
+)
 def test_tiles_ahead_are_those_that_fit(precision: str, kB: int, depth: int) -> None:
     """256 kB are four tiles of 256 x 256 at int8; one more is in the array."""
     net = NetworkBuilder("square", (1, 1024))
@@ -130,4 +158,11 @@ def test_the_zoo_has_compact_schedules(precision: str) -> None:
 def test_shapes_of_linear_layers() -> None:
     shape = layer_shape(network(4), network(4).layers[1], 8)
     assert isinstance(shape, LayerShape)
-    assert (shape.images, shape.channels, shape.height, shape.width, shape.out_rows, shape.out_width) == (4, 24 * 64, 1, 1, 4, 1)
+    assert (
+        shape.images,
+        shape.channels,
+        shape.height,
+        shape.width,
+        shape.out_rows,
+        shape.out_width,
+    ) == (4, 24 * 64, 1, 1, 4, 1)

@@ -12,7 +12,7 @@ import pytest
 import zstandard
 
 from edensim.exceptions import TraceError
-from edensim.tracefiles import open_trace
+from edensim.tracefiles.reader import open_trace
 
 
 def refusal(path: Path, **options: str) -> str:
@@ -25,17 +25,63 @@ def refusal(path: Path, **options: str) -> str:
 BAD_LINES = {
     "ramulator-ls": (
         "LD 0x40",
-        ["LD -5", "LD 1e6", "LD 12.5", "LD 4611686018427387905", "LD 0xffffffffffffffffffff", "LD", "LX 5", "LD 5 6", "ST 0x", "nonsense"],
+        [
+            "LD -5",
+            "LD 1e6",
+            "LD 12.5",
+            "LD 4611686018427387905",
+            "LD 0xffffffffffffffffffff",
+            "LD",
+            "LX 5",
+            "LD 5 6",
+            "ST 0x",
+            "nonsense",
+        ],
     ),
     "ramulator1": ("0x40 R", ["0x40 X", "0x40", "-1 R", "zz R", "0x40R", "0x40 R 5"]),
-    "ramulator-core": ("3 64", ["3", "-3 64", "3 64 -1", "2147483648 64", "3 64 64 64", "3 1e6", "three 64"]),
-    "dramsim3": ("0x40 READ 1", ["0x40 READ", "0x40 FETCH 1", "0xg READ 1", "0x40 READ -1", "0x40 READ 0x10", "0x40 READ 1 2"]),
+    "ramulator-core": (
+        "3 64",
+        ["3", "-3 64", "3 64 -1", "2147483648 64", "3 64 64 64", "3 1e6", "three 64"],
+    ),
+    "dramsim3": (
+        "0x40 READ 1",
+        [
+            "0x40 READ",
+            "0x40 FETCH 1",
+            "0xg READ 1",
+            "0x40 READ -1",
+            "0x40 READ 0x10",
+            "0x40 READ 1 2",
+        ],
+    ),
     "dramsys-stl": (
         "1: read 0x40",
-        ["1 read 0x40", "1: load 0x40", "-1: read 0x40", "1: (0) read 0x40", "1: (9999) read 0x40", "1: (8 read 0x40", "1: read 0x40 data"],
+        [
+            "1 read 0x40",
+            "1: load 0x40",
+            "-1: read 0x40",
+            "1: (0) read 0x40",
+            "1: (9999) read 0x40",
+            "1: (8 read 0x40",
+            "1: read 0x40 data",
+        ],
     ),
-    "scalesim": ("1.0,64.0", ["1.0", "1.0,-5.0", "1.0,64.5", "a,64", "1.0;64", "-1.0,64", "1.0,1e30"]),
-    "gem5": ("r,64,8,0,5", ["u,64,8,0,5", "x,64,8,0,5", "r,64,0,0,5", "r,64,8", "r,-64,8,0,5", "r,64,9999,0,5", "r,64,8,0,5,6,7"]),
+    "scalesim": (
+        "1.0,64.0",
+        ["1.0", "1.0,-5.0", "1.0,64.5", "a,64", "1.0;64", "-1.0,64", "1.0,1e30"],
+    ),
+    "gem5": (
+        "r,64,8,0,5",
+        [
+            "u,64,8,0,5",
+            "x,64,8,0,5",
+            "r,64,0,0,5",
+            "r,64,8",
+            "r,-64,8,0,5",
+            "r,64,9999,0,5",
+            "r,64,8,0,5,6,7",
+        ],
+    ),
     "lackey": (" L 40,8", [" X 40,8", " L 40", " L -40,8", " L 40,0", " L zz,8", " L 40,8192"]),
 }
 REASONS = {
@@ -50,7 +96,9 @@ REASONS = {
 
 
 @pytest.mark.nojit
-@pytest.mark.parametrize(("name", "line"), [(name, line) for name, (_, lines) in BAD_LINES.items() for line in lines])
+@pytest.mark.parametrize(
+    ("name", "line"), [(name, line) for name, (_, lines) in BAD_LINES.items() for line in lines]
+)
 def test_bad_line_is_named(name: str, line: str, tmp_path: Path) -> None:
     good = BAD_LINES[name][0]
     path = tmp_path / "trace"
@@ -64,7 +112,10 @@ def test_bad_line_is_named(name: str, line: str, tmp_path: Path) -> None:
 def test_bad_line_deep_in_a_file(tmp_path: Path) -> None:
     path = tmp_path / "trace"
     path.write_bytes(b"LD 0x12340\n" * 734011 + b"LD what\n" + b"LD 0x12340\n" * 1000)
-    assert refusal(path) == f"{path}: line 734012: expected 'LD ADDRESS' or 'ST ADDRESS', found 'LD what'"
+    assert (
+        refusal(path)
+        == f"{path}: line 734012: expected 'LD ADDRESS' or 'ST ADDRESS', found 'LD what'"
+    )
 
 
 def test_bad_first_line_is_named(tmp_path: Path) -> None:
@@ -86,7 +137,10 @@ def test_long_lines_are_quoted_in_part(tmp_path: Path) -> None:
     [
         (b"", "the file is empty"),
         (b"\n\n# nothing\n", "only blank lines and comments"),
-        (b"hello world, this is text\nmore of it\n", "format not recognised: the first line is 'hello world"),
+        (
+            b"hello world, this is text\nmore of it\n",
+            "format not recognised: the first line is 'hello world",
+        ),
         (bytes(range(256)) * 10, "format not recognised"),
         (b"gem5\x01\x02\x03", "decode_packet_trace.py"),
         (b"0,ACT,0,0,0,0,0\n", "command trace"),
@@ -128,7 +182,9 @@ def test_misspelt_format_has_a_hint(tmp_path: Path) -> None:
 def test_named_format_that_it_is_not(tmp_path: Path) -> None:
     path = tmp_path / "trace"
     path.write_text("LD 1\n")
-    assert "line 1: expected 'HEX_ADDRESS READ|WRITE CYCLE', found 'LD 1'" in refusal(path, format="dramsim3")
+    assert "line 1: expected 'HEX_ADDRESS READ|WRITE CYCLE', found 'LD 1'" in refusal(
+        path, format="dramsim3"
+    )
     assert "expected edensim" in refusal(path, format="edensim")
 
 
@@ -140,21 +196,29 @@ def test_address_vectors_need_a_map(tmp_path: Path) -> None:
     def encode(*_: int) -> int:
         raise ValueError("row 100 is above 99")
 
-    with pytest.raises(TraceError, match="line 1: 'R 0,1,2,100,32' is not in the memory: row 100 is above 99"):
+    with pytest.raises(
+        TraceError, match="line 1: 'R 0,1,2,100,32' is not in the memory: row 100 is above 99"
+    ):
         list(open_trace(path, encode=encode).chunks())
     path.write_text("R 0,1,2,100,32\nR 0,1\n")
     with pytest.raises(TraceError, match="line 2: expected 'R|W CHANNEL"):
         list(open_trace(path, encode=lambda *_: 0).chunks())
 
 
-CODECS: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "xz": lzma.compress, "zstd": zstandard.compress}
+CODECS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "xz": lzma.compress,
+    "zstd": zstandard.compress,
+}
 
 
 @pytest.mark.parametrize("codec", CODECS)
 def test_cut_off_files(codec: str, tmp_path: Path) -> None:
     path = tmp_path / "trace"
     rng = np.random.default_rng(1)
-    packed = CODECS[codec]("".join(f"LD {address}\n" for address in rng.integers(0, 1 << 40, 100000)).encode())
+    packed = CODECS[codec](
+        "".join(f"LD {address}\n" for address in rng.integers(0, 1 << 40, 100000)).encode()
+    )
     for length in (len(packed) - 1, len(packed) // 2):
         path.write_bytes(packed[:length])
         message = refusal(path)

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edensim.exceptions import InputError, TraceError
-from edensim.tracefiles import convert, open_trace
+from edensim.tracefiles.conversion import convert
+from edensim.tracefiles.reader import open_trace
 from edensim.vocabulary import REQUEST, SourceKind
 
 ADDRESSES = st.integers(0, 1 << 62)
@@ -43,19 +44,28 @@ def read(path: Path, size: int = 1 << 15) -> np.ndarray:
 
 def write_native(path: Path, rows: list[dict[str, Any]]) -> None:
     columns = {
-        name: pa.array([row.get(name, EMPTY.get(name, 0)) for row in rows], pa.from_numpy_dtype(REQUEST[name])) for name in REQUEST.names or ()
+        name: pa.array(
+            [row.get(name, EMPTY.get(name, 0)) for row in rows], pa.from_numpy_dtype(REQUEST[name])
+        )
+        for name in REQUEST.names or ()
     }
     pq.write_table(pa.table(columns), path)
 
 
 @pytest.mark.parametrize("target", FIELDS)
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 def test_round_trip(target: str, data: st.DataObject, tmp_path: Path) -> None:
     record = st.fixed_dictionaries({"address": ADDRESSES, **FIELDS[target]})
     rows = data.draw(st.lists(record, min_size=1, max_size=30))
     suffix = "" if target == ".parquet" else data.draw(SUFFIXES)
-    source, middle, back = tmp_path / "in.parquet", tmp_path / f"out{target}{suffix}", tmp_path / "back.parquet"
+    source, middle, back = (
+        tmp_path / "in.parquet",
+        tmp_path / f"out{target}{suffix}",
+        tmp_path / "back.parquet",
+    )
     write_native(source, rows)
     assert convert(source, middle) == len(rows)
     assert convert(middle, back) == len(rows)
@@ -93,7 +103,9 @@ def test_native_is_streamed_by_row_groups(tmp_path: Path) -> None:
         ("LD 1\nLD 2\nST 3\n", "out.core", "writes .*line 3"),
     ],
 )
-def test_losses_are_refused_unless_allowed(source: str, target: str, lost: str, tmp_path: Path) -> None:
+def test_losses_are_refused_unless_allowed(
+    source: str, target: str, lost: str, tmp_path: Path
+) -> None:
     (tmp_path / "in").write_text(source)
     with pytest.raises(InputError, match=lost):
         convert(tmp_path / "in", tmp_path / target)
@@ -155,7 +167,10 @@ def test_bad_tables_are_refused(table: dict[str, Any], message: str, tmp_path: P
 
 
 def test_tables_of_other_tools(tmp_path: Path) -> None:
-    pq.write_table(pa.table({"address": pa.array([64, 128], pa.uint64()), "is_write": [False, True]}), tmp_path / "a.parquet")
+    pq.write_table(
+        pa.table({"address": pa.array([64, 128], pa.uint64()), "is_write": [False, True]}),
+        tmp_path / "a.parquet",
+    )
     records = read(tmp_path / "a.parquet")
     assert records["address"].tolist() == [64, 128]
     assert records["is_write"].tolist() == [0, 1]

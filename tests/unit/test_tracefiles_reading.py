@@ -12,8 +12,8 @@ import pytest
 import zstandard
 
 from edensim.tracefiles import lines as line_reader
-from edensim.tracefiles import open_trace
 from edensim.tracefiles.formats import FORMATS
+from edensim.tracefiles.reader import open_trace
 from edensim.vocabulary import REQUEST, SourceKind
 
 Row = tuple[int, int, int, int, int]  # address, is_write, clock, gap, writeback
@@ -24,23 +24,49 @@ CASES: dict[str, tuple[str, SourceKind, list[Row]]] = {
         SourceKind.SATURATING,
         [(0x12340, 0, 0, 0, -1), (4096, 1, 0, 0, -1), (255, 0, 0, 0, -1)],
     ),
-    "ramulator1": ("0x12345680 R\n64 W", SourceKind.SATURATING, [(0x12345680, 0, 0, 0, -1), (64, 1, 0, 0, -1)]),
+    "ramulator1": (
+        "0x12345680 R\n64 W",
+        SourceKind.SATURATING,
+        [(0x12345680, 0, 0, 0, -1), (64, 1, 0, 0, -1)],
+    ),
     "ramulator-core": (
         "3 20734016\n8 20841280 20841344\n0 0x40 0x80\r\n2147483647 4611686018427387904 \n",
         SourceKind.CORE,
-        [(20734016, 0, 0, 3, -1), (20841280, 0, 0, 8, 20841344), (64, 0, 0, 0, 128), (1 << 62, 0, 0, 2147483647, -1)],
+        [
+            (20734016, 0, 0, 3, -1),
+            (20841280, 0, 0, 8, 20841344),
+            (64, 0, 0, 0, 128),
+            (1 << 62, 0, 0, 2147483647, -1),
+        ],
     ),
-    "dramsim3": ("0x1FF96FC0 WRITE   160\n40 read 161\n", SourceKind.TIMED, [(0x1FF96FC0, 1, 160, 0, -1), (0x40, 0, 161, 0, -1)]),
+    "dramsim3": (
+        "0x1FF96FC0 WRITE   160\n40 read 161\n",
+        SourceKind.TIMED,
+        [(0x1FF96FC0, 1, 160, 0, -1), (0x40, 0, 161, 0, -1)],
+    ),
     "dramsys-stl": (
         "# clkMhz 800\n31:\tread 0x400\n33: (128) write\t0x420 0xdeadBEEF\n40 : write 1024\n",
         SourceKind.TIMED,
-        [(0x400, 0, 31, 0, -1), (0x420, 1, 33, 0, -1), (0x440, 1, 33, 0, -1), (0x480, 1, 33, 0, -1), (1024, 1, 40, 0, -1)],
+        [
+            (0x400, 0, 31, 0, -1),
+            (0x420, 1, 33, 0, -1),
+            (0x440, 1, 33, 0, -1),
+            (0x480, 1, 33, 0, -1),
+            (1024, 1, 40, 0, -1),
+        ],
     ),
     "scalesim": (
         # prefetch before the start; one 64-byte line counts once a row; -1 and a trailing 1.0 are padding, a 1 after a 0 is not
         "-37.0,0.0,1.0,63.0,64.0\n-36.0,128.0,-1,1.0,1.0\n5,640,1.0,0.0,1.0,1.0\n6, 1.0,\n",
         SourceKind.TIMED,
-        [(0, 0, 0, 0, -1), (64, 0, 0, 0, -1), (128, 0, 1, 0, -1), (640, 0, 42, 0, -1), (0, 0, 42, 0, -1), (0, 0, 43, 0, -1)],
+        [
+            (0, 0, 0, 0, -1),
+            (64, 0, 0, 0, -1),
+            (128, 0, 1, 0, -1),
+            (640, 0, 42, 0, -1),
+            (0, 0, 42, 0, -1),
+            (0, 0, 43, 0, -1),
+        ],
     ),
     "gem5": (
         "r,100,64,0,5000\n12,w,0x40,8,3,6000,4198400\nw,128,4,7000\n",
@@ -51,13 +77,22 @@ CASES: dict[str, tuple[str, SourceKind, list[Row]]] = {
         "==12== Lackey\nI  0401ab70,3\nI  0401ab73,2\n L 1fff000728,8\nI  0401ab75,4\n S 3c,8\n"
         "I  0401ab79,1\nI  0401ab7a,1\nI  0401ab7b,1\n M 80,4\n--12-- end\n",
         SourceKind.SATURATING,
-        [(0x1FFF000728, 0, 0, 1, -1), (0x3C, 1, 0, 0, -1), (0x40, 1, 0, 0, -1), (0x80, 0, 0, 2, -1), (0x80, 1, 0, 0, -1)],
+        [
+            (0x1FFF000728, 0, 0, 1, -1),
+            (0x3C, 1, 0, 0, -1),
+            (0x40, 1, 0, 0, -1),
+            (0x80, 0, 0, 2, -1),
+            (0x80, 1, 0, 0, -1),
+        ],
     ),
 }
 
 
 def rows(records: np.ndarray) -> list[Row]:
-    return [tuple(int(record[name]) for name in ("address", "is_write", "clock", "gap", "writeback")) for record in records]  # type: ignore[misc]
+    return [
+        tuple(int(record[name]) for name in ("address", "is_write", "clock", "gap", "writeback"))
+        for record in records
+    ]  # type: ignore[misc]
 
 
 def all_records(path: Path, size: int = 1 << 15) -> np.ndarray:
@@ -83,7 +118,9 @@ def test_lines_become_records(name: str, tmp_path: Path) -> None:
 def test_named_format_overrides_recognition(tmp_path: Path) -> None:
     path = tmp_path / "trace"
     path.write_text("31: read 0x40\n2: write 0x80\n")
-    assert [r[2] for r in rows(np.concatenate(list(open_trace(path, format="dramsys-rstl").chunks())))] == [31, 33]
+    assert [
+        r[2] for r in rows(np.concatenate(list(open_trace(path, format="dramsys-rstl").chunks())))
+    ] == [31, 33]
     assert [r[2] for r in rows(all_records(path))] == [31, 2]
 
 
@@ -94,7 +131,11 @@ def test_relative_stl_is_told_by_its_name(tmp_path: Path) -> None:
 
 
 def test_scalesim_ofmap_traces_are_writes(tmp_path: Path) -> None:
-    for name, is_write in (("layer0_OFMAP_DRAM_TRACE.csv", 1), ("IFMAP_DRAM_TRACE.csv", 0), ("dram_write.csv", 1)):
+    for name, is_write in (
+        ("layer0_OFMAP_DRAM_TRACE.csv", 1),
+        ("IFMAP_DRAM_TRACE.csv", 0),
+        ("dram_write.csv", 1),
+    ):
         (tmp_path / name).write_text("0.0,64.0,128.0\n")
         assert [r[1] for r in rows(all_records(tmp_path / name))] == [is_write, is_write]
 
@@ -148,7 +189,10 @@ def test_compression_is_told_by_content(compression: str, tmp_path: Path) -> Non
 def test_chunk_size_changes_nothing(name: str, size: int, tmp_path: Path) -> None:
     text, _, _ = CASES[name]
     path = tmp_path / "trace"
-    path.write_bytes(b"".join(line + b"\n" for line in text.encode().splitlines()) * (1 if name == "scalesim" else 300))
+    path.write_bytes(
+        b"".join(line + b"\n" for line in text.encode().splitlines())
+        * (1 if name == "scalesim" else 300)
+    )
     whole = all_records(path)
     chunks = list(open_trace(path).chunks(size))
     assert all(0 < len(chunk) <= size for chunk in chunks)
@@ -161,13 +205,21 @@ def test_block_size_changes_nothing(name: str, tmp_path: Path) -> None:
     path = tmp_path / "trace"
     path.write_bytes(text.encode())
     for block in range(max(len(line) for line in text.encode().split(b"\n")) + 1, len(text) + 2):
-        parts = [records for records, _ in line_reader.parsed(path, FORMATS[name], 0, 1 << 15, block=block)]
+        parts = [
+            records
+            for records, _ in line_reader.parsed(path, FORMATS[name], 0, 1 << 15, block=block)
+        ]
         assert rows(np.concatenate(parts)) == expected
 
 
 def test_wide_rows_cross_the_end_of_the_record_buffer(tmp_path: Path) -> None:
     path = tmp_path / "ifmap.csv"
-    path.write_text("".join(f"{row}.0,{','.join(str(64 * (100 * row + i)) for i in range(100))}\n" for row in range(200)))
+    path.write_text(
+        "".join(
+            f"{row}.0,{','.join(str(64 * (100 * row + i)) for i in range(100))}\n"
+            for row in range(200)
+        )
+    )
     records = all_records(path, 1000)
     np.testing.assert_array_equal(records["address"], 64 * np.arange(20000))
     np.testing.assert_array_equal(records["clock"], np.arange(20000) // 100)
@@ -182,7 +234,9 @@ def test_position_names_the_line(name: str, tmp_path: Path) -> None:
     found = [trace.line_of(record) for record in range(len(expected))]
     assert found == sorted(found)
     data = text.split("\n")
-    assert all(data[line - 1].strip() and not data[line - 1].startswith(("#", "=")) for line in found)
+    assert all(
+        data[line - 1].strip() and not data[line - 1].startswith(("#", "=")) for line in found
+    )
     assert trace.position(len(expected) - 1) == f"{path}: line {found[-1]}"
     with pytest.raises(IndexError):
         trace.line_of(len(expected))
@@ -205,7 +259,10 @@ def test_numbers_up_to_the_limit(tmp_path: Path) -> None:
         "999999999999999999",
     ]
     path.write_text("".join(f"LD {text}\n" for text in texts))
-    np.testing.assert_array_equal(all_records(path)["address"], [int(text, 16) if "x" in text else int(text) for text in texts])
+    np.testing.assert_array_equal(
+        all_records(path)["address"],
+        [int(text, 16) if "x" in text else int(text) for text in texts],
+    )
 
 
 def test_committed_recording() -> None:

@@ -30,7 +30,7 @@ SMALL = {
 
 
 def parameters(name: str, shape: tuple[int, int, int], classes: int) -> int:
-    from edensim.inference.networks import build
+    from edensim.accuracy.networks.registry import build
 
     with torch.device("meta"):
         module = build(name, shape, classes)
@@ -49,7 +49,7 @@ def test_parameters_at_cifar_size(name: str) -> None:
 
 @pytest.mark.parametrize("name", [*SMALL, "densenet201"])
 def test_an_input_too_small_is_refused(name: str) -> None:
-    from edensim.inference.networks import build
+    from edensim.accuracy.networks.registry import build
 
     with pytest.raises(NetworkError, match=r"expected (8x8|16x16|32x32|64x64) or more"):
         build(name, (3, 6, 6), 10)
@@ -59,12 +59,26 @@ def test_an_input_too_small_is_refused(name: str) -> None:
 @pytest.mark.parametrize("precision", ["int8", "fp32"])
 def test_it_runs_from_approximate_memory(name: str, precision: str) -> None:
     from edensim import evaluate
-    from edensim.inference.datasets import Dataset
-    from edensim.inference.networks import build
+    from edensim.accuracy.datasets import Dataset
+    from edensim.accuracy.networks.registry import build
 
     draw = np.random.default_rng(1)
-    data = Dataset("noise", "test", draw.integers(0, 256, (4, 3, 32, 32), np.uint8), np.arange(4), tuple("0123456789"))
-    found = evaluate(build(name, (3, 32, 32), 10), data=data, precision=precision, model=0, ber=1e-3, repeats=1, batch=4)
+    data = Dataset(
+        "noise",
+        "test",
+        draw.integers(0, 256, (4, 3, 32, 32), np.uint8),
+        np.arange(4),
+        tuple("0123456789"),
+    )
+    found = evaluate(
+        build(name, (3, 32, 32), 10),
+        data=data,
+        precision=precision,
+        model=0,
+        ber=1e-3,
+        repeats=1,
+        batch=4,
+    )
     module = build(name, (3, 32, 32), 10)
     loading = sum(isinstance(each, (torch.nn.Conv2d, torch.nn.Linear)) for each in module.modules())
     assert sum(item["role"] == "weights" for item in found.items.values()) == loading
@@ -72,9 +86,9 @@ def test_it_runs_from_approximate_memory(name: str, precision: str) -> None:
 
 
 def test_one_trains_and_learns() -> None:
-    from edensim.inference.datasets import Dataset
-    from edensim.inference.networks import build
-    from edensim.inference.training import accuracy_of, normalization_of, train
+    from edensim.accuracy.datasets import Dataset, normalization_of
+    from edensim.accuracy.networks.registry import build
+    from edensim.accuracy.training import accuracy_of, train
 
     draw = np.random.default_rng(1)
     labels = draw.integers(0, 2, 64)
@@ -82,5 +96,12 @@ def test_one_trains_and_learns() -> None:
     images[labels == 1, :, :16] += 120
     data = Dataset("halves", "train", images, labels, ("a", "b"))
     normalization = normalization_of(images)
-    module = train(build("squeezenet1.1", (3, 32, 32), 2), data, epochs=15, batch=16, rate=5e-4, normalization=normalization)
+    module = train(
+        build("squeezenet1.1", (3, 32, 32), 2),
+        data,
+        epochs=15,
+        batch=16,
+        rate=5e-4,
+        normalization=normalization,
+    )
     assert accuracy_of(module, data, normalization) > 0.9

@@ -27,7 +27,10 @@ def needed_steps(vdd_V: float) -> list[float]:
     """What the curve makes of the published nominal latencies, rounded up to steps of 1.25 ns."""
     laws = voltage_curve().laws
     nominal = dict(zip(("nRCD", "nRP", "nRAS"), PUBLISHED[1.35], strict=True))
-    return [1.25 * math.ceil(round(nominal[name] * laws[name].stretch(vdd_V / 1.35) / 1.25, 6)) for name in nominal]
+    return [
+        1.25 * math.ceil(round(nominal[name] * laws[name].stretch(vdd_V / 1.35) / 1.25, 6))
+        for name in nominal
+    ]
 
 
 @pytest.mark.parametrize("vdd_V", [v for v in PUBLISHED if v >= 1.0])
@@ -37,17 +40,27 @@ def test_within_one_step_of_the_published_latencies_down_to_1_V(vdd_V: float) ->
 
 
 def test_below_1_V_the_curve_is_longer_than_the_published_latencies() -> None:
-    assert [n - p for n, p in zip(needed_steps(0.95), PUBLISHED[0.95], strict=True)] == [2.5, 0, 2.5]
+    assert [n - p for n, p in zip(needed_steps(0.95), PUBLISHED[0.95], strict=True)] == [
+        2.5,
+        0,
+        2.5,
+    ]
     assert [n - p for n, p in zip(needed_steps(0.90), PUBLISHED[0.90], strict=True)] == [3.75, 0, 5]
 
 
 def test_the_curve_is_the_fit_of_the_circuit_simulation() -> None:
     """Every point of the simulation within 0.31 ns, R2 as the file says; scaled to the published nominal latencies."""
-    path = Path(__file__).resolve().parents[3] / "shared" / "data" / "dram" / "spice_timing_vs_vdd.csv"
+    path = (
+        Path(__file__).resolve().parents[3] / "shared" / "data" / "dram" / "spice_timing_vs_vdd.csv"
+    )
     if not path.is_file():
         pytest.skip("needs ../shared")
     rows = [row for row in csv.DictReader(path.read_text().splitlines()) if row["data"] == "1"]
-    scales = {"nRCD": ("trcd75_far", 13.75 / 1.36, 0.9973), "nRP": ("trp2_far", 6.306, 0.9964), "nRAS": ("tras98", 36.25 / 1.36, 0.9992)}
+    scales = {
+        "nRCD": ("trcd75_far", 13.75 / 1.36, 0.9973),
+        "nRP": ("trp2_far", 6.306, 0.9964),
+        "nRAS": ("tras98", 36.25 / 1.36, 0.9992),
+    }
     for name, (column, unit_ns, least_r2) in scales.items():
         law = voltage_curve().laws[name]
         measured = [float(row[column]) for row in rows]
@@ -78,7 +91,9 @@ def test_ddr3l_1600_at_1_1_V() -> None:
 def test_a_lower_voltage_never_needs_less_time(name: str, lower: float, higher: float) -> None:
     standard = load_standard(name)
     lower, higher = sorted((lower, higher))
-    slow, fast = (required_timings(standard, share * standard.currents.vdd_V) for share in (lower, higher))
+    slow, fast = (
+        required_timings(standard, share * standard.currents.vdd_V) for share in (lower, higher)
+    )
     assert all(slow[key] >= fast[key] >= standard.timings[key] for key in standard.timings)
 
 
@@ -86,14 +101,22 @@ def test_below_its_range_the_curve_says_nothing() -> None:
     standard = load_standard("DDR4")
     assert lowest_supported_V(standard) == 0.8
     required_timings(standard, 0.8)
-    with pytest.raises(ConfigError, match=r"^dram.vdd_V: expected at least 0.8 V, where the curve of what cells need ends for DDR4, found 0.79"):
+    with pytest.raises(
+        ConfigError,
+        match=r"^dram.vdd_V: expected at least 0.8 V, where the curve of what cells need ends for DDR4, found 0.79",
+    ):
         required_timings(standard, 0.79)
 
 
 def test_what_is_bound_to_a_timing_moves_along() -> None:
     gddr5 = load_standard("GDDR5").timings
     assert with_timings(gddr5, {"nRCD": 12}) == {**gddr5, "nRCD": 12, "nRCDWR": 10}
-    assert with_timings(gddr5, {"nRAS": 60, "nRP": 30}) == {**gddr5, "nRAS": 60, "nRP": 30, "nRC": 90}
+    assert with_timings(gddr5, {"nRAS": 60, "nRP": 30}) == {
+        **gddr5,
+        "nRAS": 60,
+        "nRP": 30,
+        "nRC": 90,
+    }
     lpddr3 = load_standard("LPDDR3").timings
     assert with_timings(lpddr3, {"nRP": 30})["nRPab"] == 34
     assert with_timings(lpddr3, {"nREFI": lpddr3["nREFI"] * 2})["nREFIpb"] == 780
@@ -105,12 +128,18 @@ def test_what_is_bound_to_a_timing_moves_along() -> None:
     [
         ("nRP: {", "nRX: {", "laws: expected the keys nRCD, nRP and nRAS"),
         ("scale: 0.552923", "slope: 0.552923", "laws.nRCD: expected the keys scale"),
-        ("scale: 0.552923", "scale: -1.0", "laws.nRCD.scale: expected a number above 0, found -1.0"),
+        (
+            "scale: 0.552923",
+            "scale: -1.0",
+            "laws.nRCD.scale: expected a number above 0, found -1.0",
+        ),
         ("lowest: 0.6666", "lowest: 0.5", "threshold: expected less than lowest"),
     ],
 )
-def test_a_broken_curve_is_refused_with_its_place(old: str, new: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from edensim.resources import config_folders
+def test_a_broken_curve_is_refused_with_its_place(
+    old: str, new: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edensim.config.paths import config_folders
 
     text = (config_folders("modules")[-1] / "array_voltage.yaml").read_text()
     (tmp_path / "modules").mkdir()

@@ -9,9 +9,9 @@ from collections import Counter
 import pytest
 
 import edensim
-from edensim.dnn.network import Network, Operator, Role
-from edensim.dnn.zoo import ENTRIES, zoo_network
 from edensim.exceptions import NetworkError
+from edensim.networks.network import Network, Operator, Role
+from edensim.networks.zoo.registry import ENTRIES, zoo_network
 
 #: Parameters, multiply-accumulates at the network's own input, convolutions, linear layers, shape of the last ofm.
 #: torchvision 0.28: sums over `named_parameters`, and its published GFLOPs (0.71, 4.29, 0.30, 1.81, 4.09, 7.80, 0.35, 15.47); DarkNet: what it prints
@@ -31,7 +31,15 @@ PUBLISHED = {
 }
 
 #: EDEN's Table 1, FP32, in units of 2^20 bytes; its CIFAR-10 versions of ResNet101 and MobileNetV2 have other classifiers.
-EDEN_SIZES = {"vgg16": 528.0, "densenet201": 76.0, "squeezenet1.1": 4.8, "alexnet": 233.0, "yolov3": 237.0, "yolov3-tiny": 33.8, "lenet": 1.65}
+EDEN_SIZES = {
+    "vgg16": 528.0,
+    "densenet201": 76.0,
+    "squeezenet1.1": 4.8,
+    "alexnet": 233.0,
+    "yolov3": 237.0,
+    "yolov3-tiny": 33.8,
+    "lenet": 1.65,
+}
 
 
 def operators(network: Network) -> Counter[Operator]:
@@ -55,7 +63,9 @@ def test_sizes(name: str) -> None:
 
 @pytest.mark.parametrize("name", EDEN_SIZES)
 def test_sizes_are_those_of_eden(name: str) -> None:
-    assert edensim.load_network(name).parameters * 4 / 2**20 == pytest.approx(EDEN_SIZES[name], rel=0.02)
+    assert edensim.load_network(name).parameters * 4 / 2**20 == pytest.approx(
+        EDEN_SIZES[name], rel=0.02
+    )
 
 
 @pytest.mark.parametrize("name", ENTRIES)
@@ -63,10 +73,15 @@ def test_batch_multiplies_features_and_work_but_no_weights(name: str) -> None:
     one, four = edensim.load_network(name), edensim.load_network(name, batch=4)
     assert (four.batch, four.macs, four.parameters) == (4, 4 * one.macs, one.parameters)
     for tensor in one.tensors.values():
-        assert four.tensors[tensor.name].elements == tensor.elements * (4 if tensor.role is Role.FEATURES else 1)
+        assert four.tensors[tensor.name].elements == tensor.elements * (
+            4 if tensor.role is Role.FEATURES else 1
+        )
 
 
-@pytest.mark.parametrize(("name", "height", "width"), [("yolov3-tiny", 96, 96), ("yolov3", 416, 608), ("resnet101", 32, 32), ("vgg16", 256, 288)])
+@pytest.mark.parametrize(
+    ("name", "height", "width"),
+    [("yolov3-tiny", 96, 96), ("yolov3", 416, 608), ("resnet101", 32, 32), ("vgg16", 256, 288)],
+)
 def test_input_size_can_be_chosen(name: str, height: int, width: int) -> None:
     network = edensim.load_network(name, height=height, width=width)
     assert network.tensors[network.input].shape == (1, 3, height, width)
@@ -75,7 +90,9 @@ def test_input_size_can_be_chosen(name: str, height: int, width: int) -> None:
 
 def test_yolov3_tiny_at_416_needs_the_work_that_darknet_prints() -> None:
     assert 2 * edensim.load_network("yolov3-tiny").macs / 1e9 == pytest.approx(5.565, abs=0.001)
-    assert 2 * edensim.load_network("yolov3", height=416, width=416).macs / 1e9 == pytest.approx(65.86, abs=0.02)
+    assert 2 * edensim.load_network("yolov3", height=416, width=416).macs / 1e9 == pytest.approx(
+        65.86, abs=0.02
+    )
 
 
 def test_connections() -> None:
@@ -102,7 +119,12 @@ def test_depthwise_convolutions_have_a_group_for_each_channel() -> None:
 
 def test_squeezenet_pools_with_ceil() -> None:
     network = edensim.load_network("squeezenet1.1")
-    assert [network.tensors[f"features.{index}"].shape[2] for index in (0, 2, 5, 8)] == [111, 55, 27, 13]
+    assert [network.tensors[f"features.{index}"].shape[2] for index in (0, 2, 5, 8)] == [
+        111,
+        55,
+        27,
+        13,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -146,7 +168,9 @@ def test_classes_and_channels() -> None:
 )
 def test_what_cannot_be_is_refused(name: str, arguments: dict[str, int], message: str) -> None:
     if name == 7:
-        pytest.importorskip("torch", reason="without torch nothing but names and files can be told apart")
+        pytest.importorskip(
+            "torch", reason="without torch nothing but names and files can be told apart"
+        )
     with pytest.raises(NetworkError) as refused:
         edensim.load_network(name, **arguments)
     assert message in str(refused.value)

@@ -1,0 +1,1 @@
+"""Build the torch modules of the built-in networks."""

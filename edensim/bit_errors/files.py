@@ -1,0 +1,83 @@
+"""Arrays in .npy files through the memory: what `edensim inject` does."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edensim.bit_errors.bounding import CYCLES_PER_LOAD, Bounds, bound
+from edensim.bit_errors.injection import Injection, inject
+from edensim.exceptions import InputError
+
+
+def inject_file(
+    source: Path,
+    target: Path | None,
+    *,
+    bounds: Bounds | None = None,
+    overrides: Sequence[str] = (),
+    **options: Any,
+) -> Injection:
+    """Read an array, flip its bits (`inject` with `options`), correct implausible values, and write it (None: do not).
+
+    Raises InputError for a file that holds no array, and for what `inject` and `bound` do not take.
+    """
+    array = read_array(source)
+    done = inject(array, overrides=overrides, in_place=True, **options)
+    if bounds is not None:
+        corrected = bound(done.array, bounds)
+        note = {**bounds.to_dict(), "corrected": corrected, "cycles_per_load": CYCLES_PER_LOAD}
+        done = replace(done, notes={**done.notes, "bounding": note})
+    if target is not None:
+        write_array(target, done.array)
+    return done
+
+
+def read_array(path: Path) -> NDArray[Any]:
+    """The array of a .npy file, in C order. Raises InputError."""
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as problem:
+        raise InputError(
+            f"{path}: not an array that can be read: expected a .npy file of numbers, found: {problem}"
+        ) from None
+    if not isinstance(array, np.ndarray):
+        raise InputError(f"{path}: holds several arrays; expected a .npy file of one")
+    return np.ascontiguousarray(array).reshape(array.shape)
+
+
+def write_array(path: Path, array: NDArray[Any]) -> None:
+    """Write a .npy file, whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            np.save(file, array, allow_pickle=False)
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def parse_bounds(text: str, correction: str, comparison: str) -> Bounds:
+    """Bounds of a `LOW,HIGH`. Raises InputError."""
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"--bounds: expected LOW,HIGH, found {text!r}") from None
+    return Bounds(low, high, correction, comparison)  # type: ignore[arg-type]
+
+
+def whole_number(option: str, text: str) -> int:
+    """A whole number, decimal or after 0x. Raises InputError."""
+    try:
+        return int(text, 0)
+    except ValueError:
+        raise InputError(
+            f"{option}: expected a whole number such as 4096 or 0x1000, found {text!r}"
+        ) from None

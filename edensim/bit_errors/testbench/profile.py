@@ -1,0 +1,284 @@
+"""`edensim.profile`: a test program on virtual modules, and the data that it gives."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from edensim.bit_errors.module import Module, load_module
+from edensim.bit_errors.testbench.board import Board
+from edensim.bit_errors.testbench.counters import Point, Tally
+from edensim.bit_errors.testbench.program import STANDARD_TEST, Program, parse_program, read_program
+from edensim.bit_errors.testbench.virtual import VirtualModule
+from edensim.config.loading import load_config
+from edensim.config.models import RunConfig
+from edensim.dram.standard import Organization, load_standard
+from edensim.exceptions import ConfigError, DataError, InputError
+
+#: Columns of a table of rates, as `edensim fit` reads them.
+COLUMNS: Final = (
+    "dimm",
+    "vendor",
+    "pattern",
+    "temp_C",
+    "trcd_ns",
+    "vdd_V",
+    "bank",
+    "ber_mean",
+    "n_wrong_bits",
+    "n_bits",
+)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One module's counts. board_ns: how long the test took on the board."""
+
+    name: str
+    vendor: str | None
+    temp_C: float
+    vdd_V: float
+    tally: Tally
+    board_ns: float
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What a test program found. program: its name."""
+
+    program: str
+    modules: tuple[Measured, ...]
+
+    def table(self) -> list[dict[str, Any]]:
+        """A row for each module, pattern, operating point and bank; VDD only where the program sets it."""
+        lowered = any(
+            point.vdd_V is not None for each in self.modules for point, _, _ in each.tally.rates
+        )
+        rows = []
+        for each in self.modules:
+            for (point, byte, bank), (wrong, bits) in sorted(
+                each.tally.rates.items(),
+                key=lambda item: (item[0][1], item[0][2], item[0][0].order),
+            ):
+                row: dict[str, Any] = {
+                    "dimm": each.name,
+                    "vendor": each.vendor or "?",
+                    "pattern": f"{byte:#04x}",
+                    "temp_C": each.temp_C,
+                }
+                row |= {
+                    "trcd_ns": point.trcd_ns,
+                    "vdd_V": each.vdd_V if point.vdd_V is None else point.vdd_V,
+                    "bank": bank,
+                }
+                rates = {
+                    "ber_mean": int(wrong) / int(bits),
+                    "n_wrong_bits": int(wrong),
+                    "n_bits": int(bits),
+                }
+                rows.append(
+                    {
+                        key: value
+                        for key, value in {**row, **rates}.items()
+                        if lowered or key != "vdd_V"
+                    }
+                )
+        return rows
+
+    def save_table(self, path: str | os.PathLike[str]) -> None:
+        """BER by module, pattern, operating point and bank: a CSV for `edensim fit`. Raises InputError."""
+        from edensim.files import save_text
+
+        rows = self.table()
+        save_text(path, _csv([name for name in COLUMNS if name in rows[0]], rows))
+
+    def save_rows(self, path: str | os.PathLike[str]) -> None:
+        """Share of the passes over each row that had a wrong bit, a column per bank: a CSV for `edensim fit`. Raises InputError.
+
+        Passes at one operating point count together, whatever the pattern.
+        Raises DataError unless one of tRCD and VDD was the same in all reads, and as many rows of each bank were read.
+        """
+        from edensim.files import save_text
+
+        points = sorted(
+            {point for each in self.modules for point in each.tally.row_shares()},
+            key=lambda point: point.order,
+        )
+        axis = "vdd_V" if len({point.vdd_V for point in points}) > 1 else "trcd_ns"
+        if axis == "vdd_V" and len({point.trcd_ns for point in points}) > 1:
+            raise DataError("a table of rows is of one tRCD or one VDD; the program lowers both")
+        rows = []
+        banks: set[int] = set()
+        for each in self.modules:
+            for point, by_row in each.tally.row_shares().items():
+                lowered = each.vdd_V if point.vdd_V is None else point.vdd_V
+                for row, shares in by_row.items():
+                    banks |= set(shares)
+                    at = {
+                        "dimm": each.name,
+                        axis: lowered if axis == "vdd_V" else point.trcd_ns,
+                        "row": row,
+                    }
+                    rows.append({**at, **{f"bank{bank}": share for bank, share in shares.items()}})
+        names = ["dimm", axis, "row", *(f"bank{bank}" for bank in sorted(banks))]
+        if any(len(row) < len(names) for row in rows):
+            raise DataError(
+                "a table of rows needs the same rows of each bank; the program reads others"
+            )
+        save_text(path, _csv(names, rows))
+
+    def save_map(self, path: str | os.PathLike[str]) -> None:
+        """Wrong reads of every cell: an .npz for `edensim fit`. Raises DataError where the program is not of one bank, point and pattern."""
+        from edensim.files import save_bytes
+
+        if len(self.modules) != 1:
+            raise DataError(f"a map of bit errors is of one module, found {len(self.modules)}")
+        content = io.BytesIO()
+        np.savez_compressed(
+            content, **{"temp_C": self.modules[0].temp_C, **self.modules[0].tally.bit_map()}
+        )
+        save_bytes(path, content.getvalue())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values: the table, and how long the test took."""
+        return {
+            "program": self.program,
+            "board_s": [each.board_ns * 1e-9 for each in self.modules],
+            "rates": self.table(),
+        }
+
+    def summary(self) -> str:
+        """Mean BER by operating point, for a terminal."""
+        totals: dict[tuple[Point, int], list[int]] = {}
+        for each in self.modules:
+            for (point, byte, _), (wrong, bits) in each.tally.rates.items():
+                total = totals.setdefault((point, byte), [0, 0])
+                total[0] += int(wrong)
+                total[1] += int(bits)
+        lines = [
+            f"{len(self.modules)} module(s), {sum(each.board_ns for each in self.modules) * 1e-9:.3g} s on the board"
+        ]
+        for (point, byte), (wrong, bits) in sorted(
+            totals.items(), key=lambda item: (item[0][0].order, item[0][1])
+        ):
+            at = f"{point.trcd_ns:7.3f} ns" + (
+                "" if point.vdd_V is None else f" {point.vdd_V:.3f} V"
+            )
+            lines.append(
+                f"  {at}  {byte:#04x}  BER {wrong / bits:.3g}  ({wrong:,} of {bits:,} bits)"
+            )
+        return "\n".join(lines)
+
+
+def profile(
+    module: str | os.PathLike[str] | Module | VirtualModule,
+    *,
+    program: str | os.PathLike[str] | None = None,
+    modules: int | None = None,
+    by_cell: bool = False,
+    config: str | os.PathLike[str] | None = None,
+    overrides: Sequence[str] = (),
+    progress: Callable[[int, int | None], None] | None = None,
+    **sections: Any,
+) -> Profile:
+    """Run a test program on a virtual module, as `edensim profile` does.
+
+    module: of configs/modules/ or a file: its middle module, or so many `modules` drawn from the spread between them; or a VirtualModule.
+    program: a file, or the text itself where it has several lines (None: STANDARD_TEST). by_cell: count cells too, for `save_map`.
+    config, overrides, sections: as for `edensim.simulate`; of them `dram` (the board's standard) and `errors` (temp_C, seed, beyond_data) are used.
+
+    Raises InputError for a program or configuration that cannot be accepted, ModuleError for a point that the module does not know.
+    """
+    loaded = load_config(Path(config) if config is not None else None, list(overrides), sections)
+    with loaded.locating():
+        _refuse(loaded.config)
+        dram = loaded.config.dram
+        organization = load_standard(
+            dram.standard,
+            organization=dram.organization,
+            speed_bin=dram.speed_bin,
+            ranks=dram.ranks,
+        ).organization
+        test = _program(program, organization)
+        measured = []
+        devices = _devices(module, modules, loaded.config)
+        done = 0
+        for device in devices:
+            board = Board(
+                dram,
+                device,
+                Tally(organization.rows.bit_length() - 1, organization.access_bytes * 8, by_cell),
+                test.name,
+            )
+            for operations in test.operations():
+                board.execute(operations)
+                done += len(operations)
+                if progress is not None:
+                    progress(done, test.size * len(devices))
+            measured.append(
+                Measured(
+                    device.name,
+                    device.vendor,
+                    device.temp_C,
+                    device.vdd_V,
+                    board.tally,
+                    board.board_ns,
+                )
+            )
+    return Profile(test.name, tuple(measured))
+
+
+def _refuse(config: RunConfig) -> None:
+    for key in ("trcd_ns", "vdd_V"):
+        if getattr(config.dram, key) is not None:
+            raise ConfigError(
+                f"dram.{key}: the test program says at what its rows are read; expected it there (ACT bank row trcd_ns, VDD volts)"
+            )
+    if config.dram.channels != 1:
+        raise ConfigError(f"dram.channels: a board tests one channel, found {config.dram.channels}")
+
+
+def _program(program: str | os.PathLike[str] | None, organization: Organization) -> Program:
+    if program is None:
+        return parse_program(STANDARD_TEST, "standard test", organization)
+    if isinstance(program, str) and "\n" in program:
+        return parse_program(program, "program", organization)
+    return read_program(Path(program), organization)
+
+
+def _devices(
+    module: str | os.PathLike[str] | Module | VirtualModule, count: int | None, config: RunConfig
+) -> list[VirtualModule]:
+    if isinstance(module, VirtualModule):
+        if count is not None:
+            raise InputError(
+                "modules: a VirtualModule is one; expected a module file to draw several from"
+            )
+        return [module]
+    truth = module if isinstance(module, Module) else load_module(os.fspath(module))
+    errors = config.errors
+    options: dict[str, Any] = {
+        "seed": errors.seed,
+        "temp_C": errors.temp_C,
+        "beyond_data": errors.beyond_data,
+    }
+    if count is None:
+        return [VirtualModule.of_module(truth, **options)]
+    if count < 1:
+        raise InputError(f"modules: expected 1 or more, found {count}")
+    return [VirtualModule.of_module(truth, number=number + 1, **options) for number in range(count)]
+
+
+def _csv(names: Sequence[str], rows: Sequence[dict[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

@@ -1,0 +1,401 @@
+"""Test programs: what is written to a module and how it is read back, in a small language that a SoftMC or DRAM Bender host can follow line by line.
+
+One instruction per line, `#` begins a comment, words in capitals:
+
+    WRITE bank row byte     fill a row with a byte, at specified timings
+    WAIT ns                 nothing happens
+    ACT bank row trcd_ns    open a row; the first READ follows so much later (the next whole clock)
+    READ column             read one burst (64 bytes of a 64-bit module) of the open row, compare with what was written
+    PRE                     close the row
+    VDD volts               supply voltage of the module from here on
+    FOR name IN values      values: numbers (5, 7.5, 0xFF), ranges with both ends (0-255) and a step (0-254/2)
+    REPEAT count
+    END                     of the nearest FOR or REPEAT
+
+An operand is a number or the name of a loop; `~` before it inverts a byte. Banks are flat: bank group * banks + bank (rank after rank).
+ACT and its PRE stand in one block, with READs and loops of READs between. Reading bursts one by one, each after its own ACT, exposes every
+cell at the tRCD; after one ACT for a whole row only its first bursts are read so soon. Refresh is off, as on a board in such a test, and no
+cell forgets: retention is not modelled.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edensim.dram.standard import Organization
+from edensim.exceptions import InputError, nearest
+
+Floats = NDArray[np.float64]
+
+
+class Word(IntEnum):
+    """Instructions that a board executes."""
+
+    WRITE = 0
+    WAIT = 1
+    ACT = 2
+    READ = 3
+    PRE = 4
+    VDD = 5
+
+
+#: Operands of each instruction, by what they are.
+OPERANDS: Final[Mapping[Word, tuple[str, ...]]] = {
+    Word.WRITE: ("bank", "row", "byte"),
+    Word.WAIT: ("ns",),
+    Word.ACT: ("bank", "row", "trcd_ns"),
+    Word.READ: ("column",),
+    Word.PRE: (),
+    Word.VDD: ("vdd_V",),
+}
+#: Lowest and highest value, and whether it is a whole number, of operands that no organization limits.
+_RANGES: Final[Mapping[str, tuple[float, float, bool]]] = {
+    "byte": (0, 255, True),
+    "ns": (0, 1e12, False),
+    "trcd_ns": (0.1, 1000, False),
+    "vdd_V": (0.1, 5, False),
+}
+#: One instruction as executed: its word and up to three operands.
+OPERATION: Final = np.dtype(
+    [("word", np.int8), ("first", np.float64), ("second", np.float64), ("third", np.float64)]
+)
+#: Operations handed out at once, and values of a loop.
+CHUNK: Final = 1 << 20
+_NAME: Final = re.compile(r"[a-z_][a-z0-9_]*")
+_NUMBER: Final = re.compile(r"\d+(\.\d+)?|0x[0-9a-f]+", re.IGNORECASE)
+_RANGE: Final = re.compile(r"(\d+)-(\d+)(?:/(\d+))?")
+
+#: FLY-DRAM's test on two banks' first rows: every burst after its own ACT, column by column, rows between holding the inverse.
+STANDARD_TEST: Final = """\
+# BER by tRCD, pattern and bank: rows between those read hold the inverse
+FOR pattern IN 0x00 0xFF 0xAA 0xCC
+  FOR bank IN 0-3
+    FOR row IN 0-62/2
+      WRITE bank row pattern
+    END
+    FOR row IN 1-63/2
+      WRITE bank row ~pattern
+    END
+    FOR trcd IN 5 7.5 10 12.5
+      REPEAT 4
+        FOR column IN 0-127
+          FOR row IN 0-62/2
+            ACT bank row trcd
+            READ column
+            PRE
+          END
+        END
+      END
+    END
+  END
+END
+"""
+
+
+@dataclass(frozen=True)
+class Operand:
+    """A number, or the name of a loop; inverse: of a byte."""
+
+    value: float = 0.0
+    name: str | None = None
+    inverse: bool = False
+
+    def over(self, lanes: Mapping[str | None, Floats], count: int) -> Floats:
+        """Its value in each of so many passes through the loops around it."""
+        values = np.full(count, self.value) if self.name is None else lanes[self.name]
+        return 255.0 - values if self.inverse else values
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """One line."""
+
+    line: int
+    word: Word
+    operands: tuple[Operand, ...]
+
+
+@dataclass(frozen=True)
+class Loop:
+    """FOR, or REPEAT (without a name)."""
+
+    line: int
+    name: str | None
+    values: tuple[float, ...]
+    body: tuple[Instruction | Loop, ...]
+
+
+Step = Instruction | Loop
+
+
+@dataclass(frozen=True)
+class Program:
+    """A test program. name: of its file."""
+
+    name: str
+    body: tuple[Step, ...]
+
+    def operations(self) -> Iterator[NDArray[Any]]:
+        """Chunks of OPERATION in the order of execution; an ACT and its PRE are in one chunk."""
+        waiting: list[NDArray[Any]] = []
+        size = 0
+        for piece in _pieces(self.body, {}):
+            if waiting and size + len(piece) > CHUNK:
+                yield np.concatenate(waiting)
+                waiting, size = [], 0
+            waiting.append(piece)
+            size += len(piece)
+        if waiting:
+            yield np.concatenate(waiting)
+
+    @property
+    def size(self) -> int:
+        """Operations in all."""
+        return _size(self.body)
+
+
+def _size(body: Sequence[Step]) -> int:
+    return sum(
+        1 if isinstance(step, Instruction) else len(step.values) * _size(step.body) for step in body
+    )
+
+
+def _pieces(body: Sequence[Step], around: Mapping[str | None, float]) -> Iterator[NDArray[Any]]:
+    """A block's operations in pieces of at most CHUNK, what an ACT opens in one."""
+    for group in _groups(body):
+        if _size(group) <= CHUNK or not isinstance(group[0], Loop):
+            lanes = {name: np.array([value]) for name, value in around.items()}
+            yield _laid_out(group, lanes, 1).reshape(-1)
+        else:
+            for value in group[0].values:
+                yield from _pieces(group[0].body, {**around, group[0].name: value})
+
+
+def _groups(body: Sequence[Step]) -> Iterator[Sequence[Step]]:
+    """The whole block if it is small, else its steps; ACT to PRE is one."""
+    if _size(body) <= CHUNK:
+        yield body
+        return
+    first, is_open = 0, False
+    for index, step in enumerate(body):
+        if isinstance(step, Instruction) and step.word in (Word.ACT, Word.PRE):
+            is_open = step.word == Word.ACT
+        if not is_open:
+            yield body[first : index + 1]
+            first = index + 1
+
+
+def _laid_out(body: Sequence[Step], lanes: Mapping[str | None, Floats], count: int) -> NDArray[Any]:
+    """[count, operations] of a block for `count` passes at once; lanes: values of the loops around it in each."""
+    parts = []
+    for step in body:
+        if isinstance(step, Instruction):
+            part = np.zeros((count, 1), OPERATION)
+            part["word"] = step.word
+            for field, operand in zip(("first", "second", "third"), step.operands, strict=False):
+                part[field][:, 0] = operand.over(lanes, count)
+        else:
+            turns = len(step.values)
+            inner = {name: np.repeat(values, turns) for name, values in lanes.items()} | {
+                step.name: np.tile(step.values, count)
+            }
+            part = _laid_out(step.body, inner, count * turns).reshape(count, -1)
+        parts.append(part)
+    return np.concatenate(parts, axis=1) if parts else np.zeros((count, 0), OPERATION)
+
+
+def read_program(path: Path, organization: Organization) -> Program:
+    """A program of a file. Raises InputError as `parse_program`, and where the file cannot be read."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as problem:
+        raise InputError(f"{path}: cannot be read: {problem.strerror}") from None
+    except UnicodeDecodeError as problem:
+        raise InputError(f"{path}: is not UTF-8 text (byte {problem.start})") from None
+    return parse_program(text, str(path), organization)
+
+
+def parse_program(text: str, name: str, organization: Organization) -> Program:
+    """A program for a module of an organization.
+
+    Raises InputError with file and line for what is no program, and for banks, rows and columns that the module does not have.
+    """
+    limits = {
+        **_RANGES,
+        "bank": (0, organization.ranks * organization.bankgroups * organization.banks - 1, True),
+    }
+    limits |= {
+        "row": (0, organization.rows - 1, True),
+        "column": (0, organization.bursts_per_row - 1, True),
+    }
+    parser = _Parser(text, name, limits)
+    body = parser.block(None, {}, in_row=False)
+    if not any(True for step in _instructions(body) if step.word == Word.READ):
+        raise InputError(f"{name}: no READ; a program that reads nothing measures nothing")
+    return Program(name, body)
+
+
+def _instructions(body: Sequence[Step]) -> Iterator[Instruction]:
+    for step in body:
+        if isinstance(step, Loop):
+            yield from _instructions(step.body)
+        else:
+            yield step
+
+
+class _Parser:
+    """Lines to steps; knows the line it is at."""
+
+    def __init__(
+        self, text: str, name: str, limits: Mapping[str, tuple[float, float, bool]]
+    ) -> None:
+        self.name, self.limits, self.line = name, limits, 0
+        numbered = enumerate(text.splitlines(), start=1)
+        self.lines = iter([(number, line.partition("#")[0].split()) for number, line in numbered])
+
+    def wrong(self, message: str, line: int | None = None) -> InputError:
+        return InputError(f"{self.name}:{self.line if line is None else line}: {message}")
+
+    def block(
+        self, opened: int | None, scope: Mapping[str, tuple[float, ...]], *, in_row: bool
+    ) -> tuple[Step, ...]:
+        """Steps up to END (or to the end of the file, if no loop was `opened`). in_row: inside a loop between ACT and PRE."""
+        steps: list[Step] = []
+        row_opened: int | None = None
+        for number, words in self.lines:
+            self.line = number
+            if not words:
+                continue
+            if words[0] == "END":
+                if opened is None or len(words) > 1:
+                    raise self.wrong(
+                        "END: "
+                        + (
+                            "there is no FOR or REPEAT to end"
+                            if opened is None
+                            else f"expected nothing after it, found {words[1]!r}"
+                        )
+                    )
+                self._closed(row_opened)
+                return tuple(steps)
+            if words[0] in ("FOR", "REPEAT"):
+                steps.append(self._loop(words, scope, in_row=in_row or row_opened is not None))
+                continue
+            step = self._instruction(words, scope)
+            if in_row and step.word != Word.READ:
+                raise self.wrong(f"{step.word.name}: a loop between ACT and PRE can only READ")
+            if step.word in (Word.READ, Word.PRE) and row_opened is None and not in_row:
+                raise self.wrong(f"{step.word.name}: no row is open; expected ACT before it")
+            if row_opened is not None and step.word not in (Word.READ, Word.PRE):
+                raise self.wrong(
+                    f"{step.word.name}: the row opened in line {row_opened} is open; expected READ or PRE"
+                )
+            row_opened = (
+                self.line
+                if step.word == Word.ACT
+                else None
+                if step.word == Word.PRE
+                else row_opened
+            )
+            steps.append(step)
+        if opened is not None:
+            raise self.wrong("FOR or REPEAT without END", opened)
+        self._closed(row_opened)
+        return tuple(steps)
+
+    def _closed(self, row_opened: int | None) -> None:
+        if row_opened is not None:
+            raise self.wrong("ACT without a PRE in the same block", row_opened)
+
+    def _loop(
+        self, words: list[str], scope: Mapping[str, tuple[float, ...]], *, in_row: bool
+    ) -> Loop:
+        line = self.line
+        if words[0] == "REPEAT":
+            count = words[1] if len(words) == 2 else ""
+            if not count.isdigit() or not 1 <= int(count) <= CHUNK:
+                raise self.wrong(
+                    f"REPEAT: expected a count from 1 to {CHUNK}, found {' '.join(words[1:]) or 'nothing'!r}"
+                )
+            return Loop(line, None, (0.0,) * int(count), self.block(line, scope, in_row=in_row))
+        if len(words) < 4 or words[2] != "IN":
+            raise self.wrong(f"FOR: expected `FOR name IN values`, found {' '.join(words)!r}")
+        name = words[1]
+        if not _NAME.fullmatch(name) or name in scope:
+            raise self.wrong(
+                f"FOR {name}: "
+                + (
+                    "a loop around it has this name"
+                    if name in scope
+                    else "expected a name in small letters"
+                )
+            )
+        values = tuple(value for word in words[3:] for value in self._values(word))
+        return Loop(line, name, values, self.block(line, {**scope, name: values}, in_row=in_row))
+
+    def _values(self, word: str) -> Sequence[float]:
+        found = _RANGE.fullmatch(word)
+        if found is None:
+            return (self._number(word),)
+        first, last, step = int(found[1]), int(found[2]), int(found[3] or 1)
+        if last < first or step < 1 or (last - first) // step >= CHUNK:
+            raise self.wrong(
+                f"{word}: expected FIRST-LAST/STEP with at most {CHUNK} values, the last not below the first"
+            )
+        return [float(value) for value in range(first, last + 1, step)]
+
+    def _number(self, word: str) -> float:
+        if not _NUMBER.fullmatch(word):
+            raise self.wrong(
+                f"{word}: expected a number (5, 7.5, 0xFF) or a range (0-255, 0-254/2)"
+            )
+        return float(int(word, 16)) if word[:2].lower() == "0x" else float(word)
+
+    def _instruction(self, words: list[str], scope: Mapping[str, tuple[float, ...]]) -> Instruction:
+        known = [word.name for word in Word]
+        if words[0] not in known:
+            expected = [*known, "FOR", "REPEAT", "END"]
+            raise self.wrong(
+                f"{words[0]}: expected one of {', '.join(expected)}{nearest(words[0].upper(), expected)}"
+            )
+        word = Word[words[0]]
+        kinds = OPERANDS[word]
+        if len(words) - 1 != len(kinds):
+            raise self.wrong(
+                f"{word.name}: expected {' '.join(kinds) or 'nothing after it'}, found {' '.join(words[1:]) or 'nothing'!r}"
+            )
+        return Instruction(
+            self.line,
+            word,
+            tuple(
+                self._operand(text, kind, scope)
+                for text, kind in zip(words[1:], kinds, strict=True)
+            ),
+        )
+
+    def _operand(self, text: str, kind: str, scope: Mapping[str, tuple[float, ...]]) -> Operand:
+        inverse, bare = text.startswith("~"), text.removeprefix("~")
+        if inverse and kind != "byte":
+            raise self.wrong(f"{text}: only a byte has an inverse, this is the {kind}")
+        if _NAME.fullmatch(bare):
+            if bare not in scope:
+                raise self.wrong(f"{bare}: no loop around it has this name{nearest(bare, scope)}")
+            operand, values = Operand(name=bare, inverse=inverse), scope[bare]
+        else:
+            operand = Operand(self._number(bare), inverse=inverse)
+            values = (operand.value,)
+        low, high, whole = self.limits[kind]
+        for value in values:
+            if not low <= value <= high or (whole and value != int(value)):
+                raise self.wrong(
+                    f"{kind} {value:g}: expected {'a whole number from ' if whole else ''}{low:g} to {high:g}"
+                )
+        return operand

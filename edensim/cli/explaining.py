@@ -1,0 +1,266 @@
+"""Every resolved value of a configuration and where it came from, as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from edensim.config.loading import DEFAULT, flat
+from edensim.dram.address import address_map
+from edensim.dram.operating_point import DURATIONS, resolve_operating_plan, resolve_standard
+from edensim.dram.standard_file import find_standard, read_standard_file, standard_names
+from edensim.vocabulary import ns_from_cycles
+
+if TYPE_CHECKING:
+    from edensim.config.loading import LoadedConfig
+    from edensim.dram.address import AddressMap
+    from edensim.dram.operating_point import OperatingPlan
+    from edensim.dram.standard import Standard
+
+Row = tuple[str, str, str]
+
+#: Keys that set a timing of the module in ns.
+KNOBS = {**DURATIONS, "trefi_ns": "nREFI"}
+
+#: What a key stands for where it is not set.
+UNSET = {
+    "dram.trcd_ns": "nRCD cycles",
+    "dram.trp_ns": "nRP cycles",
+    "dram.tras_ns": "nRAS cycles",
+    "dram.twr_ns": "nWR cycles",
+    "dram.trefi_ns": "nREFI cycles",
+    "controller.self_refresh_idle_cycles": "never",
+    "energy.io_pJ_per_bit": "what the standard's interface takes",
+    "trace": "none",
+    "trace_format": "recognised by content",
+    "source.kind": "what the trace format says",
+    "source.instructions": "the trace once",
+}
+
+
+def explanation(loaded: LoadedConfig) -> str:
+    """The configuration, the standard's timings and currents with it, what follows from both, and where a network's tensors lie.
+
+    Raises ConfigError or NetworkError.
+    """
+    standard = resolve_standard(loaded.config.dram)
+    mapping = address_map(
+        loaded.config.controller.address_mapping, standard.organization, loaded.config.dram.channels
+    )
+    file = str(find_standard(loaded.config.dram.standard))
+    lines = ["configuration"]
+    lines += _table(_configuration(loaded, standard, file))
+    lines += [
+        "",
+        f"timings of {standard.name} {standard.organization.name} {standard.speed_bin}, clock {standard.tck_ps} ps",
+    ]
+    lines += _table(_timings(loaded, standard, file))
+    lines += ["", f"supply and currents of one device ({standard.source})"]
+    lines += _table(_currents(standard))
+    if loaded.config.dram.partitions or loaded.config.dram.changes:
+        lines += ["", "operating points"]
+        lines += _table(_operating_points(resolve_operating_plan(loaded.config.dram)[1], standard))
+    lines += ["", "derived"]
+    lines += _table(_derived(loaded, standard, mapping))
+    if loaded.config.network is not None:
+        from edensim.networks.overview import layout_overview
+        from edensim.simulation import run_layout
+
+        lines += ["", layout_overview(run_layout(loaded.config, standard))]
+    return "\n".join(lines)
+
+
+def standards_overview() -> str:
+    """Standards that can be loaded, their organizations and speed bins; * marks each default."""
+    lines = []
+    for name in standard_names():
+        file = read_standard_file(find_standard(name))
+        lines.append(f"{name}  ({file.path})")
+        for words, rows, default in (
+            ("organizations", file.organizations, file.texts["default_organization"]),
+            ("speed bins", file.speed_bins, file.texts["default_speed_bin"]),
+        ):
+            lines.append(
+                f"  {words + ':':<15}"
+                + ", ".join(f"{row}*" if row == default else row for row in rows)
+            )
+    return "\n".join(lines)
+
+
+def _table(rows: Iterable[Row]) -> Iterator[str]:
+    rows = list(rows)
+    widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
+    for row in rows:
+        yield f"  {row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]}".rstrip()
+
+
+def _configuration(loaded: LoadedConfig, standard: Standard, file: str) -> Iterator[Row]:
+    defaults = {
+        "dram.organization": standard.organization.name,
+        "dram.speed_bin": standard.speed_bin,
+        "dram.vdd_V": f"{standard.currents.vdd_V:g}",
+    }
+    for key, value in flat(loaded.config).items():
+        origin = loaded.origins.get(key, DEFAULT)
+        if key.startswith("dram.timings."):
+            continue  # stands among the timings
+        if value is None and key in defaults:
+            yield key, defaults[key], f"default of {file}"
+        else:
+            yield key, UNSET.get(key, "none") if value is None else _shown(value), origin
+
+
+def _shown(value: object) -> str:
+    """A value as a configuration could have it: of lists' items what is set."""
+    if not isinstance(value, tuple):
+        return str(value)
+    if not value:
+        return "none"
+    if not isinstance(value[0], dict):
+        return ", ".join(map(str, value))
+    return "; ".join(
+        ", ".join(f"{key} {kept}" for key, kept in item.items() if kept is not None)
+        for item in value
+    )
+
+
+def _timings(loaded: LoadedConfig, standard: Standard, file: str) -> Iterator[Row]:
+    dram = msgspec.structs.replace(
+        loaded.config.dram, mode="approximate", partitions=(), changes=(), **dict.fromkeys(KNOBS)
+    )
+    specified = resolve_standard(dram)
+    for name, cycles in standard.timings.items():
+        origin = loaded.origins.get(f"dram.timings.{name}", file)
+        asked = next(
+            (
+                f"dram.{key}"
+                for key, timing in KNOBS.items()
+                if timing == name and getattr(loaded.config.dram, key) is not None
+            ),
+            None,
+        )
+        if asked is not None:
+            origin = f"{asked}, {loaded.origins[asked]}"
+        elif name not in loaded.config.dram.timings and cycles != specified.timings[name]:
+            origin = "follows the operating point"
+        yield name, f"{cycles:>6}", f"{ns_from_cycles(cycles, standard.tck_ps):>9.2f} ns  {origin}"
+
+
+def _currents(standard: Standard) -> Iterator[Row]:
+    from dataclasses import fields
+
+    for field in fields(standard.currents):
+        name, _, unit = field.name.rpartition("_")
+        yield name.upper(), f"{getattr(standard.currents, field.name):g} {unit}", ""
+
+
+def _operating_points(plan: OperatingPlan, standard: Standard) -> Iterator[Row]:
+    """The module, its partitions, and the module after each change."""
+
+    def told(index: int) -> str:
+        point = plan.points[index]
+        timings = ", ".join(
+            f"{name} {point.timings[name]}" for name in (*DURATIONS.values(), "nREFI")
+        )
+        return f"{point.vdd_V:g} V, {timings}{'' if point.within_specification else '; outside specification'}"
+
+    yield "module", told(0), ""
+    for partition in plan.partitions:
+        where = [f"channels {_listed(partition.channels)}", f"banks {_listed(partition.banks)}"]
+        if partition.rows:
+            rows = ",".join(
+                f"{first}" if first == last else f"{first}-{last}" for first, last in partition.rows
+            )
+            where.append(f"rows {rows} of {standard.organization.rows}")
+        yield partition.name, told(partition.point), ", ".join(where)
+    for change in plan.changes:
+        settling = (
+            f", settles for {change.settling_cycles} cycles" if change.settling_cycles else ""
+        )
+        yield "module", told(change.point), f"from cycle {change.at_cycle} on{settling}"
+
+
+def _listed(indices: tuple[int, ...]) -> str:
+    """`0-3,8` of (0, 1, 2, 3, 8)."""
+    spans: list[list[int]] = []
+    for index in indices:
+        if spans and index == spans[-1][1] + 1:
+            spans[-1][1] = index
+        else:
+            spans.append([index, index])
+    return ",".join(f"{first}" if first == last else f"{first}-{last}" for first, last in spans)
+
+
+def _derived(loaded: LoadedConfig, standard: Standard, mapping: AddressMap) -> Iterator[Row]:
+    organization, timings = standard.organization, standard.timings
+    channels = loaded.config.dram.channels
+    yield (
+        "capacity",
+        f"{mapping.capacity_bytes / 2**30:g} GiB",
+        f"channels {channels} x {organization.channel_bytes / 2**30:g} GiB",
+    )
+    banks = f"ranks {organization.ranks} x bank groups {organization.bankgroups} x banks {organization.banks}"
+    yield "banks per channel", f"{organization.banks_per_channel}", banks
+    yield (
+        "devices per rank",
+        f"{organization.devices_per_rank}",
+        f"{organization.channel_width} bits / {organization.device_width}",
+    )
+    yield (
+        "row size",
+        f"{organization.bursts_per_row * organization.access_bytes} bytes",
+        f"{organization.bursts_per_row} accesses",
+    )
+    yield (
+        "access size",
+        f"{organization.access_bytes} bytes",
+        f"{organization.prefetch} beats of {organization.channel_width} bits",
+    )
+    yield (
+        "peak bandwidth",
+        f"{channels * standard.peak_bandwidth_GBps:.2f} GB/s",
+        f"{organization.access_bytes} bytes every nBL, channels {channels}",
+    )
+    for name, cycles, meaning in (
+        ("read, row open", standard.read_latency, "RD to the last beat"),
+        ("read, bank closed", timings["nRCD"] + standard.read_latency, "nRCD more"),
+        (
+            "read, other row open",
+            timings["nRP"] + timings["nRCD"] + standard.read_latency,
+            "nRP + nRCD more",
+        ),
+    ):
+        yield (
+            name,
+            f"{cycles} cycles",
+            f"{ns_from_cycles(cycles, standard.tck_ps):.2f} ns: {meaning}, unloaded",
+        )
+    if loaded.config.controller.self_refresh_idle_cycles is not None:
+        from edensim.engine.timing_record import self_refresh_exit_cycles
+
+        exit_cycles = self_refresh_exit_cycles(standard)
+        yield (
+            "self-refresh exit",
+            f"{exit_cycles} cycles",
+            f"{ns_from_cycles(exit_cycles, standard.tck_ps):.2f} ns: tXS, nRFC + 10 ns",
+        )
+    yield (
+        "address bits",
+        f"{mapping.capacity_bytes.bit_length() - 1}",
+        " | ".join(_address_bits(mapping)),
+    )
+    for xor in mapping.xors:
+        yield "", "", f"{xor.field} is XORed with column bits {_span(xor.source_bit, xor.width)}"
+
+
+def _address_bits(mapping: AddressMap) -> Iterator[str]:
+    """Fields from the most to the least significant bit."""
+    for part in reversed(mapping.slices):
+        yield f"{part.field} {_span(part.address_bit, part.width)}"
+    yield f"byte {_span(0, mapping.offset_bits)}"
+
+
+def _span(low: int, width: int) -> str:
+    return f"{low}" if width == 1 else f"{low + width - 1}-{low}"

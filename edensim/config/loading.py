@@ -1,0 +1,489 @@
+"""Run configuration: strict YAML and dotted `--set` values to validated, frozen models.
+
+msgspec checks types and ranges (it imports four times faster than the alternatives, and start-up is part of every run); this module adds what
+users need: where each value came from, file and line in each message, and the nearest known key.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, NoReturn, get_type_hints
+
+import msgspec
+
+from edensim.config.models import (
+    ChangeConfig,
+    ControllerConfig,
+    DramConfig,
+    EnergyConfig,
+    PartitionConfig,
+    RunConfig,
+    Section,
+    SourceConfig,
+)
+from edensim.config.strict_yaml import load_yaml, parse_yaml
+from edensim.exceptions import ConfigError, nearest
+
+__all__ = [
+    "ARGUMENT",
+    "DEFAULT",
+    "OVER",
+    "SET",
+    "ChangeConfig",
+    "ControllerConfig",
+    "DramConfig",
+    "EnergyConfig",
+    "LoadedConfig",
+    "PartitionConfig",
+    "RunConfig",
+    "SourceConfig",
+    "flat",
+    "is_numeric",
+    "known_keys",
+    "load_config",
+    "parse_setting",
+    "resolved",
+]
+
+#: Sections of a run, mappings in them whose keys are free (their owners check them), and lists whose items have keys (`dram.changes.0.vdd_V`).
+_SECTIONS = {
+    name: type(default)
+    for name, default in zip(
+        RunConfig.__struct_fields__, RunConfig.__struct_defaults__, strict=True
+    )
+    if isinstance(default, Section)
+}
+_FREE = frozenset({"dram.timings"})
+_LISTS: dict[str, type[Section]] = {
+    "dram.partitions": PartitionConfig,
+    "dram.changes": ChangeConfig,
+}
+
+#: Keys that take a file beside the configuration's own as well as a name or another file.
+_FILES: Final = frozenset({"network", "errors.module", "eden.weights", "eden.data"})
+
+DEFAULT = "default"
+SET = "--set"
+OVER = "--over"
+ARGUMENT = "argument"
+
+
+class LoadedConfig(msgspec.Struct, frozen=True):
+    """A validated configuration, and where each value came from.
+
+    origins: {dotted key: 'FILE:LINE', '--set', 'argument' (a Python call) or 'default'}.
+    """
+
+    config: RunConfig
+    origins: dict[str, str]
+
+    def located(self, exception: ConfigError) -> ConfigError:
+        """The same complaint with the place its key was set at, where the message begins with a key (`dram.speed_bin: ...`)."""
+        message = str(exception)
+        key, _, rest = message.partition(": ")
+        known = key
+        while (
+            known not in self.origins and "." in known
+        ):  # an item of a list set as a whole stands where the list does
+            known = known.rpartition(".")[0]
+        origin = self.origins.get(known, DEFAULT)
+        return (
+            exception
+            if origin in (DEFAULT, ARGUMENT)
+            else type(exception)(f"{_place(origin, key)}: {rest}")
+        )
+
+    @contextmanager
+    def locating(self) -> Iterator[None]:
+        """Complaints about keys raised inside are told with their places."""
+        try:
+            yield
+        except ConfigError as exception:
+            raise self.located(exception) from None
+
+
+def load_config(
+    path: Path | None = None,
+    overrides: Sequence[str] = (),
+    base: RunConfig | Mapping[str, Any] | None = None,
+) -> LoadedConfig:
+    """Configuration of a run: defaults, then `base`, then the YAML file (and those it extends), then the overrides `KEY=VALUE`.
+
+    Keys of `base` may be nested or dotted. A relative `trace` of a file is taken from that file's folder, and so
+    are other files that are there. Raises ConfigError, with the place,
+    the key, what was found and what was expected.
+    """
+    layers: list[_Layer] = []
+    if base is not None:
+        content = resolved(base) if isinstance(base, RunConfig) else base
+        layers.append({key: (value, ARGUMENT) for key, value in _flatten(content, {}, None)})
+    if path is not None:
+        layers += _file_layers(path, ())
+    layers += [_override(text) for text in overrides]
+    leaves, places = _merged(layers)
+    for key, (_, origin) in leaves.items():
+        _check_key(key, origin)
+    config = _convert(leaves, places)
+    origins = {key: leaves[key][1] if key in leaves else DEFAULT for key in known_keys()}
+    origins.update({key: origin for key, (_, origin) in leaves.items()})
+    return LoadedConfig(config, {**origins, **places})
+
+
+def resolved(config: RunConfig) -> dict[str, Any]:
+    """The configuration as nested plain values, as results keep it."""
+    plain: dict[str, Any] = msgspec.to_builtins(config)
+    return plain
+
+
+def flat(config: RunConfig) -> dict[str, Any]:
+    """The configuration by dotted key."""
+    return dict(_flatten(resolved(config), {}, None))
+
+
+def parse_setting(text: str, option: str = SET) -> tuple[str, Any]:
+    """Key and value of a `KEY=VALUE`, the value read as its key's type asks. ConfigError, beginning with `option`, for a key that is not known."""
+    [(key, (value, _))] = _override(text, option).items()
+    return key, value
+
+
+def is_numeric(key: str) -> bool:
+    """Whether a known key takes numbers."""
+    return bool(_alternatives(_type_of(key)) & {"IntType", "FloatType"})
+
+
+@cache
+def known_keys() -> tuple[str, ...]:
+    """Every dotted key, sections' free mappings as one."""
+    keys: list[str] = []
+    for name in RunConfig.__struct_fields__:
+        section = _SECTIONS.get(name)
+        keys += [f"{name}.{field}" for field in section.__struct_fields__] if section else [name]
+    return tuple(keys)
+
+
+#: {dotted key: (value, origin)}; the value is _PLACE where the origin is that of something in a list.
+_Layer = dict[str, tuple[Any, str]]
+_PLACE = object()
+
+
+def _merged(layers: Iterable[_Layer]) -> tuple[_Layer, dict[str, str]]:
+    """Values of the last layer that sets them, and places of what stands in lists. `dram.partitions.0.vdd_V` changes one item's key."""
+    leaves: _Layer = {}
+    places: dict[str, str] = {}
+    for layer in layers:
+        for key, (value, origin) in layer.items():
+            owner, index, name = _item(key)
+            if value is _PLACE:
+                places[key] = origin
+            elif not owner:
+                leaves[key] = (value, origin)
+                places = {
+                    place: known
+                    for place, known in places.items()
+                    if not place.startswith(f"{key}.")
+                }
+            else:
+                items, first_origin = leaves.get(owner, ((), origin))
+                known = len(items) if isinstance(items, list | tuple) else 0
+                if index >= known or not isinstance(items[index], Mapping):
+                    raise ConfigError(
+                        f"{_place(origin, key)}: {owner} has no item {index} (items are numbered from 0), it has {known}"
+                    )
+                leaves[owner] = (
+                    [
+                        {**item, name: value} if at == index else item
+                        for at, item in enumerate(items)
+                    ],
+                    first_origin,
+                )
+                places[key] = origin
+    return leaves, places
+
+
+def _item(key: str) -> tuple[str, int, str]:
+    """`dram.partitions.0.vdd_V` to ('dram.partitions', 0, 'vdd_V'); an owner of '' for keys outside of lists."""
+    head, _, name = key.rpartition(".")
+    owner, _, index = head.rpartition(".")
+    return (owner, int(index), name) if owner in _LISTS and index.isdecimal() else ("", 0, "")
+
+
+def _place(origin: str, key: str) -> str:
+    """Where a key was set, as messages begin."""
+    return (
+        key
+        if origin == ARGUMENT
+        else f"{origin} {key}"
+        if origin in (SET, OVER)
+        else f"{origin}: {key}"
+    )
+
+
+def _file_layers(path: Path, chain: tuple[Path, ...]) -> list[_Layer]:
+    """Layers of a file: those it extends first."""
+    data, lines = load_yaml(path)
+    known = path.resolve()
+    if known in chain:
+        raise ConfigError(
+            f"{path}: extends itself, by way of {' and '.join(str(p) for p in chain)}"
+        )
+    layers: list[_Layer] = []
+    extends = data.pop("extends", None)
+    if extends is not None:
+        if not isinstance(extends, str):
+            raise ConfigError(
+                f"{path}:{lines['extends']}: extends: expected the name of a YAML file, found {_shown(extends)}"
+            )
+        parent = path.parent / extends
+        if not parent.is_file():
+            raise ConfigError(f"{path}:{lines['extends']}: extends: no such file: {parent}")
+        layers += _file_layers(parent, (*chain, known))
+    layer: _Layer = {}
+    for key, value in _flatten(data, lines, path):
+        if key == "trace" and isinstance(value, str):
+            value = str(path.parent / value)
+        elif key in _FILES and isinstance(value, str) and (path.parent / value).exists():
+            value = str(path.parent / value)
+        origin = f"{path}:{lines.get(key, 1)}"
+        if key in layer:
+            raise ConfigError(f"{origin}: duplicate key {key!r}; first at {layer[key][1]}")
+        layer[key] = (value, origin)
+        if key in _LISTS:
+            layer.update(
+                {
+                    place: (_PLACE, f"{path}:{line}")
+                    for place, line in lines.items()
+                    if place.startswith(f"{key}.")
+                }
+            )
+    return [*layers, layer]
+
+
+def _flatten(
+    content: Mapping[str, Any], lines: Mapping[str, int], path: Path | None, prefix: str = ""
+) -> Iterator[tuple[str, Any]]:
+    """Dotted keys and values; goes into sections and free mappings only, so that an unknown section is one unknown key."""
+    for name, value in content.items():
+        key = f"{prefix}{name}"
+        if key not in _SECTIONS and key not in _FREE:
+            yield key, value
+        elif isinstance(value, Mapping):
+            yield from _flatten(value, lines, path, key + ".")
+        elif value is not None:
+            where = f"{path}:{lines.get(key, 1)}: " if path else ""
+            raise ConfigError(f"{where}{key}: expected keys and values, found {_shown(value)}")
+
+
+def _override(text: str, option: str = SET) -> _Layer:
+    """One `KEY=VALUE` of a command-line option. Values of text keys are taken as they stand, others are YAML."""
+    key, equals, value = text.partition("=")
+    key = key.strip()
+    if not equals or not key or not value.strip():
+        raise ConfigError(f"{option} {text}: expected KEY=VALUE")
+    if key in _SECTIONS or key in _FREE:
+        raise ConfigError(
+            f"{option} {text}: {key} holds several keys; set one of them ({key}.NAME=VALUE)"
+        )
+    _check_key(key, option)
+    kinds = _alternatives(_type_of(key))
+    listed = "VarTupleType" in kinds and value.lstrip().startswith("[")
+    if not listed and any(kind in ("StrType", "LiteralType") for kind in kinds):
+        return {key: (None if value == "null" and "NoneType" in kinds else value, option)}
+    try:
+        data, _ = parse_yaml(f"value: {value}", option)
+    except ConfigError as exception:
+        raise ConfigError(f"{option} {text}: {str(exception).partition(': ')[2]}") from None
+    if set(data) != {"value"}:
+        raise ConfigError(f"{option} {text}: expected one value")
+    return {key: (data["value"], option)}
+
+
+def _check_key(key: str, origin: str) -> None:
+    keys = known_keys()
+    if key in keys and key not in _FREE or key.rpartition(".")[0] in _FREE:
+        return
+    owner, _, name = _item(key)
+    if owner:
+        if name not in _LISTS[owner].__struct_fields__:
+            raise ConfigError(
+                f"{_place(origin, key)}: unknown key{nearest(name, _LISTS[owner].__struct_fields__)}"
+            )
+        return
+    hint = next(
+        (f"; did you mean {k!r}?" for k in keys if k.rpartition(".")[2] == key.rpartition(".")[2]),
+        "",
+    )
+    raise ConfigError(
+        f"{_place(origin, key)}: unknown key{hint or nearest(key, [*keys, *_SECTIONS])}"
+    )
+
+
+def _convert(leaves: _Layer, places: Mapping[str, str]) -> RunConfig:
+    """Checked models of flat values."""
+    nested: dict[str, Any] = {}
+    for key, (value, _) in leaves.items():
+        *sections, name = key.split(".")
+        node = nested
+        for section in sections:
+            node = node.setdefault(section, {})
+        node[name] = value
+    try:
+        config = msgspec.convert(nested, RunConfig)
+        finite = all(_finite(value) for value, _ in leaves.values())
+    except (msgspec.ValidationError, OverflowError):
+        finite = False
+    if not finite:
+        _refuse_first(leaves, places)
+    if (
+        config.dram.timings.get("nRCD") == 0
+    ):  # some timings may be 0; a row that opens in no time may not
+        key = "dram.timings.nRCD"
+        raise ConfigError(f"{_place(leaves[key][1], key)}: expected a whole number from 1, found 0")
+    return config
+
+
+def _finite(value: Any) -> bool:
+    """No number in a value, or in a list of keys and values, is infinite."""
+    if isinstance(value, Mapping):
+        return all(map(_finite, value.values()))
+    return (
+        all(map(_finite, value))
+        if isinstance(value, list | tuple)
+        else not isinstance(value, float) or math.isfinite(value)
+    )
+
+
+def _refuse_first(leaves: _Layer, places: Mapping[str, str]) -> NoReturn:
+    """Name the first value that does not fit its key."""
+    for key, (value, origin) in leaves.items():
+        if key in _LISTS and isinstance(value, list | tuple):
+            for index, item in enumerate(value):
+                _refuse_item(f"{key}.{index}", item, _LISTS[key], places, origin)
+        else:
+            _refuse_value(key, value, _type_of(key), origin)
+    raise AssertionError("each value fits its key, but the configuration was refused")
+
+
+def _refuse_item(
+    key: str, item: Any, model: type[Section], places: Mapping[str, str], origin: str
+) -> None:
+    """Refuse an item of a list that does not fit its model."""
+    if not isinstance(item, Mapping):
+        raise ConfigError(
+            f"{_place(origin, key)}: expected keys and values such as {{{model.__struct_fields__[-4]}: 1.0}}, found {_shown(item)}"
+        )
+    for name, value in item.items():
+        place = f"{key}.{name}"
+        _check_key(place, places.get(place, origin))
+        _refuse_value(
+            place,
+            value,
+            get_type_hints(model, include_extras=True)[name],
+            places.get(place, origin),
+        )
+    for field in msgspec.structs.fields(model):
+        if field.required and field.name not in item:
+            raise ConfigError(f"{_place(origin, key)}: key {field.name!r} is missing")
+
+
+def _refuse_value(key: str, value: Any, kind: Any, origin: str) -> None:
+    try:
+        msgspec.convert(value, kind)
+        if _finite(value):
+            return
+    except (msgspec.ValidationError, OverflowError):
+        pass
+    info = msgspec.inspect.type_info(kind)
+    hint = (
+        nearest(value, [c for c in _choices(info) if isinstance(c, str)])
+        if isinstance(value, str)
+        else ""
+    )
+    raise ConfigError(
+        f"{_place(origin, key)}: expected {_expected(info)}, found {_shown(value)}{hint}"
+    )
+
+
+def _type_of(key: str) -> Any:
+    """Type of a known key's value."""
+    owner, _, name = _item(key)
+    if owner:
+        return get_type_hints(_LISTS[owner], include_extras=True)[name]
+    section, _, name = key.rpartition(".")
+    if section in _FREE:
+        section, _, mapping = section.rpartition(".")
+        return get_type_hints(_SECTIONS[section], include_extras=True)[mapping].__args__[1]
+    return get_type_hints(_SECTIONS[section] if section else RunConfig, include_extras=True)[name]
+
+
+def _parts(info: msgspec.inspect.Type) -> tuple[msgspec.inspect.Type, ...]:
+    return info.types if isinstance(info, msgspec.inspect.UnionType) else (info,)
+
+
+def _alternatives(kind: Any) -> set[str]:
+    return {type(part).__name__ for part in _parts(msgspec.inspect.type_info(kind))}
+
+
+def _choices(info: msgspec.inspect.Type) -> list[Any]:
+    return [
+        value
+        for part in _parts(info)
+        if isinstance(part, msgspec.inspect.LiteralType)
+        for value in part.values
+    ]
+
+
+def _expected(info: msgspec.inspect.Type) -> str:
+    """A type in words: `a whole number from 1 to 64`."""
+    words = []
+    for part in _parts(info):
+        if isinstance(part, msgspec.inspect.IntType | msgspec.inspect.FloatType):
+            noun = "a whole number" if isinstance(part, msgspec.inspect.IntType) else "a number"
+            low = (
+                f"above {part.gt}"
+                if part.gt is not None
+                else f"from {part.ge}"
+                if part.ge is not None
+                else ""
+            )
+            words.append(
+                " ".join(
+                    word
+                    for word in (noun, low, f"to {part.le}" if part.le is not None else "")
+                    if word
+                )
+            )
+        elif isinstance(part, msgspec.inspect.LiteralType):
+            words.append("one of " + ", ".join(sorted(map(str, part.values))))
+        elif isinstance(part, msgspec.inspect.StrType):
+            words.append("text")
+        elif isinstance(part, msgspec.inspect.VarTupleType):
+            items = part.item_type
+            words.append(
+                "a list of keys and values"
+                if isinstance(items, msgspec.inspect.StructType)
+                else "a list of whole numbers"
+            )
+    return " or ".join(words)
+
+
+def _shown(value: Any) -> str:
+    """A value as a message shows it."""
+    if isinstance(value, str):
+        return f"the text {value!r}" if len(value) < 60 else "a long text"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if value is None:
+        return "nothing"
+    if isinstance(value, int | float):
+        return str(value)[:60]
+    return (
+        "keys and values"
+        if isinstance(value, Mapping)
+        else "a list"
+        if isinstance(value, list)
+        else type(value).__name__
+    )

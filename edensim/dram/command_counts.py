@@ -1,0 +1,336 @@
+"""Counts from a list of commands, any simulator's: which banks were open when."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edensim.dram.counts import Counts
+from edensim.dram.operating_point import OperatingPlan
+from edensim.dram.partitions import RowRange
+from edensim.dram.standard import Standard
+from edensim.exceptions import InputError, TraceError
+from edensim.vocabulary import COMMAND, COMMANDS, RANK_COMMANDS, Command, Level
+
+#: Commands that open or close banks; the others only need counting.
+_STATE_COMMANDS: Final = (
+    Command.ACT,
+    Command.PREpb,
+    Command.PREab,
+    Command.RDA,
+    Command.WRA,
+    Command.REFab,
+)
+
+
+#: Cycles from ACT, RD and WR of some rows to the earliest precharge of their bank.
+Delays = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Auto-precharge delays of every cell (banks, then ranges of rows) of each channel in each stage, and the clocks at which later stages begin."""
+
+    delays: Sequence[Sequence[Sequence[Delays]]]  # [stage][channel][cell]
+    begins: Sequence[int] = ()
+
+    def of(self, clock: int, channel: int, cell: int) -> Delays:
+        return self.delays[bisect_right(self.begins, clock)][channel][cell]
+
+
+def timings_of(
+    standard: Standard, channels: int, plan: OperatingPlan | None = None, begins: Sequence[int] = ()
+) -> Timings:
+    """Delays under a plan (None: the standard's own timings everywhere), whose stages but the first begin at `begins`."""
+    if plan is None:
+        return Timings(
+            [
+                [[auto_precharge_delays(standard)] * standard.organization.banks_per_channel]
+                * channels
+            ]
+        )
+    of_point = [
+        auto_precharge_delays(standard, standard.gaps_with(point.timings)) for point in plan.points
+    ]
+    cell_points = [plan.cell_point_at(stage).tolist() for stage in range(len(begins) + 1)]
+    return Timings(
+        [
+            [[of_point[point] for point in of_cells] for of_cells in of_channels]
+            for of_channels in cell_points
+        ],
+        begins,
+    )
+
+
+def counts_from_commands(
+    commands: NDArray[np.void],
+    standard: Standard,
+    *,
+    end_clock: int | None = None,
+    channels: int | None = None,
+    plan: OperatingPlan | None = None,
+    begins: Sequence[int] = (),
+) -> Counts:
+    """Counts of any simulator's command list (COMMAND records), for its energy.
+
+    end_clock: clock at which the run ends, hence how long background energy flows; None is the clock of the last command.
+    plan: operating points, for the delays of auto-precharges and the rows that are partitions; its stages but the first begin at `begins`.
+    channels: None is as many as the commands name. Commands may be in any order of channels; each is taken at its clock.
+    The list is not checked against the standard's constraints (`edensim check` does that): opening an open bank or closing a closed one
+    changes no state, and an all-bank refresh leaves all banks closed.
+
+    Row hits and latencies are not known from commands and stay 0. Raises TraceError where a command addresses what the standard does not
+    have, InputError where `end_clock` lies before the last command.
+    """
+    if commands.dtype != COMMAND:
+        raise TypeError(f"commands have dtype {commands.dtype}, expected COMMAND")
+    last_clock = int(commands["clock"].max(initial=0))
+    end = last_clock if end_clock is None else end_clock
+    if end < last_clock:
+        raise InputError(
+            f"end clock: found {end}, expected at least {last_clock}, the clock of the last command"
+        )
+    channel_count = channels or int(commands["channel"].max(initial=0)) + 1
+    flat_bank = _flat_banks(commands, standard, channel_count)
+
+    banks = standard.organization.banks_per_channel
+    counts = Counts.empty(channel_count, standard.organization.ranks, banks, end)
+    counts.commands[...] = _histogram(commands, flat_bank, channel_count, banks)
+    ranges = [() if plan is None else plan.ranges_of(channel) for channel in range(channel_count)]
+    most = max(map(len, ranges))
+    cells = _cells(commands, flat_bank, ranges, banks)
+    if most:
+        in_range = cells >= banks
+        of_ranges = _histogram(commands[in_range], cells[in_range] - banks, channel_count, most)
+        counts = replace(
+            counts,
+            range_commands=of_ranges,
+            range_closings=np.zeros((channel_count, most), np.int64),
+        )
+    timings = timings_of(standard, channel_count, plan, begins)
+    for channel in range(channel_count):
+        stateful = np.flatnonzero(
+            (commands["channel"] == channel) & np.isin(commands["command"], _STATE_COMMANDS)
+        )
+        stateful = stateful[np.argsort(commands["clock"][stateful], kind="stable")]
+        _count_states(
+            counts, channel, commands[stateful], cells[stateful], ranges[channel], standard, timings
+        )
+    reads = counts.total(Command.RD) + counts.total(Command.RDA)
+    return replace(counts, reads=reads, writes=counts.bursts - reads)
+
+
+def cells_of_commands(
+    commands: NDArray[np.void], standard: Standard, plan: OperatingPlan
+) -> NDArray[np.int64]:
+    """The cell of each command in its channel, of a whole-rank one the rank's first bank. Raises TraceError for what does not exist."""
+    channels = len(plan.partition_of)
+    ranges = [plan.ranges_of(channel) for channel in range(channels)]
+    return _cells(
+        commands,
+        _flat_banks(commands, standard, channels),
+        ranges,
+        standard.organization.banks_per_channel,
+    )
+
+
+def _histogram(
+    commands: NDArray[np.void], cells: NDArray[np.int64], channels: int, width: int
+) -> NDArray[np.int64]:
+    """[channels, width, COMMANDS] how many of each command went to each cell."""
+    index = (commands["channel"].astype(np.int64) * width + cells) * COMMANDS + commands["command"]
+    return np.bincount(index, minlength=channels * width * COMMANDS).reshape(
+        channels, width, COMMANDS
+    )
+
+
+def _cells(
+    commands: NDArray[np.void],
+    flat_bank: NDArray[np.int64],
+    ranges: Sequence[Sequence[RowRange]],
+    banks: int,
+) -> NDArray[np.int64]:
+    """The cell of each command: its bank, or in a divided bank the range of the row opened last (`edensim.dram.partitions` has the rule)."""
+    cells = flat_bank.copy()
+    of_one_bank = ~np.isin(commands["command"], sorted(RANK_COMMANDS))
+    for channel, divided in enumerate(ranges):
+        for bank in sorted({rows.bank for rows in divided}):
+            own = np.flatnonzero(
+                (commands["channel"] == channel) & (flat_bank == bank) & of_one_bank
+            )
+            own = own[np.argsort(commands["clock"][own], kind="stable")]
+            opened = np.full(len(own), bank)
+            for index, rows in enumerate(divided):
+                if rows.bank == bank:
+                    opened[
+                        (commands["row"][own] >= rows.first) & (commands["row"][own] <= rows.last)
+                    ] = banks + index
+            opened[commands["command"][own] == Command.REFpb] = bank
+            decides = np.isin(commands["command"][own], (Command.ACT, Command.REFpb))
+            latest = np.maximum.accumulate(np.where(decides, np.arange(len(own)), -1))
+            cells[own] = np.where(latest >= 0, opened[latest], bank)
+    return cells
+
+
+def _flat_banks(commands: NDArray[np.void], standard: Standard, channels: int) -> NDArray[np.int64]:
+    """Flat bank in its channel of each command, the rank's first bank for whole-rank commands. TraceError for what does not exist."""
+    organization = standard.organization
+    whole_rank = np.isin(commands["command"], sorted(RANK_COMMANDS))
+    limits = {
+        "command": COMMANDS,
+        "channel": channels,
+        "rank": organization.ranks,
+        "bankgroup": organization.bankgroups,
+        "bank": organization.banks,
+    }
+    addressed = {}
+    for name, limit in limits.items():
+        values = (
+            np.where(whole_rank, 0, commands[name])
+            if name in ("bankgroup", "bank")
+            else commands[name]
+        )
+        wrong = np.flatnonzero((values < 0) | (values >= limit))
+        if wrong.size:
+            first = int(wrong[0])
+            raise TraceError(
+                f"command {first + 1} (clock {commands['clock'][first]}): {name}: found {values[first]}, expected 0 to {limit - 1} "
+                f"({standard.name} {organization.name}, {channels} channel(s) of {organization.ranks} rank(s))"
+            )
+        addressed[name] = values.astype(np.int64)
+    return (
+        addressed["rank"] * organization.bankgroups + addressed["bankgroup"]
+    ) * organization.banks + addressed["bank"]
+
+
+def auto_precharge_delays(standard: Standard, gaps: Sequence[int] | None = None) -> Delays:
+    """Cycles from ACT, RD and WR to the earliest precharge of the bank; an RDA or WRA precharges itself once they have passed.
+
+    gaps: of each constraint, at an operating point (`Standard.gaps_with`); None: the standard's own.
+    """
+    gaps = [constraint.gap_cycles for constraint in standard.constraints] if gaps is None else gaps
+    act, read, write = (
+        gap_between(standard, gaps, after, Command.PREpb)
+        for after in (Command.ACT, Command.RD, Command.WR)
+    )
+    return act, read, write
+
+
+def gap_between(standard: Standard, gaps: Sequence[int], after: Command, before: Command) -> int:
+    """Cycles between two commands to one bank that rules of the bank, or of the rank for its own commands, ask for; 0 without a rule."""
+    levels = (Level.RANK, Level.BANKGROUP, Level.BANK) if after in RANK_COMMANDS else (Level.BANK,)
+    held = (
+        gap
+        for c, gap in zip(standard.constraints, gaps, strict=True)
+        if c.level in levels and after in c.after and before in c.before
+    )
+    return max(held, default=0)
+
+
+class _RankClock:
+    """When one rank is active: some bank open, or an auto-precharge not begun yet. Ends in all-bank refresh."""
+
+    __slots__ = (
+        "active_cycles",
+        "end",
+        "open_banks",
+        "refresh_cycles",
+        "refresh_until",
+        "since",
+        "until",
+    )
+
+    def __init__(self, end: int) -> None:
+        self.end = end
+        self.open_banks: set[int] = set()
+        self.since = self.until = self.refresh_until = (
+            0  # active within [since, until), longer while banks are open
+        )
+        self.active_cycles = self.refresh_cycles = 0
+
+    def open(self, bank: int, clock: int) -> None:
+        if not self.open_banks and clock >= self.until:
+            self._book(self.until)
+            self.since = max(clock, self.refresh_until)
+        self.open_banks.add(bank)
+
+    def close(self, bank: int, clock: int) -> None:
+        self.open_banks.discard(bank)
+        self.until = max(self.until, clock)
+
+    def refresh(self, clock: int, duration: int) -> None:
+        self._book(clock if self.open_banks else min(self.until, clock))
+        self.open_banks.clear()
+        begin = max(clock, self.refresh_until)
+        self.refresh_until = max(begin, clock + duration)
+        self.refresh_cycles += max(0, min(self.refresh_until, self.end) - begin)
+
+    def finish(self) -> None:
+        self._book(self.end if self.open_banks else self.until)
+
+    def _book(self, until: int) -> None:
+        """Add the active time up to `until` (at most the end of the run) and start over."""
+        self.active_cycles += max(0, min(until, self.end) - self.since)
+        self.since = self.until = until
+
+
+def _count_states(
+    counts: Counts,
+    channel: int,
+    commands: NDArray[np.void],
+    cells: NDArray[np.int64],
+    ranges: Sequence[RowRange],
+    standard: Standard,
+    timings: Timings,
+) -> None:
+    """Fill closings, active and refresh cycles of one channel from its state-changing commands in order of clock."""
+    banks_per_rank, banks = (
+        standard.organization.banks_per_rank,
+        standard.organization.banks_per_channel,
+    )
+    bank_of = [*range(banks), *(rows.bank for rows in ranges)]
+    in_force = list(range(banks))  # cell of the row that is open
+    refresh_cycles = standard.timings.get("nRFC", 0)
+    ranks = [_RankClock(counts.cycles) for _ in range(standard.organization.ranks)]
+    opened_at = [0] * standard.organization.banks_per_channel
+    closings = [0] * len(bank_of)
+    for clock, command, cell in zip(
+        commands["clock"].tolist(), commands["command"].tolist(), cells.tolist(), strict=True
+    ):
+        bank = bank_of[cell]
+        rank = ranks[bank // banks_per_rank]
+        if command == Command.ACT:
+            if bank not in rank.open_banks:
+                opened_at[bank] = clock
+                in_force[bank] = cell
+                rank.open(bank, clock)
+        elif command == Command.REFab:
+            rank.refresh(clock, refresh_cycles)
+        elif command == Command.PREab:
+            for closed in tuple(rank.open_banks):
+                closings[in_force[closed]] += 1
+                rank.close(closed, clock)
+        elif bank in rank.open_banks:
+            closings[cell] += 1
+            if (
+                command != Command.PREpb
+            ):  # RDA and WRA close the bank for the next command now, inside the device later
+                act_delay, read_delay, write_delay = timings.of(clock, channel, cell)
+                clock = max(
+                    opened_at[bank] + act_delay,
+                    clock + (read_delay if command == Command.RDA else write_delay),
+                )
+            rank.close(bank, clock)
+    counts.closings[channel] = closings[:banks]
+    if ranges:
+        counts.range_closings[channel, : len(ranges)] = closings[banks:]
+        np.add.at(counts.closings[channel], bank_of[banks:], closings[banks:])
+    for index, rank in enumerate(ranks):
+        rank.finish()
+        counts.rank_active_cycles[channel, index] = rank.active_cycles
+        counts.rank_refresh_cycles[channel, index] = rank.refresh_cycles

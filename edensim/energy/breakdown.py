@@ -1,0 +1,80 @@
+"""DRAM energy by what it was spent on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+
+@dataclass(frozen=True, slots=True)
+class EnergyBreakdown:
+    """DRAM energy of a run by what it was spent on, in pJ.
+
+    io is the energy of drivers and termination on the data wires, at both ends; it is not part of `total` (`total_with_io` has it).
+    """
+
+    activate: float = 0.0
+    precharge: float = 0.0
+    read: float = 0.0
+    write: float = 0.0
+    refresh: float = 0.0
+    background_active: float = 0.0
+    background_precharged: float = 0.0
+    background_powerdown_active: float = 0.0
+    background_powerdown_precharged: float = 0.0
+    background_selfrefresh: float = 0.0
+    io: float = 0.0
+
+    @property
+    def background(self) -> float:
+        """Energy of being powered, whatever the commands do, in pJ."""
+        standby = self.background_active + self.background_precharged
+        return (
+            standby
+            + self.background_powerdown_active
+            + self.background_powerdown_precharged
+            + self.background_selfrefresh
+        )
+
+    @property
+    def total(self) -> float:
+        """Energy of the DRAM devices in pJ, without io."""
+        return (
+            self.activate + self.precharge + self.read + self.write + self.refresh + self.background
+        )
+
+    @property
+    def total_with_io(self) -> float:
+        """Energy of devices and data wires in pJ."""
+        return self.total + self.io
+
+    def __add__(self, other: EnergyBreakdown) -> EnergyBreakdown:
+        return EnergyBreakdown(
+            *(getattr(self, f.name) + getattr(other, f.name) for f in fields(self))
+        )
+
+    def to_dict(self) -> dict[str, float]:
+        """All components, `background`, `total` and `total_with_io`, in pJ."""
+        values = {f.name: float(getattr(self, f.name)) for f in fields(self)}
+        return {
+            **values,
+            "background": self.background,
+            "total": self.total,
+            "total_with_io": self.total_with_io,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, float]) -> EnergyBreakdown:
+        """The inverse of `to_dict`; sums are computed again, not read. States that older results do not have are 0."""
+        later = {
+            "background_powerdown_active",
+            "background_powerdown_precharged",
+            "background_selfrefresh",
+        }
+        return cls(
+            **{
+                f.name: float(values[f.name])
+                for f in fields(cls)
+                if f.name in values or f.name not in later
+            }
+        )

@@ -1,0 +1,173 @@
+"""The wall: dataclasses in, numpy records to the compiled core, counts out.
+
+Requests come in chunks and are never held; commands go out in chunks. Nothing below knows names or units, nothing above knows records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edensim.config.models import ControllerConfig, SourceConfig
+from edensim.dram.counts import Counts
+from edensim.dram.standard import Standard
+from edensim.engine.engine import Engine, Epoch, Exposure, Listeners, TensorCounts
+from edensim.engine.loop_nests import CpuRun, run_cpu_machine
+from edensim.engine.open_loop import run_stream
+from edensim.engine.records import Records
+from edensim.engine.tiles import LayerRun, TiledMachine, run_machine
+from edensim.engine.trace_core import CoreRun, run_processor
+from edensim.vocabulary import COMMAND
+
+if TYPE_CHECKING:
+    from edensim.dram.operating_point import OperatingPlan
+    from edensim.machines.cpu.machine import CpuMachine
+
+__all__ = [
+    "CoreRun",
+    "Epoch",
+    "Exposure",
+    "LayerRun",
+    "MemoryRun",
+    "TensorCounts",
+    "TiledMachine",
+    "simulate_machine",
+    "simulate_memory",
+]
+
+
+@dataclass(frozen=True)
+class MemoryRun:
+    """Counts of a run, whole and by epoch; its commands, exposures and tensors' commands where they were asked for; the core's figures where a core
+    was the source."""
+
+    counts: Counts
+    commands: Records | None = None
+    core: CoreRun | None = None
+    epochs: tuple[Epoch, ...] = ()
+    exposure: Exposure | None = None
+    tensors: TensorCounts | None = None
+    layers: tuple[LayerRun, ...] = ()
+    machine_counters: dict[str, Any] = field(
+        default_factory=dict
+    )  # of the machine, and of its layers
+    layer_counters: tuple[dict[str, Any], ...] = ()
+    cpu: CpuRun | None = None
+    errors: dict[str, Any] = field(
+        default_factory=dict
+    )  # of its reads (`edensim.bit_errors.reads`), where asked for
+
+    @property
+    def cycles(self) -> int:
+        """Memory clock at the end of the run."""
+        return self.counts.cycles
+
+
+def simulate_memory(
+    standard: Standard,
+    controller: ControllerConfig,
+    source: SourceConfig,
+    requests: Iterable[Records],
+    *,
+    channels: int = 1,
+    plan: OperatingPlan | None = None,
+    exposure_tensors: int | None = None,
+    commands: bool = False,
+    on_commands: Callable[[Records], None] | None = None,
+    on_progress: Callable[[int], None] | None = None,
+    locate: Callable[[int], str] | None = None,
+) -> MemoryRun:
+    """Run requests through the memory. Saturating and timed sources drain it; a core stops when its instructions have retired.
+
+    requests: chunks of REQUEST records, in order.
+    plan: operating points of module and partitions, and their changes; by default the standard's timings everywhere.
+    exposure_tensors: count how long after its ACT each read came, by bank and for that many tensors, and the commands of those; None: do not.
+    commands: keep the issued commands in the result; on_commands: receive them in chunks instead.
+    on_progress: called with the number of requests consumed after each chunk.
+    locate: names the place of a request in its file, for messages.
+
+    Raises TraceError for an address beyond the capacity, ConfigError for what cannot be simulated, ProtocolError for a state that must not be.
+    """
+    kept: list[Records] = []
+    listeners = Listeners(on_commands or (kept.append if commands else None), on_progress, locate)
+    is_core = source.kind == "core"
+    engine = Engine(
+        standard,
+        controller,
+        channels,
+        listeners,
+        plan=plan,
+        keep_returns=is_core,
+        exposure_tensors=exposure_tensors,
+    )
+    core = None
+    if is_core:
+        core = run_processor(engine, source, requests)
+    else:
+        run_stream(engine, requests, source.kind == "timed")
+    counts = engine.counts(core.memory_cycles if core else None)
+    issued = None
+    if commands:
+        issued = np.concatenate(kept) if kept else np.zeros(0, COMMAND)
+    return MemoryRun(
+        counts, issued, core, tuple(engine.epochs), engine.exposure(), engine.tensors()
+    )
+
+
+def simulate_machine(
+    standard: Standard,
+    controller: ControllerConfig,
+    machine: TiledMachine | CpuMachine,
+    *,
+    channels: int = 1,
+    plan: OperatingPlan | None = None,
+    exposure_tensors: int | None = None,
+    on_commands: Callable[[Records], None] | None = None,
+    on_progress: Callable[[int], None] | None = None,
+) -> MemoryRun:
+    """Run a machine in closed loop with the memory, until both are done; arguments as for `simulate_memory`.
+
+    Raises NetworkError for a network that does not fit into the memory, ProtocolError for a state that must not be.
+    """
+    listeners = Listeners(on_commands, on_progress, None)
+    engine = Engine(
+        standard,
+        controller,
+        channels,
+        listeners,
+        plan=plan,
+        keep_returns=True,
+        exposure_tensors=exposure_tensors,
+    )
+    if not isinstance(machine, TiledMachine):
+        return cpu_memory_run(engine, run_cpu_machine(engine, machine, on_progress=on_progress))
+    layers = run_machine(engine, machine)
+    counts = engine.counts(int(engine.loop[0]["tick"]))
+    return MemoryRun(
+        counts,
+        epochs=tuple(engine.epochs),
+        exposure=engine.exposure(),
+        tensors=engine.tensors(),
+        layers=tuple(layers),
+        machine_counters=machine.counters(),
+        layer_counters=tuple(machine.layer_counters()),
+    )
+
+
+def cpu_memory_run(engine: Engine, cpu: CpuRun) -> MemoryRun:
+    """Of a run that was sampled, the whole, what was extrapolated included; exposures and tensors' commands are of what was simulated."""
+    engine.counts(int(engine.loop[0]["tick"]))
+    epochs = tuple(engine.epochs)
+    if len(epochs) == 1:
+        epochs = (replace(epochs[0], counts=cpu.total.counts),)
+    return MemoryRun(
+        cpu.total.counts,
+        epochs=epochs,
+        exposure=engine.exposure(),
+        tensors=engine.tensors(),
+        machine_counters=cpu.frontend(),
+        cpu=cpu,
+    )

@@ -1,0 +1,1 @@
+"""Hold the compiled code, which works on arrays and records only."""

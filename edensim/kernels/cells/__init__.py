@@ -1,0 +1,1 @@
+"""Decide which DRAM cells are weak and which bits flip."""

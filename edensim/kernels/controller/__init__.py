@@ -1,0 +1,1 @@
+"""Schedule DRAM commands: the memory controller of one channel."""

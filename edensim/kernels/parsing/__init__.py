@@ -1,0 +1,1 @@
+"""Parse text traces."""

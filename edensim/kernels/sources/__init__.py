@@ -1,0 +1,1 @@
+"""Feed the memory controllers: one event loop, one file per request source."""

@@ -1,0 +1,1 @@
+"""Schedule thread blocks of a GPU behind its L2 cache."""

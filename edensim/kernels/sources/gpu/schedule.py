@@ -1,0 +1,235 @@
+"""The kernels of a network on a GPU: which sectors each step of a wave of thread blocks reads and writes, through the L2 cache to TILE records.
+
+GEMM: implicit matrix product, tile_m filters x tile_n output positions for each thread block, tile_k deep at each step. VECTOR: matrix by vector, a
+thread block for some rows. WINDOW: a thread for each output, that reads its window (pooling, depthwise convolution). STREAM: arrays read and written
+from end to end, all in proportion.
+
+A tile is one step of all thread blocks that run at the same time. Its compute cycles: the greatest of what its multiprocessors need, what the L2
+cache needs to deliver its sectors, and the latency of the L2 cache. Stores wait for nothing: where an SM holds several thread blocks, those of GEMM
+that are done store their sums during the first steps of those that follow; behind the last, tiles without reads do.
+"""
+
+from __future__ import annotations
+
+from edensim.kernels.compile import entry, jit, register
+from edensim.kernels.sources.gpu.gemm import gemm_step, gemm_store
+from edensim.kernels.sources.gpu.kernel import (
+    GEMM,
+    STREAM,
+    VECTOR,
+    cut,
+    load_extras,
+    load_tap,
+    load_warps,
+    store_warps,
+)
+from edensim.kernels.sources.gpu.l2 import READS, SECTOR_BYTES, WRITES, finish
+from edensim.vocabulary import TILE
+
+DONE, MORE = 0, 1  # MORE: the tiles or transfers are full
+
+register("TILE", TILE)
+
+
+@jit
+def vector_step(l2, transfers, k, extras, block, step):
+    """One step of a thread block of VECTOR: the next tile_k elements of its rows, and of the vectors."""
+    first = block * k["rows"]
+    rows = min(k["rows"], k["filters"] - first)
+    deep = step * k["tile_k"]
+    depth = min(k["tile_k"], k["depth"] - deep)
+    if depth == k["depth"]:
+        load_warps(
+            l2,
+            transfers,
+            4 * k["lanes"],
+            k["weights"],
+            first * depth,
+            rows * depth,
+            k["bits"],
+            k["weights_tensor"],
+        )
+    else:
+        for row in range(first, first + rows):
+            load_warps(
+                l2,
+                transfers,
+                4 * k["lanes"],
+                k["weights"],
+                row * k["depth"] + deep,
+                depth,
+                k["bits"],
+                k["weights_tensor"],
+            )
+    for position in range(k["positions"]):
+        load_warps(
+            l2,
+            transfers,
+            4 * k["lanes"],
+            k["ifm"],
+            position * k["depth"] + deep,
+            depth,
+            k["bits"],
+            k["ifm_tensor"],
+        )
+    if step == k["steps"] - 1:
+        load_extras(l2, transfers, extras, first, first + rows - 1, k["filters"])
+        for position in range(k["positions"]):
+            store_warps(
+                l2,
+                transfers,
+                k["lanes"],
+                k["ofm"],
+                position * k["filters"] + first,
+                rows,
+                k["bits"],
+                k["ofm_tensor"],
+            )
+
+
+@jit
+def window_step(l2, transfers, k, extras, block):
+    """A thread block of WINDOW: tile_n outputs one after the other in the ofm, all taps, and the weights of their channels."""
+    first = block * k["tile_n"]
+    end = min(first + k["tile_n"], k["positions"])
+    taps = k["kernel_height"] * k["kernel_width"]
+    plane = k["out_height"] * k["out_width"]
+    if k["weights_tensor"] >= 0 or extras.shape[0] > 0:
+        low = first // plane
+        high = (end - 1) // plane
+        channels = k["out_channels"]
+        whole = low // channels != high // channels
+        low, high = (0, channels - 1) if whole else (low % channels, high % channels)
+        if k["weights_tensor"] >= 0:
+            load_warps(
+                l2,
+                transfers,
+                k["lanes"],
+                k["weights"],
+                low * taps,
+                (high - low + 1) * taps,
+                k["bits"],
+                k["weights_tensor"],
+            )
+        load_extras(l2, transfers, extras, low, high, channels)
+    for tap in range(taps):
+        tap_y = tap // k["kernel_width"]
+        tap_x = tap - tap_y * k["kernel_width"]
+        load_tap(
+            l2,
+            transfers,
+            k,
+            first,
+            end,
+            tap_y * k["dilation_y"] - k["pad_y"],
+            tap_x * k["dilation_x"] - k["pad_x"],
+            0,
+        )
+    store_warps(l2, transfers, k["lanes"], k["ofm"], first, end - first, k["bits"], k["ofm_tensor"])
+
+
+@jit
+def stream_step(l2, transfers, k, operands, first, end):
+    """Thread blocks [first, end) of STREAM: their shares of every array, one array after the other."""
+    for i in range(operands.shape[0]):
+        e = operands[i]
+        begin = cut(e["bytes"], first, k["blocks"])
+        load_warps(
+            l2,
+            transfers,
+            4 * SECTOR_BYTES,
+            e["address"],
+            begin,
+            cut(e["bytes"], end, k["blocks"]) - begin,
+            8,
+            e["tensor"],
+        )
+    begin = cut(k["ofm_bytes"], first, k["blocks"])
+    store_warps(
+        l2,
+        transfers,
+        4 * SECTOR_BYTES,
+        k["ofm"],
+        begin,
+        cut(k["ofm_bytes"], end, k["blocks"]) - begin,
+        8,
+        k["ofm_tensor"],
+    )
+
+
+@jit
+def run_step(l2, transfers, k, operands, first, end, step):
+    """One step of thread blocks [first, end)."""
+    if k["kind"] == STREAM:
+        stream_step(l2, transfers, k, operands, first, end)
+        return
+    if k["kind"] == GEMM:
+        gemm_step(l2, transfers, k, operands, first, end, step)
+        return
+    for block in range(first, end):
+        if k["kind"] == VECTOR:
+            vector_step(l2, transfers, k, operands, block, step)
+        else:
+            window_step(l2, transfers, k, operands, block)
+
+
+@jit
+def end_tile(l2, transfers, k, tiles, running, sectors):
+    """Close the tile: its transfers, reads first, and its compute cycles."""
+    finish(l2, transfers, READS)
+    finish(l2, transfers, WRITES)
+    at = l2["count"][READS]
+    writes = l2["count"][WRITES]
+    tile = tiles[k["tiles"]]
+    tile["first_transfer"] = k["transfers"]
+    tile["reads"] = at - k["transfers"]
+    tile["writes"] = writes
+    for i in range(writes):
+        transfers[at + i] = transfers[transfers.shape[0] - 1 - i]
+    l2["count"][READS] = at + writes
+    l2["count"][WRITES] = 0
+    cycles = -(-sectors * SECTOR_BYTES // k["l2_bytes_per_cycle"])
+    if running > 0:
+        cycles = max(cycles, -(-running // k["sms"]) * k["step_cycles"], k["latency"])
+    tile["compute_cycles"] = cycles
+    tile["layer"] = k["layer"]
+    tile["barrier"] = 1 if k["kind"] == GEMM and k["store_lag"] == 0 and k["next_step"] == 0 else 0
+    k["cycles"] += tile["compute_cycles"]
+    k["transfers"] = at + writes
+    k["tiles"] += 1
+
+
+@jit
+def store_step(l2, transfers, k):
+    """What thread blocks of GEMM store at this step: those of the wave before, or, where nothing hides it, their own behind their last step."""
+    share = k["next_step"] if k["store_lag"] > 0 else k["next_step"] - k["steps"] + k["store_steps"]
+    first = k["next_wave"] - k["store_lag"]
+    if first >= 0 and 0 <= share < k["store_steps"]:
+        gemm_store(l2, transfers, k, first, min(first + k["wave"], k["blocks"]), share)
+
+
+@entry("GPU_KERNEL[:]", "GPU_OPERAND[:]", "GPU_L2[:]", "TILE[:]", "TRANSFER[:]")
+def walk(kernels, operands, l2s, tiles, transfers):
+    """Walk a kernel's tiles from where it stands, until it is DONE or the tiles or transfers are full (MORE)."""
+    k = kernels[0]
+    l2 = l2s[0]
+    k["tiles"] = 0
+    k["transfers"] = 0
+    l2["count"][READS] = 0
+    while k["next_wave"] - k["store_lag"] < k["blocks"]:
+        if k["tiles"] >= tiles.shape[0] or k["transfers"] + k["room"] > transfers.shape[0]:
+            return MORE
+        first = k["next_wave"]
+        end = min(first + k["wave"], k["blocks"])
+        before = l2["read"] + l2["written"]
+        running = max(end - first, 0)
+        if running > 0:
+            run_step(l2, transfers, k, operands, first, end, k["next_step"])
+        if k["kind"] == GEMM:
+            store_step(l2, transfers, k)
+        end_tile(l2, transfers, k, tiles, running, l2["read"] + l2["written"] - before)
+        k["next_step"] += 1
+        if k["next_step"] == (k["steps"] if running > 0 else k["store_steps"]):
+            k["next_step"] = 0
+            k["next_wave"] += k["wave"]
+    return DONE

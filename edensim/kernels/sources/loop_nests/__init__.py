@@ -1,0 +1,1 @@
+"""Walk the loop nests of CPU code through a cache hierarchy."""

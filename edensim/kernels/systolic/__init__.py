@@ -1,0 +1,1 @@
+"""Count the accesses of a systolic array as SCALE-Sim does."""

@@ -1,0 +1,1 @@
+"""Model the machines that run a network: CPU, GPU, Eyeriss-like and TPU-like."""

@@ -1,0 +1,147 @@
+"""A convolution without a matrix: channels in blocks, a block's vector of filters in registers (oneDNN's direct kernels).
+
+Features lie channel-blocked (so many channels side by side at each position; as many blocks as divide the channels), weights filter block by channel
+block. For each block of filters (which cores share) and output row: for each block of channels and each row of the window, the input row and the
+window row's weights are read and the output row is accumulated.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edensim.kernels.sources.loop_nests.state import LOAD, UPDATE
+from edensim.machines.cpu.loop_nests import LayerBuilder, Ref
+from edensim.machines.cpu.streams import COMBINE, ROW, StreamLoops
+
+if TYPE_CHECKING:
+    from edensim.networks.network import Layer
+
+#: Channels and filters of a block at most.
+BLOCK = 16
+#: Loads and loop instructions for each multiply-accumulate instruction.
+OVERHEAD = 1.25
+
+
+def block_of(channels: int) -> int:
+    """Largest number of channels up to BLOCK that divides them."""
+    return max(size for size in range(1, BLOCK + 1) if channels % size == 0)
+
+
+class DirectLoops(StreamLoops):
+    """Convolutions in place."""
+
+    def convolution(self, builder: LayerBuilder, layer: Layer) -> None:
+        """Groups and images one after the other."""
+        batch, channels, height, width = self.image(layer.inputs[0])
+        _, filters, out_h, out_w = self.image(layer.output)
+        depth, rows = channels // layer.groups, filters // layer.groups
+        if depth == 1 and layer.groups > 1:
+            depthwise(self, builder, layer)
+            return
+        window = layer.kernel[0] * layer.kernel[1]
+        for image in range(batch):
+            for group in range(layer.groups):
+                part = image * layer.groups + group
+                source = self.address(layer.inputs[0]) + self.bytes_of(
+                    part * depth * height * width
+                )
+                target = self.address(layer.output) + self.bytes_of(part * rows * out_h * out_w)
+                weights = self.address(layer.weights[0]) + self.bytes_of(
+                    group * rows * depth * window
+                )
+                self._group(builder, layer, (source, weights, target), depth, rows)
+
+    def _group(
+        self,
+        builder: LayerBuilder,
+        layer: Layer,
+        at: tuple[int, int, int],
+        channels: int,
+        filters: int,
+    ) -> None:
+        _, _, height, width = self.image(layer.inputs[0])
+        _, _, out_h, out_w = self.image(layer.output)
+        (source, weights, target), (kernel_h, kernel_w), (stride_h, stride_w) = (
+            at,
+            layer.kernel,
+            layer.stride,
+        )
+        few, some = block_of(channels), block_of(filters)
+        pixel, result, taps = (
+            self.bytes_of(few),
+            self.bytes_of(some),
+            self.bytes_of(kernel_w * few * some),
+        )
+        inner = kernel_h * taps
+        loops = (filters // some, out_h, channels // few, kernel_h)
+        read = Ref(
+            source - layer.padding[0] * width * pixel,
+            (
+                0,
+                stride_h * width * pixel,
+                height * width * pixel,
+                layer.dilation[0] * width * pixel,
+            ),
+            stride_w * pixel,
+            pixel,
+            LOAD,
+            row=(-layer.padding[0], (0, stride_h, 0, layer.dilation[0]), height),
+            column=(0, (), stride_w, width),
+        )
+        tap = Ref(weights, (channels // few * inner, 0, inner, taps), 0, taps)
+        write = Ref(target, (out_h * out_w * result, out_w * result), result, result, UPDATE)
+        cost = kernel_w * few * max(1.0, some / self.lanes) * self.multiplies * OVERHEAD
+        builder.add(
+            loops, out_w, [tap, read, write], row_cost=ROW, element_cost=cost, parallel=True
+        )
+
+
+def depthwise(loops: StreamLoops, builder: LayerBuilder, layer: Layer) -> None:
+    """A convolution in which each channel is its own group: output row by output row from the rows of its window; cores share the channels."""
+    batch, channels, height, width = loops.image(layer.inputs[0])
+    _, filters, out_h, out_w = loops.image(layer.output)
+    per_channel = filters // channels
+    row, out_row = loops.bytes_of(width), loops.bytes_of(out_w)
+    taps = layer.kernel[0] * layer.kernel[1]
+    read = Ref(
+        loops.address(layer.inputs[0]) - layer.padding[0] * row,
+        (
+            height * row if loops.bits >= 8 else loops.bytes_of(height * width),
+            0,
+            layer.stride[0] * row,
+            layer.dilation[0] * row,
+        ),
+        1,
+        1,
+        row=(-layer.padding[0], (0, 0, layer.stride[0], layer.dilation[0]), height),
+    )
+    filter_taps = loops.bytes_of(taps)
+    tap = Ref(
+        loops.address(layer.weights[0]),
+        (per_channel * filter_taps if batch == 1 else 0, filter_taps),
+        0,
+        filter_taps,
+    )
+    cost = (
+        layer.kernel[1]
+        * loops.multiplies
+        / layer.stride[1]
+        * COMBINE
+        / 2
+        / (loops.config.vector_bits / 8)
+    )
+    builder.add(
+        (batch * channels, per_channel, out_h, layer.kernel[0]),
+        row,
+        [tap, read],
+        row_cost=ROW,
+        element_cost=cost,
+        parallel=True,
+    )
+    loops.stream(
+        builder, [(loops.address(layer.weights[0]), LOAD)], loops.size(layer.weights[0]), 0.0
+    )
+    whole = loops.size(layer.output)
+    loops.stream(
+        builder, [(loops.address(layer.output), UPDATE)], whole, COMBINE if out_row else 0.0
+    )

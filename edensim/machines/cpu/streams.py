@@ -1,0 +1,217 @@
+"""What the loops of optimized libraries have in common: layers that only move features, and memory where the layout puts it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from math import prod
+from typing import TYPE_CHECKING
+
+from edensim.kernels.sources.loop_nests.state import LOAD, STORE, UPDATE
+from edensim.machines.cpu.loop_nests import (
+    LINE_BYTES,
+    Arena,
+    CpuLayer,
+    LayerBuilder,
+    Ref,
+    region_table,
+)
+from edensim.networks.network import Layer, Network, Operator, Role
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from edensim.config.models import CpuConfig
+    from edensim.networks.layout import Layout
+
+#: Bytes that a turn of a loop over a whole tensor takes, so that cores can share it.
+SLICE_BYTES = 4096
+#: Instructions of a vector of elements: moved, added or compared, made exponential; of a row; of a dot product's last sum.
+MOVE, COMBINE, EXPONENTIAL, ROW, REDUCE = 3.0, 4.0, 30.0, 4.0, 20.0
+
+
+@dataclass
+class StreamLoops(ABC):
+    """Layers of a network as executed (fused), each spread over all cores; subclasses add the convolution.
+
+    Elements narrower than a byte are widened when they are packed or computed with.
+    """
+
+    network: Network
+    layout: Layout
+    config: CpuConfig
+    arena: Arena = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.bits = self.layout.bits
+        self.element = max(1, self.bits // 8)
+        self.lanes = max(1, self.config.vector_bits // (8 * self.element))
+        #: Multiply-accumulate instructions of a vector: one for floats; for integers products, pair sums and their accumulation.
+        self.multiplies = 1.0 if self.bits == 32 else 3.0
+        self.arena = Arena(-(-self.layout.end // LINE_BYTES) * LINE_BYTES)
+
+    def layers(self) -> Iterator[CpuLayer]:
+        """Nests of each layer."""
+        index = {placement.name: placement.index for placement in self.layout.placements}
+        for number, layer in enumerate(self.network.layers):
+            alive = (
+                p
+                for p in self.layout.placements
+                if p.role is Role.WEIGHTS or p.first_layer <= number <= p.last_layer
+            )
+            builder = LayerBuilder(
+                layer.name, region_table(((p.name, p.address, p.size_bytes) for p in alive), index)
+            )
+            gemm = self.network.gemm(layer)
+            builder.macs = 0 if gemm is None else gemm.macs
+            for name in layer.weights[1:]:
+                self.stream(builder, [(self.address(name), LOAD)], self.size(name), 0.0)
+            self.forward(builder, layer)
+            yield builder.build()
+
+    def forward(self, builder: LayerBuilder, layer: Layer) -> None:
+        """What a layer runs."""
+        if layer.operator is Operator.CONVOLUTION:
+            self.convolution(builder, layer)
+        elif layer.operator is Operator.LINEAR:
+            self.linear(builder, layer)
+        elif (
+            layer.operator is Operator.POOLING
+            and len(self.network.tensors[layer.inputs[0]].shape) == 4
+        ):
+            self.pooling(builder, layer)
+        elif layer.operator is Operator.UPSAMPLING:
+            self.upsampling(builder, layer)
+        elif layer.operator is Operator.ADDITION:
+            self.addition(builder, layer)
+        else:
+            cost = EXPONENTIAL if layer.operator is Operator.DETECTION else MOVE
+            self.copies(builder, layer, cost)
+
+    @abstractmethod
+    def convolution(self, builder: LayerBuilder, layer: Layer) -> None:
+        """The loops of a convolution, which is what libraries differ in."""
+
+    def address(self, tensor: str) -> int:
+        return self.layout[tensor].address
+
+    def size(self, tensor: str) -> int:
+        return self.layout[tensor].size_bytes
+
+    def bytes_of(self, elements: int) -> int:
+        """Bytes of so many elements as they lie in memory."""
+        return -(-elements * self.bits // 8)
+
+    def image(self, tensor: str) -> tuple[int, int, int, int]:
+        """Batch, channels, height, width."""
+        shape = self.network.tensors[tensor].shape
+        return (
+            (shape[0], shape[1], shape[2], shape[3])
+            if len(shape) == 4
+            else (shape[0], prod(shape[1:]), 1, 1)
+        )
+
+    def stream(
+        self, builder: LayerBuilder, parts: list[tuple[int, int]], size: int, cost: float
+    ) -> None:
+        """Arrays of `size` bytes side by side: (address, kind) each; cost: instructions of a vector."""
+        each = cost / (self.config.vector_bits / 8)
+        whole, rest = divmod(size, SLICE_BYTES)
+        if whole:
+            refs = [Ref(address, (SLICE_BYTES,), 1, 1, kind) for address, kind in parts]
+            builder.add((whole,), SLICE_BYTES, refs, row_cost=ROW, element_cost=each, parallel=True)
+        if rest:
+            refs = [Ref(address + whole * SLICE_BYTES, (), 1, 1, kind) for address, kind in parts]
+            builder.add((), rest, refs, row_cost=ROW, element_cost=each)
+
+    def linear(self, builder: LayerBuilder, layer: Layer) -> None:
+        """A dot product for each output and input vector; a row of weights serves the whole batch while it is in the first level."""
+        outputs, inputs = self.network.tensors[layer.weights[0]].shape
+        vectors = self.network.tensors[layer.output].elements // outputs
+        row, target = self.bytes_of(inputs), self.bytes_of(1)
+        refs = [
+            Ref(
+                self.address(layer.weights[0]),
+                (inputs * self.bits // 8 if inputs * self.bits % 8 == 0 else row, 0),
+                1,
+                1,
+            ),
+            Ref(self.address(layer.inputs[0]), (0, row), 1, 1),
+        ]
+        cost = (1 + self.multiplies) / (self.config.vector_bits / 8)
+        builder.add(
+            (outputs, vectors), row, refs, row_cost=REDUCE, element_cost=cost, parallel=True
+        )
+        self.stream(
+            builder,
+            [(self.address(layer.output), STORE)],
+            max(target, self.size(layer.output)),
+            COMBINE,
+        )
+
+    def pooling(self, builder: LayerBuilder, layer: Layer) -> None:
+        """Each output row from the rows of its windows."""
+        batch, channels, height, width = self.image(layer.inputs[0])
+        _, _, out_h, out_w = self.image(layer.output)
+        if self.bits < 8:
+            self.copies(builder, layer, COMBINE)
+            return
+        element = self.element
+        read = Ref(
+            self.address(layer.inputs[0]) - layer.padding[0] * width * element,
+            (height * width * element, layer.stride[0] * width * element, width * element),
+            1,
+            1,
+            row=(-layer.padding[0], (0, layer.stride[0], 1), height),
+        )
+        builder.add(
+            (batch * channels, out_h, layer.kernel[0]),
+            width * element,
+            [read],
+            row_cost=ROW,
+            element_cost=COMBINE
+            * layer.kernel[1]
+            / layer.stride[1]
+            / (self.config.vector_bits / 8),
+            parallel=True,
+        )
+        self.stream(builder, [(self.address(layer.output), STORE)], self.size(layer.output), MOVE)
+
+    def upsampling(self, builder: LayerBuilder, layer: Layer) -> None:
+        """Input rows are read as often as they are repeated."""
+        factor = max(1, self.image(layer.output)[2] // self.image(layer.inputs[0])[2])
+        for _ in range(factor):
+            self.stream(
+                builder, [(self.address(layer.inputs[0]), LOAD)], self.size(layer.inputs[0]), MOVE
+            )
+        self.stream(builder, [(self.address(layer.output), STORE)], self.size(layer.output), MOVE)
+
+    def addition(self, builder: LayerBuilder, layer: Layer) -> None:
+        """Element by element; smaller tensors are read once."""
+        size = self.size(layer.output)
+        same = [name for name in layer.inputs if self.size(name) == size]
+        for name in layer.inputs:
+            if name not in same:
+                self.stream(builder, [(self.address(name), LOAD)], self.size(name), 0.0)
+        parts = [(self.address(name), LOAD) for name in same] + [
+            (self.address(layer.output), STORE)
+        ]
+        self.stream(builder, parts, size, COMBINE)
+
+    def copies(self, builder: LayerBuilder, layer: Layer, cost: float) -> None:
+        """Every input is read, the output is written."""
+        target, left = self.address(layer.output), self.size(layer.output)
+        weights = [] if layer.operator is Operator.CONVOLUTION else layer.weights[:1]
+        for name in (*layer.inputs, *weights):
+            size = self.size(name)
+            both = min(size, left) if name in layer.inputs else 0
+            if both:
+                self.stream(builder, [(self.address(name), LOAD), (target, STORE)], both, cost)
+                target, left = target + both, left - both
+            if size > both:
+                self.stream(builder, [(self.address(name) + both, LOAD)], size - both, cost)
+        if left:
+            self.stream(builder, [(target, STORE)], left, cost)
+
+
+__all__ = ["COMBINE", "EXPONENTIAL", "LOAD", "MOVE", "ROW", "STORE", "UPDATE", "StreamLoops"]

@@ -1,0 +1,1 @@
+"""Model a row-stationary array (Eyeriss)."""

@@ -1,0 +1,305 @@
+"""How a layer is folded onto a row-stationary array, and the search for it.
+
+The buffer holds the psums of a block (n images x e ofm rows x m filters of g groups) until they are complete, beside the part of the ifm that a pass
+uses (c channels); the next part replaces it as it is used up. Filters pass by. Loops over blocks, by what they save:
+
+    STREAM   strips, then filter blocks: each block reads its ifm; filters are read for every strip
+    FILTERS  filter blocks, then strips: the same, but a block's filters stay in the buffer's filter part, and are read once
+    IFM      the ifm of a strip stays in the buffer for all filter blocks: it is read once
+    SPILL    as IFM, for some of the channels at a time: psums go to DRAM and come back for the next channels
+
+A PE set is as wide as the block has ofm rows, and is cut into even pieces only where the array is narrower (as on the chip).
+
+Objective: the least product of DRAM bits and cycles of computing (`balanced`), or DRAM bits, and of equals cycles (`traffic`). Of equals the
+one with less traffic, then the first in order of enumeration. All passes count as full ones here; the schedule counts edges as they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edensim.exceptions import NetworkError
+from edensim.machines.eyeriss.array import ConvolutionShape, RowStationaryArray, ceil_div, pass_cost
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Ints = NDArray[np.int64]
+    Floats = NDArray[np.float64]
+
+#: Blocks that are looked at in detail: so many with the least traffic, of all and of each strip height.
+CONSIDERED, CONSIDERED_EACH = 32, 6
+
+
+class Order(IntEnum):
+    """Loops over blocks (see above)."""
+
+    STREAM = 0
+    FILTERS = 1
+    IFM = 2
+    SPILL = 3
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """A layer's place in time and on the array. Letters as in JSSC 2017, except s, g and w.
+
+    m, n, e: filters, images and ofm rows of a block; p, q: filters and channels in a PE; r, t: copies of the PE set for other channels and filters;
+    s: for other pieces of the strip, each of w rows; g: for other groups; resident: channels whose ifm stays (IFM: all, SPILL: some, else a pass's).
+    """
+
+    order: Order
+    m: int
+    n: int
+    e: int
+    p: int
+    q: int
+    r: int
+    t: int
+    s: int
+    w: int
+    g: int
+    resident: int
+
+    @property
+    def channels(self) -> int:
+        """Channels of a pass."""
+        return self.q * self.r
+
+    @property
+    def filters(self) -> int:
+        """Filters of a pass, of each of its groups."""
+        return self.p * self.t
+
+    def __str__(self) -> str:
+        letters = " ".join(f"{name}={getattr(self, name)}" for name in "mnepqrtswg")
+        return f"{self.order.name.lower()} {letters}"
+
+
+@dataclass(frozen=True)
+class TrafficBits:
+    """Bits in DRAM of an element of each tensor; features may be compressed, spilled psums are not."""
+
+    weights: float
+    ifm: float
+    ofm: float
+    psums: float
+
+
+def distinct_parts(whole: int) -> Ints:
+    """Sizes of the parts when a whole is cut into 1, 2, 3, ... parts, rounded up, ascending."""
+    return np.unique(ceil_div(whole, np.arange(1, whole + 1)))
+
+
+@lru_cache(maxsize=4096)
+def find_mapping(
+    array: RowStationaryArray, shape: ConvolutionShape, bits: TrafficBits, objective: str
+) -> Mapping:
+    """The best mapping by the objective above. Raises NetworkError if the buffer holds not even the smallest block."""
+    blocks = possible_blocks(array, shape, bits)
+    if not len(blocks["e"]):
+        raise NetworkError(
+            f"eyeriss.buffer_kB: leaves {array.buffer_words:,} words for ifm and psums; a pass needs {least_words(shape):,} at least "
+            f"(one channel's ifm rows for one ofm row of {shape.columns:,} columns, and its psums)"
+        )
+    chosen = considered(blocks)
+    return best_mapping(
+        array, shape, bits, {name: values[chosen] for name, values in blocks.items()}, objective
+    )
+
+
+def least_words(shape: ConvolutionShape) -> int:
+    """Words of the buffer that the smallest pass needs."""
+    return shape.columns + shape.width * int(most_rows(shape, 1))
+
+
+def most_rows(shape: ConvolutionShape, rows: Any) -> Any:
+    """Ifm rows in the buffer for so many ofm rows, anywhere in the ifm."""
+    needed = (rows - 1) * shape.row_stride + (shape.kernel_rows - 1) * shape.row_dilation + 1
+    return np.minimum(needed, shape.height)
+
+
+def strip_rows(shape: ConvolutionShape, rows: int) -> int:
+    """Ifm rows read for all strips of so many ofm rows, halos again for each."""
+    strips = (
+        shape.ifm_rows(first, min(rows, shape.rows - first)) for first in range(0, shape.rows, rows)
+    )
+    return sum(end - begin for begin, end in strips)
+
+
+def possible_blocks(
+    array: RowStationaryArray, shape: ConvolutionShape, bits: TrafficBits
+) -> dict[str, Any]:
+    """All blocks that fit the buffer, under every order: arrays e, n, m, order, room (channels of the ifm that fit beside), traffic (bits)."""
+    sizes = distinct_parts(shape.rows)
+    read_rows = np.array([strip_rows(shape, int(size)) for size in sizes])
+    grid = np.meshgrid(
+        np.arange(len(sizes)),
+        distinct_parts(shape.images),
+        distinct_parts(shape.filters),
+        indexing="ij",
+    )
+    at, n, m = (values.ravel() for values in grid)
+    e = sizes[at]
+    room = (array.buffer_words - m * n * e * shape.columns) // (
+        n * most_rows(shape, e) * shape.width
+    )
+    fits = room >= 1
+    at, n, m, e, room = (values[fits] for values in (at, n, m, e, np.minimum(room, shape.channels)))
+    ifm = shape.images * shape.groups * shape.channels * shape.width * read_rows[at] * bits.ifm
+    ofm = np.full(len(e), shape.ofm_elements * bits.ofm)
+    filters = shape.filter_elements * bits.weights
+    strips, blocks = ceil_div(shape.images, n) * ceil_div(shape.rows, e), ceil_div(shape.filters, m)
+    spilled = ceil_div(shape.channels, room) - 1
+    kept = (
+        m * shape.channels * shape.kernel_rows * shape.kernel_columns <= array.filter_buffer_words
+    )
+    never = np.inf
+    traffic = {
+        Order.STREAM: ifm * blocks + filters * strips + ofm,
+        Order.FILTERS: np.where(kept, ifm * blocks + filters + ofm, never),
+        Order.IFM: np.where(spilled == 0, ifm + filters * strips + ofm, never),
+        Order.SPILL: np.where(
+            spilled > 0,
+            ifm + filters * strips + ofm + 2 * spilled * shape.ofm_elements * bits.psums,
+            never,
+        ),
+    }
+    every = np.concatenate(list(traffic.values()))
+    order = np.repeat(np.array(list(traffic)), len(e))
+    columns = {"e": e, "n": n, "m": m, "room": room}
+    found = {name: np.tile(values, len(traffic)) for name, values in columns.items()} | {
+        "order": order,
+        "traffic": every,
+    }
+    real = np.isfinite(every)
+    return {name: values[real] for name, values in found.items()}
+
+
+def considered(blocks: dict[str, Any]) -> Ints:
+    """Which blocks to look at in detail: the least traffic of all and of every strip height."""
+    ranked = np.lexsort((blocks["order"], -blocks["m"], blocks["traffic"]))
+    by_height = ranked[np.argsort(blocks["e"][ranked], kind="stable")]
+    heights = blocks["e"][by_height]
+    within = np.arange(len(heights)) - np.searchsorted(heights, heights)
+    return np.unique(np.concatenate([ranked[:CONSIDERED], by_height[within < CONSIDERED_EACH]]))
+
+
+@lru_cache(maxsize=256)
+def array_options(
+    array: RowStationaryArray, taps: int, window: int, channels: int, most_share: int
+) -> dict[str, Any]:
+    """Copies of PE sets: arrays r, q, stacks (accumulating stacks of sets above each other) and share (stacks that have the same filters)."""
+    vertical = array.height // taps
+    parts = {vertical // number for number in range(1, vertical + 1)}
+    most_q = min(array.ifmap_spad_words // window, array.filter_spad_words // window, channels)
+    shares = [
+        share
+        for share in (1, 2, 3, 4, 6, 8, 12, 16, 24, 48, array.pes)
+        if share == 1 or share < 2 * most_share
+    ]
+    found = [
+        (r, q, vertical // r, share)
+        for r in sorted(parts)
+        for q in range(1, most_q + 1)
+        if (r - 1) * q < channels
+        for share in shares
+    ]
+    columns = np.array(found, float).T
+    return dict(zip(("r", "q", "stacks", "share"), columns, strict=True))
+
+
+def on_array(
+    array: RowStationaryArray, shape: ConvolutionShape, blocks: dict[str, Any]
+) -> dict[str, Any]:
+    """Every given block with every option of the array: arrays [blocks, options] of p, q, r, t, s, w, g, c (channels of a pass), and passes over the
+    filters of a block and over the channels. Whole floats."""
+    e, n, m = (blocks[name] for name in ("e", "n", "m"))
+    pieces = ceil_div(e, array.width)
+    taps, window, _ = array.taps(shape)
+    options = array_options(
+        array, taps, window, shape.channels, max(int(pieces.max()), shape.groups)
+    )
+    r, q, stacks, share = (options[name][None, :] for name in ("r", "q", "stacks", "share"))
+    w = ceil_div(e, pieces)
+    sets = stacks * np.floor(array.width / w)
+    t = np.clip(np.floor(sets / share), 1, m)
+    s = np.minimum(pieces, np.floor(sets / t))
+    most = np.minimum(array.psum_spad_words, np.floor(array.filter_spad_words / (q * window)))
+    passes_m = ceil_div(m, t * most)
+    p = ceil_div(m, t * passes_m)
+    c = np.minimum(q * r, shape.channels)
+    passes_c = ceil_div(shape.channels, c)
+    whole = (passes_c == 1) & (m == shape.filters) & (passes_m == 1)
+    held = m * n * e * shape.columns + c * n * most_rows(shape, e) * shape.width
+    g = np.where(
+        whole,
+        np.clip(np.floor(np.minimum(sets / (t * s), array.buffer_words / held)), 1, shape.groups),
+        1,
+    )
+    found = {
+        "p": p,
+        "q": q,
+        "r": r,
+        "t": t,
+        "s": s,
+        "w": w,
+        "g": g,
+        "c": c,
+        "passes_m": passes_m,
+        "passes_c": passes_c,
+    }
+    return {name: np.broadcast_to(values, g.shape) for name, values in found.items()}
+
+
+def best_mapping(
+    array: RowStationaryArray,
+    shape: ConvolutionShape,
+    bits: TrafficBits,
+    blocks: dict[str, Any],
+    objective: str,
+) -> Mapping:
+    """The best of the given blocks with every option of the array."""
+    blocks = {name: values[:, None].astype(float) for name, values in blocks.items()}
+    e, n, m, order = (blocks[name] for name in ("e", "n", "m", "order"))
+    way = on_array(array, shape, blocks)
+    cost = pass_cost(
+        array,
+        shape,
+        images=n,
+        rows=e,
+        filters=np.minimum(way["p"] * way["t"], m),
+        channels=way["c"],
+        groups=way["g"],
+        filter_parts=way["t"],
+        channel_parts=way["r"],
+        pieces=way["s"],
+        piece_rows=way["w"],
+    )
+    strips = ceil_div(shape.images, n) * ceil_div(shape.rows, e)
+    blocks_m, blocks_g = ceil_div(shape.filters, m), ceil_div(shape.groups, way["g"])
+    passes_here = way["passes_m"] * way["passes_c"]
+    stays = (passes_here * array.taps(shape)[2] == 1) & ((order == Order.FILTERS) | (blocks_m == 1))
+    passes = blocks_g * strips * blocks_m * passes_here
+    loads = np.where(stays, blocks_g * blocks_m, passes)
+    cycles = passes * (cost.steady + cost.ramp) + loads * (cost.fresh_ramp - cost.ramp)
+    saved = np.where(
+        stays & (order != Order.FILTERS), (strips - 1) * shape.filter_elements * bits.weights, 0.0
+    )
+    moved = np.where(way["c"] <= blocks["room"], blocks["traffic"] - saved, np.inf)
+    first, second = {"balanced": (moved * cycles, moved), "traffic": (moved, cycles)}[objective]
+    equal = np.flatnonzero((first == first.min()).ravel())
+    row, column = divmod(int(equal[np.argmin(second.ravel()[equal])]), cycles.shape[1])
+    chosen = {name: int(blocks[name][row, 0]) for name in ("m", "n", "e")} | {
+        name: int(way[name][row, column]) for name in "pqrtswg"
+    }
+    found = Order(int(order[row, 0]))
+    resident = (
+        blocks["room"][row, 0] if found in (Order.IFM, Order.SPILL) else way["c"][row, column]
+    )
+    return Mapping(found, resident=int(resident), **chosen)

@@ -1,0 +1,1 @@
+"""Model streaming multiprocessors behind a sectored L2 cache."""

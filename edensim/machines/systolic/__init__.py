@@ -1,0 +1,1 @@
+"""Compute closed forms of a systolic array."""

@@ -1,0 +1,1 @@
+"""Model a systolic array with on-chip buffers (TPU)."""

@@ -1,0 +1,161 @@
+"""DarkNet's configuration text as sections of typed values: repeated section names, `key=value`, # and ; comments, blanks without meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edensim.exceptions import NetworkError, nearest
+
+#: A file larger than this is none of DarkNet's (its largest has 30 kB).
+MOST_BYTES = 16 << 20
+
+#: Sections of training and input, in which a key may stand twice.
+SETTINGS = ("net", "network")
+
+
+@dataclass(frozen=True)
+class Value:
+    """What stands behind a key, and where."""
+
+    text: str
+    line: int
+
+
+@dataclass(frozen=True)
+class Section:
+    """One `[name]` and the keys below it. Accessors raise NetworkError with file and line."""
+
+    file: str
+    name: str
+    line: int
+    values: dict[str, Value] = field(default_factory=dict)
+
+    def refused(self, message: str, key: str | None = None) -> NetworkError:
+        """An exception that says where: at a key, or at the section."""
+        value = self.values.get(key) if key else None
+        line = value.line if value else self.line
+        return NetworkError(
+            f"{self.file}:{line}: [{self.name}] {f'{key}: ' if key else ''}{message}"
+        )
+
+    def integer(self, key: str, default: int | None = None, *, least: int | None = None) -> int:
+        """A whole number."""
+        value = self._value(key, default)
+        if value is None:
+            assert default is not None
+            return default
+        return self._integer(key, value.text, least)
+
+    def integers(self, key: str) -> list[int]:
+        """Whole numbers with commas between; empty where the key is not there."""
+        value = self.values.get(key)
+        if value is None:
+            return []
+        parts = value.text.split(",")
+        if len(parts) > 1 and not parts[-1]:
+            parts.pop()  # DarkNet's own files end lists with a comma now and then
+        return [self._integer(key, part, None) for part in parts]
+
+    def word(self, key: str, default: str, known: Iterable[str]) -> str:
+        """One of the known words."""
+        value = self.values.get(key)
+        word = value.text if value else default
+        known = list(known)
+        if word not in known:
+            raise self.refused(
+                f"found {word!r}; expected one of {', '.join(known)}{nearest(word, known)}", key
+            )
+        return word
+
+    def check_keys(self, known: Iterable[str]) -> None:
+        """Refuse keys that DarkNet does not know."""
+        known = list(known)
+        for key in self.values:
+            if key not in known:
+                raise self.refused(
+                    f"unknown key{nearest(key, known)} (known: {', '.join(sorted(known))})", key
+                )
+
+    def _value(self, key: str, default: object) -> Value | None:
+        value = self.values.get(key)
+        if value is None and default is None:
+            raise self.refused(f"needs `{key}=...`")
+        return value
+
+    def _integer(self, key: str, text: str, least: int | None) -> int:
+        try:
+            number = int(text, 10)
+        except ValueError:
+            raise self.refused(f"found {text!r}; expected a whole number", key) from None
+        if not -(2**31) <= number < 2**31:
+            raise self.refused(f"found {text}; expected a number of 32 bits", key)
+        if least is not None and number < least:
+            raise self.refused(f"found {number}; expected {least} or more", key)
+        return number
+
+
+def read_sections(path: Path) -> list[Section]:
+    """The sections of a file in order. Raises NetworkError with file and line."""
+    sections: list[Section] = []
+    for number, line in enumerate(read_text(path).splitlines(), 1):
+        stripped = "".join(line.split())
+        if not stripped or stripped[0] in "#;":
+            continue
+        if stripped[0] == "[":
+            name = stripped[1:-1]
+            if stripped[-1] != "]" or not name:
+                raise NetworkError(
+                    f"{path}:{number}: found {line.strip()[:60]!r}; expected `[section]`"
+                )
+            sections.append(Section(str(path), name, number))
+            continue
+        key, equals, text = stripped.partition("=")
+        if not equals or not key or not text:
+            raise NetworkError(
+                f"{path}:{number}: found {line.strip()[:60]!r}; expected `[section]` or `key=value`"
+            )
+        if not sections:
+            raise NetworkError(
+                f"{path}:{number}: found {line.strip()[:60]!r} before any section; expected `[net]` first"
+            )
+        section = sections[-1]
+        known = section.values.get(key)
+        if known is not None and section.name not in SETTINGS:
+            raise NetworkError(
+                f"{path}:{number}: key {key!r} stands in [{section.name}] already, on line {known.line}"
+            )
+        section.values.setdefault(
+            key, Value(text, number)
+        )  # DarkNet takes the first; some of its own files have `batch` for testing and training
+    return sections
+
+
+def read_text(path: Path) -> str:
+    """A text file that describes a network. Raises NetworkError where there is none."""
+    try:
+        if path.is_dir():
+            raise NetworkError(f"{path}: is a folder; expected a file")
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+    except OSError as exception:
+        raise NetworkError(f"{path}: cannot be read: {exception.strerror}") from None
+    if len(content) > MOST_BYTES:
+        raise NetworkError(
+            f"{path}: is larger than {MOST_BYTES:,} bytes; expected the text of a network"
+        )
+    if not content.strip():
+        raise NetworkError(f"{path}: is empty")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as exception:
+        line = content.count(b"\n", 0, exception.start) + 1
+        raise NetworkError(
+            f"{path}:{line}: is not text (byte {content[exception.start]:#04x} at {exception.start})"
+        ) from None
+    if "\0" in text:
+        raise NetworkError(
+            f"{path}:{text[: text.index(chr(0))].count(chr(10)) + 1}: is not text (a zero byte)"
+        )
+    return text

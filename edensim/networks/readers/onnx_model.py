@@ -1,0 +1,378 @@
+"""ONNX models: shapes by onnx's own inference, layers by `onnx_operators`. Values of weights are not read.
+
+Nodes that compute from constants alone (weights, shapes) are not layers: a run time folds them when it loads the model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from edensim.exceptions import NetworkError
+from edensim.networks.builder import NetworkBuilder, text
+from edensim.networks.network import Network, Role
+from edensim.networks.readers.onnx_operators import OPERATORS, Model, Unsupported
+
+#: Nodes whose output is known from shapes alone.
+SHAPE_OPERATORS = ("Shape", "Size")
+
+#: Constants with more elements are weights to shape inference: what they are does not matter, and they need not be handed over.
+MOST_SHAPE_VALUES = 1024
+
+
+def read_onnx(
+    path: Path,
+    *,
+    batch: int = 1,
+    height: int | None = None,
+    width: int | None = None,
+    channels: int | None = None,
+) -> Network:
+    """The network of an ONNX file. Raises NetworkError; for operators that cannot be simulated it names every node.
+
+    batch: inputs of one pass, whatever the model's own. height, width, channels: of its input where it is an image; None: the model's own.
+    """
+    try:
+        return read_graph(
+            path, load(path), batch, {"channels": channels, "height": height, "width": width}
+        )
+    except NetworkError as exception:
+        message = str(exception).removeprefix(f"{path.stem}: ")
+        raise (
+            exception if message.startswith(f"{path}: ") else NetworkError(f"{path}: {message}")
+        ) from None
+    except UnicodeError as exception:
+        raise NetworkError(
+            f"{path}: is not an ONNX model: a name is not text: {exception}"
+        ) from None
+
+
+def read_graph(path: Path, loaded: Any, batch: int, asked: dict[str, int | None]) -> Network:
+    """The network of a model. asked: size of its input where it is an image."""
+    graph = loaded.graph
+    initializers = {tensor.name for tensor in graph.initializer}
+    inputs = [each for each in graph.input if each.name not in initializers]
+    if not inputs or not graph.node:
+        raise NetworkError(
+            f"{path}: has no {'inputs' if graph.node else 'nodes'}; expected a model of a network"
+        )
+    for each in inputs:
+        set_size(path, each, asked)
+    constants = constant_names(graph, initializers)
+    check_operators(path, graph, constants)
+    own = inputs[0].type.tensor_type.shape.dim[0].dim_value
+    shapes = inferred_shapes(path, loaded)
+    model = Model(
+        str(path),
+        NetworkBuilder(path.stem, shapes[inputs[0].name], input_name=inputs[0].name),
+        shapes,
+        constants,
+        small_constants(graph),
+    )
+    model.tensors[inputs[0].name] = inputs[0].name
+    for each in inputs[1:]:
+        model.tensors[each.name] = model.builder.further_input(each.name, shapes[each.name])
+    add_layers(model, graph)
+    return for_batch(model.builder.build(), own, batch)
+
+
+def load(path: Path) -> Any:
+    """The model as onnx has it, without what is stored beside it."""
+    try:
+        import onnx
+        from google.protobuf.message import DecodeError
+    except ImportError:
+        raise NetworkError(
+            f"{path}: reading ONNX needs the package onnx: pip install 'edensim[onnx]'"
+        ) from None
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except OSError as exception:
+        raise NetworkError(f"{path}: cannot be read: {exception.strerror}") from None
+    except (DecodeError, ValueError) as exception:
+        raise NetworkError(
+            f"{path}: is not an ONNX model, or not all of one: {exception}"
+        ) from None
+    if not model.ByteSize() or not model.HasField("graph"):
+        raise NetworkError(f"{path}: has no graph; expected an ONNX model")
+    return model
+
+
+def set_size(path: Path, value: Any, asked: dict[str, int | None]) -> None:
+    """Give an input its size: one input a pass where the batch is open, and what was asked for."""
+    dimensions = value.type.tensor_type.shape.dim
+    if (
+        not value.type.HasField("tensor_type")
+        or not value.type.tensor_type.HasField("shape")
+        or not dimensions
+    ):
+        raise NetworkError(
+            f"{path}: input {value.name!r} has no shape; expected (batch, channels, height, width) or (batch, features)"
+        )
+    shown = "x".join(
+        str(each.dim_value) if each.dim_value > 0 else each.dim_param or "?" for each in dimensions
+    )
+    if dimensions[0].dim_value < 1:
+        dimensions[0].dim_value = 1
+    if len(dimensions) == 4:
+        for dimension, extent in zip(dimensions[1:], asked.values(), strict=True):
+            if extent is not None:
+                dimension.dim_value = extent
+    elif any(asked.values()):
+        given = ", ".join(f"{name} = {extent}" for name, extent in asked.items() if extent)
+        raise NetworkError(
+            f"{path}: input {value.name!r} is {shown}, not an image; {given} cannot be set"
+        )
+    if any(each.dim_value < 1 for each in dimensions):
+        hint = (
+            "; give its height and width (input_height, input_width)"
+            if len(dimensions) == 4
+            else ""
+        )
+        raise NetworkError(f"{path}: input {value.name!r} has a dynamic shape, {shown}{hint}")
+
+
+def constant_names(graph: Any, initializers: set[str]) -> set[str]:
+    """Tensors that do not depend on the inputs' values."""
+    constants = {*initializers, *(tensor.values.name for tensor in graph.sparse_initializer)}
+    for node in graph.node:
+        if node.op_type in SHAPE_OPERATORS or all(name in constants for name in node.input if name):
+            constants.update(node.output)
+    return constants
+
+
+def check_operators(path: Path, graph: Any, constants: set[str]) -> None:
+    """Refuse operators that are not known, all of them at once."""
+    refused = [
+        (node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}", node)
+        for node in graph.node
+        if node.output
+        and not all(name in constants for name in node.output)
+        and (node.op_type not in OPERATORS or node.domain not in ("", "ai.onnx"))
+    ]
+    if refused:
+        raise unsupported(path, [(kind, node, "") for kind, node in refused])
+
+
+def unsupported(path: Path | str, refused: list[tuple[str, Any, str]]) -> NetworkError:
+    """An exception that names every node that cannot be simulated."""
+    kinds: dict[tuple[str, str], list[str]] = {}
+    for kind, node, reason in refused:
+        kinds.setdefault((kind, reason), []).append(
+            repr(str(node.name or (node.output[0] if node.output else "?")))
+        )
+    parts = [
+        f"{kind} ({'node' if len(nodes) == 1 else 'nodes'} {', '.join(nodes)}){f': {reason}' if reason else ''}"
+        for (kind, reason), nodes in kinds.items()
+    ]
+    return NetworkError(f"{path}: operators that cannot be simulated: {'; '.join(parts)}")
+
+
+def inferred_shapes(path: Path, model: Any) -> dict[str, tuple[int, ...]]:
+    """Shape of every tensor; what the graph computes from shapes alone becomes constants. Raises NetworkError that names tensors without a shape."""
+    del model.graph.value_info[:]
+    for output in model.graph.output:
+        output.type.tensor_type.ClearField("shape")  # stated for the model's own input size
+    for tensor in model.graph.initializer:
+        strip(tensor)
+    shapes = known_shapes(path, model)
+    while missing := without_shape(model.graph, shapes):
+        if not fold_shapes(model, shapes):
+            nodes = ", ".join(
+                f"{str(node.name or name)!r} ({node.op_type})" for name, node in missing.items()
+            )
+            raise NetworkError(
+                f"{path}: shapes are dynamic: not known for what these nodes write: {nodes}"
+            )
+        shapes = known_shapes(path, model)
+    return shapes
+
+
+def known_shapes(path: Path, model: Any) -> dict[str, tuple[int, ...]]:
+    """Shapes that onnx infers."""
+    import onnx
+
+    try:
+        graph = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True).graph
+    except (onnx.shape_inference.InferenceError, ValueError, RuntimeError, TypeError) as exception:
+        raise NetworkError(
+            f"{path}: shapes do not fit: {' '.join(str(exception).split())[:300]}"
+        ) from None
+    shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    for value in (*graph.input, *graph.value_info, *graph.output):
+        dimensions = value.type.tensor_type.shape.dim
+        if value.type.tensor_type.HasField("shape") and all(
+            each.HasField("dim_value") for each in dimensions
+        ):
+            shapes.setdefault(value.name, tuple(each.dim_value for each in dimensions))
+    return shapes
+
+
+def without_shape(graph: Any, shapes: dict[str, tuple[int, ...]]) -> dict[str, Any]:
+    """Tensors whose shape is not known, and the nodes that write them."""
+    used = {name for node in graph.node for name in node.input if name}
+    return {
+        name: node
+        for node in graph.node
+        for name in node.output
+        if name and name not in shapes and (name in used or name == node.output[0])
+    }
+
+
+def fold_shapes(model: Any, shapes: dict[str, tuple[int, ...]]) -> int:
+    """Replace nodes that compute from shapes by what they compute; returns how many."""
+    from onnx import helper, numpy_helper
+    from onnx.reference import ReferenceEvaluator
+
+    graph = model.graph
+    values = {tensor.name: tensor for tensor in graph.initializer if is_small(tensor)}
+    values.update(
+        {
+            node.output[0]: each.t
+            for node in graph.node
+            if node.op_type == "Constant"
+            for each in node.attribute
+            if each.name == "value"
+        }
+    )
+    kept, folded = [], 0
+    for node in graph.node:
+        known = {name: numpy_helper.to_array(values[name]) for name in node.input if name in values}
+        of_shape = node.op_type in SHAPE_OPERATORS and node.input[0] in shapes
+        if node.op_type == "Constant" or not (
+            of_shape or (known and len(known) == len([name for name in node.input if name]))
+        ):
+            kept.append(node)
+            continue
+        if of_shape:
+            known = {node.input[0]: placeholder(shapes[node.input[0]])}
+        single = helper.make_graph(
+            [node],
+            "one",
+            [helper.make_empty_tensor_value_info(name) for name in known],
+            [helper.make_empty_tensor_value_info(node.output[0])],
+        )
+        try:
+            (result,) = ReferenceEvaluator(
+                helper.make_model(single, opset_imports=model.opset_import)
+            ).run(None, known)
+            values[node.output[0]] = numpy_helper.from_array(result, node.output[0])
+        except (
+            Exception
+        ):  # the evaluator refuses in many ways; shapes that stay unknown are named by the caller
+            kept.append(node)
+            continue
+        graph.initializer.append(values[node.output[0]])
+        folded += 1
+    del graph.node[:]
+    graph.node.extend(kept)
+    return folded
+
+
+def placeholder(shape: tuple[int, ...]) -> Any:
+    """An array of a shape that takes no memory."""
+    import numpy as np
+
+    return np.broadcast_to(np.float32(0), shape)
+
+
+def is_small(tensor: Any) -> bool:
+    """Whether a constant may be a shape, and has its values here."""
+    return (
+        len(tensor.dims) <= 1 and sum(tensor.dims) <= MOST_SHAPE_VALUES and not tensor.external_data
+    )
+
+
+def strip(tensor: Any) -> None:
+    """Drop a large constant's values, keep its shape and kind."""
+    size = 1
+    for extent in tensor.dims:
+        size *= extent
+    if size > MOST_SHAPE_VALUES:
+        for kept in (
+            "raw_data",
+            "float_data",
+            "int32_data",
+            "int64_data",
+            "double_data",
+            "uint64_data",
+            "string_data",
+        ):
+            tensor.ClearField(kept)
+
+
+def small_constants(graph: Any) -> dict[str, list[int] | list[float]]:
+    """Values of constants that may be arguments of operators (sizes, axes, scales)."""
+    from onnx import numpy_helper
+
+    tensors = [(tensor.name, tensor) for tensor in graph.initializer]
+    tensors += [
+        (node.output[0], each.t)
+        for node in graph.node
+        if node.op_type == "Constant"
+        for each in node.attribute
+        if each.name == "value"
+    ]
+    values: dict[str, list[int] | list[float]] = {}
+    for name, tensor in tensors:
+        if is_small(tensor):
+            values[name] = numpy_helper.to_array(tensor).reshape(-1).tolist()
+    return values
+
+
+def add_layers(model: Model, graph: Any) -> None:
+    """Add a layer for every node that computes with features."""
+    refused = []
+    for node in graph.node:
+        if not node.output or all(name in model.constants for name in node.output):
+            continue
+        try:
+            OPERATORS[node.op_type](model, node)
+        except Unsupported as exception:
+            refused.append((node.op_type, node, str(exception)))
+            for name in node.output:  # so that what follows can be looked at, too
+                if name and name in model.shapes:
+                    model.tensors[name] = model.builder.further_input(
+                        f"refused {name}", model.shapes[name]
+                    )
+            continue
+        except (
+            LookupError,
+            TypeError,
+            ValueError,
+            ArithmeticError,
+            AttributeError,
+        ) as exception:  # inputs or attributes that onnx does not check
+            name = node.name or node.output[0]
+            raise NetworkError(
+                f"{model.path}: node {name!r} ({node.op_type}) is not as ONNX defines it: {exception!r}"
+            ) from None
+        expected, written = (
+            model.shapes[node.output[0]],
+            model.builder.shape(model.tensors[node.output[0]]),
+        )
+        if written != expected:
+            name = node.name or node.output[0]
+            raise NetworkError(
+                f"{model.path}: node {name!r} ({node.op_type}) writes {text(expected)}, read as {text(written)}"
+            )
+    if refused:
+        raise unsupported(model.path, refused)
+
+
+def for_batch(network: Network, own: int, batch: int) -> Network:
+    """The network for another batch: features grow in their first dimension, whatever constants of the model say about it."""
+    if batch == own:
+        return network
+    tensors = {}
+    for name, tensor in network.tensors.items():
+        if tensor.role is Role.FEATURES:
+            first = tensor.shape[0] * batch
+            if first % own:
+                raise NetworkError(
+                    f"{network.name}: {name!r} of {text(tensor.shape)} cannot be made of batch {batch}: the model's own is {own}"
+                )
+            tensor = replace(tensor, shape=(first // own, *tensor.shape[1:]))
+        tensors[name] = tensor
+    return replace(network, tensors=tensors)

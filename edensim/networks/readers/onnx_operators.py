@@ -1,0 +1,438 @@
+"""ONNX operators as layers: one function a kind, all of (model, node); what cannot be a layer raises Unsupported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+from edensim.networks.builder import NetworkBuilder, four, text
+
+#: Functions of each element, by operator.
+FUNCTIONS = {
+    "Relu": "relu",
+    "LeakyRelu": "leaky",
+    "Clip": "clip",
+    "PRelu": "prelu",
+    "ThresholdedRelu": "thresholded relu",
+    "LRN": "local response normalization",
+    "LpNormalization": "l2norm",
+    "LayerNormalization": "layer normalization",
+    "InstanceNormalization": "instance normalization",
+    "GroupNormalization": "layer normalization",
+    "LogSoftmax": "log softmax",
+    **{
+        name: name.lower()
+        for name in "Abs Cast Ceil Celu Cos Elu Erf Exp Floor Gelu HardSigmoid HardSwish Log Mish Neg Reciprocal Round Selu Sigmoid Sign Sin "
+        "Softmax Softplus Softsign Sqrt Swish Tanh".split()
+    },
+}
+
+#: What joins two tensors of features element by element.
+JOINS = {
+    "Add": "",
+    "Sum": "",
+    "Mul": "product",
+    "Sub": "difference",
+    "Div": "quotient",
+    "Max": "maximum",
+    "Min": "minimum",
+    "Mean": "mean",
+    "Pow": "power",
+}
+
+#: Operators whose output has the elements of their input in the same order.
+VIEWS = ("Flatten", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Dropout")
+
+#: Operators that move elements.
+MOVES = (
+    "Slice",
+    "Pad",
+    "DepthToSpace",
+    "SpaceToDepth",
+    "Expand",
+    "Tile",
+    "Gather",
+    "ReverseSequence",
+)
+
+#: Means and maxima over the image.
+REDUCTIONS = {"ReduceMean": "average", "ReduceMax": "max", "ReduceSum": "sum"}
+
+
+class Unsupported(Exception):
+    """Why a node cannot be a layer."""
+
+
+@dataclass
+class Model:
+    """A model while it is read."""
+
+    path: str
+    builder: NetworkBuilder
+    shapes: dict[str, tuple[int, ...]]
+    constants: set[str]
+    values: dict[str, list[int] | list[float]]  # of small constants
+    tensors: dict[str, str] = field(
+        default_factory=dict
+    )  # features of the model -> those of the network
+    names: set[str] = field(default_factory=set)
+
+    def layer_name(self, node: Any) -> str:
+        """The node's name, or its output's where it has none of its own."""
+        name = str(node.name or node.output[0])
+        if name in self.names or name in self.shapes:
+            name = str(node.output[0])
+        self.names.add(name)
+        return name
+
+    def source(self, name: str) -> str:
+        """A tensor of features."""
+        if name not in self.tensors:
+            raise Unsupported(
+                "reads a constant where features are expected"
+                if name in self.constants
+                else f"reads {name!r}, which nothing writes"
+            )
+        return self.tensors[name]
+
+
+def attribute(node: Any, name: str, default: Any = None) -> Any:
+    """An attribute's value."""
+    from onnx import helper
+
+    for each in node.attribute:
+        if each.name == name:
+            value = helper.get_attribute_value(each)
+            return value.decode() if isinstance(value, bytes) else value
+    return default
+
+
+def finish(model: Model, node: Any, output: str) -> None:
+    """Remember what the node's first output is; reading another of its outputs is refused where it is read."""
+    model.tensors[node.output[0]] = output
+
+
+def convolution(model: Model, node: Any) -> None:
+    """Conv with constant weights."""
+    source, weight = model.source(node.input[0]), node.input[1]
+    if weight not in model.constants:
+        raise Unsupported("weights are computed")
+    shape = model.shapes[weight]
+    if len(shape) != 4:
+        raise Unsupported(f"weights are {text(shape)}; expected images (four dimensions)")
+    biased = len(node.input) > 2 and bool(node.input[2])
+    stride = two(attribute(node, "strides", (1, 1)))
+    dilation = two(attribute(node, "dilations", (1, 1)))
+    kernel = (shape[2], shape[3])
+    name = model.layer_name(node)
+    groups = attribute(node, "group", 1)
+    if model.builder.shape(source)[1] != shape[1] * groups:
+        raise Unsupported(
+            f"weights {text(shape)} with {groups} groups do not fit its input's {model.builder.shape(source)[1]} channels"
+        )
+    output = model.builder.convolution(
+        name,
+        source,
+        shape[0],
+        kernel,
+        stride=stride,
+        padding=padding(node, model.builder.shape(source)[2:], kernel, stride, dilation),
+        dilation=dilation,
+        groups=groups,
+        bias=biased,
+        weights=(weight, node.input[2]) if biased else (weight,),
+    )
+    finish(model, node, output)
+
+
+def pooling(model: Model, node: Any) -> None:
+    """MaxPool, AveragePool, LpPool."""
+    source = model.source(node.input[0])
+    kernel = attribute(node, "kernel_shape")
+    if len(kernel) != 2:
+        raise Unsupported(f"pools over {len(kernel)} dimensions; expected 2")
+    if len(node.output) > 1 and node.output[1]:
+        raise Unsupported("indices of maxima are used")
+    kernel, stride, dilation = (
+        two(kernel),
+        two(attribute(node, "strides", (1, 1))),
+        two(attribute(node, "dilations", (1, 1))),
+    )
+    sides = padding(node, model.builder.shape(source)[2:], kernel, stride, dilation)
+    function = {"MaxPool": "max", "AveragePool": "average", "LpPool": "norm"}[node.op_type]
+    ceil = bool(attribute(node, "ceil_mode", 0))
+    output = model.builder.pooling(
+        model.layer_name(node),
+        source,
+        function,
+        kernel,
+        stride=stride,
+        padding=sides,
+        dilation=dilation,
+        ceil=ceil,
+    )
+    finish(model, node, output)
+
+
+def global_pooling(model: Model, node: Any) -> None:
+    """GlobalAveragePool, GlobalMaxPool."""
+    source = model.source(node.input[0])
+    if len(model.builder.shape(source)) != 4:
+        raise Unsupported(f"its input is {text(model.builder.shape(source))}; expected an image")
+    function = "average" if node.op_type == "GlobalAveragePool" else "max"
+    finish(model, node, model.builder.adaptive_pooling(model.layer_name(node), source, 1, function))
+
+
+def reduction(model: Model, node: Any) -> None:
+    """A mean, maximum or sum over the image is pooling."""
+    source = model.source(node.input[0])
+    shape = model.builder.shape(source)
+    axes = attribute(node, "axes")
+    if axes is None and len(node.input) > 1:
+        axes = model.values.get(node.input[1])
+    if len(shape) != 4 or axes is None or sorted(int(axis) % 4 for axis in axes) != [2, 3]:
+        raise Unsupported(
+            f"reduces {text(shape)} over dimensions {'all' if axes is None else list(axes)}; expected an image, over 2 and 3"
+        )
+    name = model.layer_name(node)
+    output = model.builder.adaptive_pooling(name, source, 1, REDUCTIONS[node.op_type])
+    if not attribute(node, "keepdims", 1):
+        output = model.builder.view(
+            f"{name}.squeeze", output, model.shapes[node.output[0]], "squeeze"
+        )
+    finish(model, node, output)
+
+
+def product(model: Model, node: Any) -> None:
+    """Gemm, or MatMul with a constant."""
+    source, weight = model.source(node.input[0]), node.input[1]
+    if weight not in model.constants:
+        raise Unsupported("multiplies features with features")
+    shape = model.shapes[weight]
+    if len(shape) != 2 or attribute(node, "transA", 0):
+        raise Unsupported(
+            f"weights are {text(shape)}; expected two dimensions, and its input not transposed"
+        )
+    inputs, outputs = (shape[1], shape[0]) if attribute(node, "transB", 0) else (shape[0], shape[1])
+    if model.builder.shape(source)[-1] != inputs:
+        raise Unsupported(
+            f"multiplies {text(model.builder.shape(source))} and {text(shape)}, which do not match"
+        )
+    biased = node.op_type == "Gemm" and len(node.input) > 2 and bool(node.input[2])
+    name = model.layer_name(node)
+    if biased and prod(model.shapes[node.input[2]]) != outputs:
+        raise Unsupported(
+            f"its third input is {text(model.shapes[node.input[2]])}; expected {outputs} values"
+        )
+    output = model.builder.linear(
+        name, source, outputs, bias=biased, weights=(weight, node.input[2]) if biased else (weight,)
+    )
+    finish(model, node, output)
+
+
+def normalization(model: Model, node: Any) -> None:
+    """BatchNormalization: mean and variance fold into scale and shift."""
+    output = model.builder.normalization(
+        model.layer_name(node), model.source(node.input[0]), weights=(node.input[1], node.input[2])
+    )
+    finish(model, node, output)
+
+
+def function(model: Model, node: Any) -> None:
+    """A function of each element, with whatever weights it has."""
+    source = model.source(node.input[0])
+    weights = [name for name in node.input[1:] if name and prod(model.shapes[name]) > 1]
+    if any(name not in model.constants for name in node.input[1:] if name):
+        raise Unsupported("its arguments are computed")
+    for name in weights:
+        model.builder.parameter(name, model.shapes[name])
+    finish(
+        model,
+        node,
+        model.builder.elementwise(
+            model.layer_name(node), source, FUNCTIONS[node.op_type], weights=tuple(weights)
+        ),
+    )
+
+
+def join(model: Model, node: Any) -> None:
+    """Features with features, or with a constant: then a function of each element."""
+    features = [name for name in node.input if name not in model.constants]
+    constants = [name for name in node.input if name in model.constants]
+    name, shape = model.layer_name(node), model.shapes[node.output[0]]
+    if len(features) > 1 and not constants:
+        finish(
+            model,
+            node,
+            model.builder.addition(
+                name,
+                [model.source(each) for each in features],
+                shape=shape,
+                function=JOINS[node.op_type],
+            ),
+        )
+        return
+    if len(features) > 1 or model.builder.shape(model.source(features[0])) != shape:
+        raise Unsupported("joins constants with several features, or with smaller ones")
+    weights = [each for each in constants if prod(model.shapes[each]) > 1]
+    for each in weights:
+        model.builder.parameter(each, model.shapes[each])
+    kind = {"Add": "shift", "Sub": "shift", "Mul": "scale", "Div": "scale"}.get(
+        node.op_type, JOINS[node.op_type]
+    )
+    finish(
+        model,
+        node,
+        model.builder.elementwise(name, model.source(features[0]), kind, weights=tuple(weights)),
+    )
+
+
+def concatenation(model: Model, node: Any) -> None:
+    """Concat; constants among its inputs are read like features."""
+    if any(name in model.constants for name in node.input):
+        raise Unsupported("joins constants and features")
+    finish(
+        model,
+        node,
+        model.builder.concatenation(
+            model.layer_name(node),
+            [model.source(name) for name in node.input],
+            attribute(node, "axis", 1),
+        ),
+    )
+
+
+def view(model: Model, node: Any) -> None:
+    """The same elements in another shape."""
+    finish(
+        model,
+        node,
+        model.builder.view(
+            model.layer_name(node),
+            model.source(node.input[0]),
+            model.shapes[node.output[0]],
+            node.op_type.lower(),
+        ),
+    )
+
+
+def transpose(model: Model, node: Any) -> None:
+    """Elements in another order; no more than a view where only dimensions of 1 change places."""
+    source = model.source(node.input[0])
+    shape = model.builder.shape(source)
+    order = attribute(node, "perm", tuple(reversed(range(len(shape)))))
+    moved = [axis for axis in order if shape[axis] > 1]
+    name, output = model.layer_name(node), model.shapes[node.output[0]]
+    if moved == sorted(moved):
+        finish(model, node, model.builder.view(name, source, output, "transpose"))
+    else:
+        finish(model, node, model.builder.rearrangement(name, source, output, "transpose"))
+
+
+def move(model: Model, node: Any) -> None:
+    """Elements moved, repeated, left out, or with others around."""
+    if any(name not in model.constants for name in node.input[1:] if name):
+        raise Unsupported("what it moves depends on values")
+    source, shape = model.source(node.input[0]), model.shapes[node.output[0]]
+    if shape == model.builder.shape(source) and node.op_type in ("Slice", "Pad", "Expand", "Tile"):
+        finish(
+            model,
+            node,
+            model.builder.view(model.layer_name(node), source, shape, node.op_type.lower()),
+        )
+    else:
+        finish(
+            model,
+            node,
+            model.builder.rearrangement(
+                model.layer_name(node), source, shape, node.op_type.lower()
+            ),
+        )
+
+
+def split(model: Model, node: Any) -> None:
+    """A slice for each output."""
+    source, name = model.source(node.input[0]), model.layer_name(node)
+    for number, output in enumerate(node.output):
+        model.tensors[output] = model.builder.rearrangement(
+            f"{name}.{number}", source, model.shapes[output], "slice"
+        )
+
+
+def resizing(model: Model, node: Any) -> None:
+    """Resize, Upsample."""
+    shape = model.shapes[node.output[0]]
+    source = model.source(node.input[0])
+    before = model.builder.shape(source)
+    if len(shape) != 4 or shape[:2] != before[:2]:
+        raise Unsupported(
+            f"makes {text(shape)} of {text(before)}; expected an image with as many channels"
+        )
+    finish(
+        model,
+        node,
+        model.builder.resizing(
+            model.layer_name(node), source, (shape[2], shape[3]), attribute(node, "mode", "nearest")
+        ),
+    )
+
+
+def two(values: Any) -> tuple[int, int]:
+    """(vertical, horizontal) of an attribute."""
+    if len(values) != 2:
+        raise Unsupported(f"has {len(values)} dimensions; expected 2")
+    return (int(values[0]), int(values[1]))
+
+
+def padding(
+    node: Any,
+    size: tuple[int, ...],
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    dilation: tuple[int, int],
+) -> tuple[int, int, int, int]:
+    """(top, left, bottom, right), stated or automatic."""
+    automatic = attribute(node, "auto_pad", "NOTSET")
+    if automatic == "NOTSET":
+        pads = attribute(node, "pads", (0, 0, 0, 0))
+        return (pads[0], pads[1], pads[2], pads[3])
+    if automatic == "VALID":
+        return four(0)
+    sums = [
+        max(
+            (-(-size[axis] // stride[axis]) - 1) * stride[axis]
+            + dilation[axis] * (kernel[axis] - 1)
+            + 1
+            - size[axis],
+            0,
+        )
+        for axis in (0, 1)
+    ]
+    less, more = [each // 2 for each in sums], [each - each // 2 for each in sums]
+    return (*less, *more) if automatic == "SAME_UPPER" else (*more, *less)  # type: ignore[return-value]
+
+
+#: By operator.
+OPERATORS: dict[str, Callable[[Model, Any], None]] = {
+    "Conv": convolution,
+    "MaxPool": pooling,
+    "AveragePool": pooling,
+    "LpPool": pooling,
+    "GlobalAveragePool": global_pooling,
+    "GlobalMaxPool": global_pooling,
+    "Gemm": product,
+    "MatMul": product,
+    "BatchNormalization": normalization,
+    "Concat": concatenation,
+    "Transpose": transpose,
+    "Split": split,
+    "Resize": resizing,
+    "Upsample": resizing,
+    **dict.fromkeys(FUNCTIONS, function),
+    **dict.fromkeys(JOINS, join),
+    **dict.fromkeys(VIEWS, view),
+    **dict.fromkeys(MOVES, move),
+    **dict.fromkeys(REDUCTIONS, reduction),
+}

@@ -1,0 +1,423 @@
+"""Modules, functions and methods of torch as layers: one function a kind, all of (traced module, fx node) -> ofm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import Any
+
+from edensim.networks.builder import Padding, text
+from edensim.networks.readers.torch_traced import Traced, Unsupported, argument, shape_of, two
+
+
+def convolution(state: Traced, node: Any) -> str:
+    """Conv2d."""
+    module = state.called(node)
+    padding: Padding = (0, 0)
+    if module.padding == "same":
+        sums = [
+            dilation * (kernel - 1)
+            for dilation, kernel in zip(module.dilation, module.kernel_size, strict=True)
+        ]
+        padding = (sums[0] // 2, sums[1] // 2, sums[0] - sums[0] // 2, sums[1] - sums[1] // 2)
+    elif module.padding != "valid":
+        padding = two(module.padding)
+    return state.builder.convolution(
+        state.name(node),
+        state.source(node),
+        module.out_channels,
+        two(module.kernel_size),
+        stride=two(module.stride),
+        padding=padding,
+        dilation=two(module.dilation),
+        groups=module.groups,
+        bias=module.bias is not None,
+        weights=state.weights(module),
+    )
+
+
+def linear(state: Traced, node: Any) -> str:
+    """Linear."""
+    module = state.called(node)
+    return state.builder.linear(
+        state.name(node),
+        state.source(node),
+        module.out_features,
+        bias=module.bias is not None,
+        weights=state.weights(module),
+    )
+
+
+def functional_convolution(state: Traced, node: Any) -> str:
+    """conv2d with a parameter of the module."""
+    names, shape = state.given(node)
+    padding = argument(node, 4, "padding", 0)
+    if isinstance(padding, str) or len(shape) != 4:
+        raise Unsupported("pads by name, or has weights that are no images")
+    stride, dilation = two(argument(node, 3, "stride", 1)), two(argument(node, 5, "dilation", 1))
+    groups, kernel = argument(node, 6, "groups", 1), (shape[2], shape[3])
+    return state.builder.convolution(
+        state.name(node),
+        state.source(node),
+        shape[0],
+        kernel,
+        stride=stride,
+        padding=two(padding),
+        dilation=dilation,
+        groups=groups,
+        bias=len(names) > 1,
+        weights=names,
+    )
+
+
+def functional_linear(state: Traced, node: Any) -> str:
+    """linear with a parameter of the module."""
+    names, shape = state.given(node)
+    return state.builder.linear(
+        state.name(node), state.source(node), shape[0], bias=len(names) > 1, weights=names
+    )
+
+
+def normalization(state: Traced, node: Any) -> str:
+    """BatchNorm: its running mean and variance fold into scale and shift."""
+    module = state.called(node)
+    return state.builder.normalization(
+        state.name(node),
+        state.source(node),
+        weights=state.weights(module) or None,
+        affine=module.affine,
+    )
+
+
+def function(name: str) -> Callable[[Traced, Any], str]:
+    """A function of each element, with whatever parameters its module has."""
+
+    def add(state: Traced, node: Any) -> str:
+        weights: tuple[str, ...] = ()
+        if node.op == "call_module":
+            module = state.called(node)
+            weights = state.weights(module)
+            for parameter, values in zip(
+                weights,
+                (
+                    value
+                    for value in (getattr(module, each, None) for each in ("weight", "bias"))
+                    if value is not None
+                ),
+                strict=True,
+            ):
+                state.builder.parameter(parameter, tuple(values.shape) or (1,))
+        return state.builder.elementwise(
+            state.name(node), state.source(node), name, weights=weights
+        )
+
+    return add
+
+
+def functional_normalization(state: Traced, node: Any) -> str:
+    """layer_norm with parameters of the module."""
+    given = [
+        each
+        for each in (argument(node, 2, "weight"), argument(node, 3, "bias"))
+        if each is not None
+    ]
+    if any(each.op != "get_attr" for each in given):
+        raise Unsupported("its weights are computed")
+    weights = tuple(
+        state.builder.parameter(state.parameter(each), shape_of(each)) for each in given
+    )
+    return state.builder.elementwise(
+        state.name(node), state.source(node), "layer normalization", weights=weights
+    )
+
+
+def pooling(kind: str) -> Callable[[Traced, Any], str]:
+    """Max or average pooling, as module or function."""
+
+    def add(state: Traced, node: Any) -> str:
+        positions = (
+            ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
+            if kind == "max"
+            else ("kernel_size", "stride", "padding", "ceil_mode")
+        )
+        if node.op == "call_module":
+            module = state.called(node)
+            given = {key: getattr(module, key) for key in positions}
+        else:
+            given = {key: argument(node, at, key) for at, key in enumerate(positions, 1)}
+        stride = given["stride"]
+        return state.builder.pooling(
+            state.name(node),
+            state.source(node),
+            kind,
+            two(given["kernel_size"]),
+            stride=None if stride is None or stride == [] else two(stride),
+            padding=two(given["padding"] or 0),
+            dilation=two(given.get("dilation") or 1),
+            ceil=bool(given["ceil_mode"]),
+        )
+
+    return add
+
+
+def adaptive_pooling(kind: str) -> Callable[[Traced, Any], str]:
+    """Pooling to an output size, as module or function."""
+
+    def add(state: Traced, node: Any) -> str:
+        shape = shape_of(node)
+        if len(shape) != 4:
+            raise Unsupported(f"writes {text(shape)}; expected an image")
+        return state.builder.adaptive_pooling(
+            state.name(node), state.source(node), (shape[2], shape[3]), kind
+        )
+
+    return add
+
+
+def mean(state: Traced, node: Any) -> str:
+    """A mean over the image is pooling."""
+    source, name = state.source(node), state.name(node)
+    axes = argument(node, 1, "dim")
+    axes = sorted(
+        int(axis) % 4
+        for axis in (
+            axes if isinstance(axes, (tuple, list)) else [axes] if axes is not None else []
+        )
+    )
+    if len(state.builder.shape(source)) != 4 or axes != [2, 3]:
+        raise Unsupported(
+            f"of {text(state.builder.shape(source))} over dimensions {axes or 'all'}; expected an image, over 2 and 3"
+        )
+    output = state.builder.adaptive_pooling(name, source, 1, "average")
+    return (
+        output
+        if len(shape_of(node)) == 4
+        else state.builder.view(f"{name}.squeeze", output, shape_of(node), "squeeze")
+    )
+
+
+def join(kind: str) -> Callable[[Traced, Any], str]:
+    """Features with features, or with a number: then a function of each element."""
+
+    def add(state: Traced, node: Any) -> str:
+        operands = [each for each in node.args if hasattr(each, "op") and "shape" in each.meta]
+        sources = [state.tensors[each] for each in operands if each in state.tensors]
+        parameters = [each for each in operands if each.op == "get_attr"]
+        if len(sources) == 2:
+            return state.builder.addition(
+                state.name(node), sources, shape=shape_of(node), function=kind
+            )
+        if len(sources) + len(parameters) != len(operands) or state.builder.shape(
+            sources[0]
+        ) != shape_of(node):
+            raise Unsupported(
+                "joins features with what is computed of parameters, or repeats its input"
+            )
+        weights = tuple(
+            state.builder.parameter(state.parameter(each), shape_of(each) or (1,))
+            for each in parameters
+        )
+        single = {"": "shift", "product": "scale", "quotient": "scale", "difference": "shift"}.get(
+            kind, kind
+        )
+        return state.builder.elementwise(state.name(node), sources[0], single, weights=weights)
+
+    return add
+
+
+def concatenation(state: Traced, node: Any) -> str:
+    """cat."""
+    parts = argument(node, 0, "tensors")
+    if not isinstance(parts, (tuple, list)) or any(part not in state.tensors for part in parts):
+        raise Unsupported("joins what is no list of features")
+    return state.builder.concatenation(
+        state.name(node), [state.tensors[part] for part in parts], int(argument(node, 1, "dim", 0))
+    )
+
+
+def view(state: Traced, node: Any) -> str:
+    """The same elements in another shape."""
+    return state.builder.view(
+        state.name(node),
+        state.source(node),
+        shape_of(node),
+        str(getattr(node.target, "__name__", node.target)).rpartition(".")[2],
+    )
+
+
+def transposition(state: Traced, node: Any) -> str:
+    """Elements in another order: a view for torch, but what reads it next needs them moved."""
+    source, shape = state.source(node), shape_of(node)
+    if sum(extent > 1 for extent in shape) < 2:
+        return state.builder.view(state.name(node), source, shape, "transpose")
+    return state.builder.rearrangement(state.name(node), source, shape, "transpose")
+
+
+def rearrangement(kind: str) -> Callable[[Traced, Any], str]:
+    """Elements moved, repeated, left out, or with others around."""
+
+    def add(state: Traced, node: Any) -> str:
+        return state.builder.rearrangement(
+            state.name(node), state.source(node), shape_of(node), kind
+        )
+
+    return add
+
+
+def resizing(state: Traced, node: Any) -> str:
+    """interpolate, Upsample."""
+    shape = shape_of(node)
+    if len(shape) != 4:
+        raise Unsupported(f"writes {text(shape)}; expected an image")
+    mode = (
+        state.called(node).mode
+        if node.op == "call_module"
+        else argument(node, 3, "mode", "nearest")
+    )
+    return state.builder.resizing(
+        state.name(node), state.source(node), (shape[2], shape[3]), str(mode)
+    )
+
+
+def parts(state: Traced, node: Any) -> None:
+    """chunk, split: what is taken of it is copied."""
+    state.several[node] = state.source(node)
+
+
+def item(state: Traced, node: Any) -> str:
+    """One of several outputs, or a slice."""
+    source = state.several.get(node.args[0]) or state.tensors.get(node.args[0])
+    if source is None:
+        raise Unsupported("its input is no tensor of features")
+    kind = (
+        state.builder.view
+        if prod(state.builder.shape(source)) == prod(shape_of(node))
+        else state.builder.rearrangement
+    )
+    return kind(state.name(node), source, shape_of(node), "slice")
+
+
+def unchanged(state: Traced, node: Any) -> str:
+    """Nothing at inference (dropout)."""
+    return state.source(node)
+
+
+_ACTIVATIONS = {
+    "ReLU": "relu",
+    "ReLU6": "relu6",
+    "LeakyReLU": "leaky",
+    "PReLU": "prelu",
+    "Hardtanh": "clip",
+    "Hardswish": "hardswish",
+    "Hardsigmoid": "hardsigmoid",
+    "LogSoftmax": "log softmax",
+    "LayerNorm": "layer normalization",
+    "GroupNorm": "layer normalization",
+    "InstanceNorm2d": "instance normalization",
+    "LocalResponseNorm": "local response normalization",
+    **{
+        name: name.lower()
+        for name in "Softmax Sigmoid Tanh SiLU GELU ELU SELU CELU Mish Softplus Softsign".split()
+    },
+}
+
+#: By name of class.
+MODULES: dict[str, Callable[[Traced, Any], str | None]] = {
+    "Conv2d": convolution,
+    "Linear": linear,
+    "BatchNorm1d": normalization,
+    "BatchNorm2d": normalization,
+    "MaxPool2d": pooling("max"),
+    "AvgPool2d": pooling("average"),
+    "AdaptiveAvgPool2d": adaptive_pooling("average"),
+    "AdaptiveMaxPool2d": adaptive_pooling("max"),
+    "Flatten": view,
+    "Unflatten": view,
+    "Identity": unchanged,
+    "Dropout": unchanged,
+    "Dropout2d": unchanged,
+    "AlphaDropout": unchanged,
+    "Upsample": resizing,
+    "UpsamplingNearest2d": resizing,
+    "UpsamplingBilinear2d": resizing,
+    "PixelShuffle": rearrangement("pixel shuffle"),
+    "PixelUnshuffle": rearrangement("pixel shuffle"),
+    "ChannelShuffle": rearrangement("channel shuffle"),
+    "ZeroPad2d": rearrangement("pad"),
+    "ReflectionPad2d": rearrangement("pad"),
+    "ReplicationPad2d": rearrangement("pad"),
+    **{name: function(kind) for name, kind in _ACTIVATIONS.items()},
+}
+
+_ELEMENTWISE = {
+    "relu": "relu",
+    "relu_": "relu",
+    "relu6": "relu6",
+    "leaky_relu": "leaky",
+    "leaky_relu_": "leaky",
+    "hardtanh": "clip",
+    "clamp": "clip",
+    "clamp_": "clip",
+    "log_softmax": "log softmax",
+    "contiguous": "copy",
+    **{
+        name: name
+        for name in "sigmoid tanh silu gelu elu selu celu mish softplus softsign hardswish hardsigmoid softmax exp log sqrt abs neg".split()
+    },
+}
+
+_JOINS = {
+    "add": "",
+    "add_": "",
+    "iadd": "",
+    "mul": "product",
+    "mul_": "product",
+    "imul": "product",
+    "sub": "difference",
+    "isub": "difference",
+}
+_JOINS |= {
+    "truediv": "quotient",
+    "div": "quotient",
+    "maximum": "maximum",
+    "minimum": "minimum",
+    "pow": "power",
+}
+
+#: By name of function (torch, torch.nn.functional, operator).
+FUNCTIONS: dict[str, Callable[[Traced, Any], str | None]] = {
+    **{name: function(kind) for name, kind in _ELEMENTWISE.items()},
+    **{name: join(kind) for name, kind in _JOINS.items()},
+    "conv2d": functional_convolution,
+    "linear": functional_linear,
+    "layer_norm": functional_normalization,
+    "cat": concatenation,
+    "concat": concatenation,
+    "mean": mean,
+    "max_pool2d": pooling("max"),
+    "_max_pool2d": pooling("max"),
+    "boolean_dispatch": pooling("max"),
+    "avg_pool2d": pooling("average"),
+    "adaptive_avg_pool2d": adaptive_pooling("average"),
+    "adaptive_max_pool2d": adaptive_pooling("max"),
+    "interpolate": resizing,
+    "pad": rearrangement("pad"),
+    "roll": rearrangement("roll"),
+    "pixel_shuffle": rearrangement("pixel shuffle"),
+    "chunk": parts,
+    "split": parts,
+    "getitem": item,
+    "dropout": unchanged,
+    "stochastic_depth": unchanged,
+    **dict.fromkeys(("flatten", "reshape", "view", "squeeze", "unsqueeze"), view),
+    **dict.fromkeys(("transpose", "permute", "t", "swapaxes"), transposition),
+}
+
+#: By name of method of a tensor.
+METHODS: dict[str, Callable[[Traced, Any], str | None]] = {
+    **FUNCTIONS,
+    "contiguous": unchanged,
+    "clone": unchanged,
+    "expand": rearrangement("expand"),
+    "repeat": rearrangement("expand"),
+}

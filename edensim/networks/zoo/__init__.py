@@ -1,0 +1,1 @@
+"""Describe the built-in networks."""

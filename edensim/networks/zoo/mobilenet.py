@@ -1,0 +1,79 @@
+"""MobileNetV2 as torchvision defines it."""
+
+from __future__ import annotations
+
+from edensim.networks.builder import NetworkBuilder
+
+#: Of each stage: expansion of channels inside a block, filters, blocks, stride of the first block (Sandler et al., CVPR 2018, table 2).
+STAGES = (
+    (1, 16, 1, 1),
+    (6, 24, 2, 2),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+)
+
+
+def mobilenet_v2(net: NetworkBuilder, classes: int) -> None:
+    """Add the layers."""
+    at = convolution(net, "features.0", net.input, 32, 3, stride=2)
+    index = 1
+    for expansion, filters, blocks, stride in STAGES:
+        for block in range(blocks):
+            at = inverted_residual(
+                net, f"features.{index}", at, filters, 1 if block else stride, expansion
+            )
+            index += 1
+    at = convolution(net, f"features.{index}", at, 1280, 1)
+    at = net.adaptive_pooling("avgpool", at)
+    net.linear("classifier.1", net.flatten("flatten", at), classes)
+
+
+def inverted_residual(
+    net: NetworkBuilder, name: str, source: str, filters: int, stride: int, expansion: int
+) -> str:
+    """Channels expanded by 1x1, a 3x3 for each of them, and joined by 1x1; with a shortcut where the shape stays."""
+    channels = net.shape(source)[1]
+    at, part = source, 0
+    if expansion != 1:
+        at = convolution(net, f"{name}.conv.{part}", at, expansion * channels, 1)
+        part += 1
+    at = convolution(
+        net,
+        f"{name}.conv.{part}",
+        at,
+        expansion * channels,
+        3,
+        stride=stride,
+        groups=expansion * channels,
+    )
+    at = net.convolution(f"{name}.conv.{part + 1}", at, filters, 1, bias=False)
+    at = net.normalization(f"{name}.conv.{part + 2}", at)
+    return net.addition(f"{name}.add", (source, at)) if stride == 1 and channels == filters else at
+
+
+def convolution(
+    net: NetworkBuilder,
+    name: str,
+    source: str,
+    filters: int,
+    kernel: int,
+    *,
+    stride: int = 1,
+    groups: int = 1,
+) -> str:
+    """A convolution without bias, its normalization, and ReLU6."""
+    at = net.convolution(
+        f"{name}.0",
+        source,
+        filters,
+        kernel,
+        stride=stride,
+        padding=kernel // 2,
+        groups=groups,
+        bias=False,
+    )
+    at = net.normalization(f"{name}.1", at)
+    return net.elementwise(f"{name}.2", at, "relu6")
