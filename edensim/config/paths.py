@@ -51,3 +51,8 @@ def _folder(name: str) -> Path:
     raise InputError(
         f"this installation of edensim has no {name!r} folder (looked in {_PACKAGE} and {_PACKAGE.parent})"
     )
+
+
+def standards_folder() -> Path:
+    """Return the folder of the DRAM standards that come with edensim."""
+    return configs_folder() / "dram"
