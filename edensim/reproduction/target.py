@@ -61,7 +61,7 @@ def scope(full: bool, datasets: Path | None) -> Scope:
     YOLO-Tiny on a detection set composed of Fashion-MNIST, and ImageNet's networks where their weights are.
 
     datasets: a folder that holds CIFAR-10 and ResNet-20's weights, which `full` needs, and may hold ImageNet's images and weights by name
-    (`squeezenet1.1.pt`, as benchmarks/imagenet_weights.py writes it). Raises InputError where it holds not what is needed, or for nothing.
+    (`squeezenet1.1.pt`, as tools/imagenet_weights.py writes it). Raises InputError where it holds not what is needed, or for nothing.
     """
     if full != (datasets is not None):
         raise InputError(

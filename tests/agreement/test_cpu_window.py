@@ -6,8 +6,6 @@ cycle at most, which the traces here never need. No prefetching, no write-backs 
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -19,8 +17,9 @@ from edensim.engine.memory_run import simulate_memory
 from edensim.kernels.sources.loop_nests import state as cpu_state
 from edensim.kernels.sources.loop_nests.state import DEPENDENT, LOAD
 from edensim.vocabulary import REQUEST
+from tests.locations import SHARED
 
-RECORDED = Path(__file__).parents[3] / "shared" / "traces" / "darknet-yolov3-tiny-96.llc.trace.xz"
+RECORDED = SHARED / "traces" / "darknet-yolov3-tiny-96.llc.trace.xz"
 LATENCY = 47
 
 

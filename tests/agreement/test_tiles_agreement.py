@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import numpy as np
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -16,13 +12,7 @@ from edensim.dram.standard import load_standard
 from edensim.engine.memory_run import simulate_machine
 from edensim.machines.schedule import Schedule, ScheduleBuilder
 from edensim.reference.tiles import simulate_reference_tiles
-
-spec = importlib.util.spec_from_file_location("tiles", Path(__file__).parent.parent / "tiles.py")
-assert spec is not None
-assert spec.loader is not None
-tiles = importlib.util.module_from_spec(spec)
-sys.modules["tiles"] = tiles  # dataclasses look their module up
-spec.loader.exec_module(tiles)
+from tests.oracles import tiles
 
 TRANSFERS = st.tuples(
     st.booleans(),  # a write

@@ -17,6 +17,7 @@ if find_spec("sklearn") is None:
     pytest.skip("the digits are scikit-learn's (extra torch)", allow_module_level=True)
 
 from edensim.eden.tolerance import Tolerance  # noqa: E402
+from tests.locations import ROOT
 
 
 def test_a_target_that_the_clean_network_misses_is_refused(refused) -> None:
@@ -30,7 +31,7 @@ def test_what_was_found_outlasts_ctrl_c(edensim, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "edensim", *options, "--repeats", "20"]
     here = {
         **os.environ,
-        "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
+        "PYTHONPATH": str(ROOT),
         "OMP_NUM_THREADS": "1",
     }
     process = subprocess.Popen(command, cwd=tmp_path, env=here, stderr=subprocess.PIPE, text=True)

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,13 +12,7 @@ from edensim.engine.memory_run import simulate_memory
 from edensim.exceptions import NetworkError
 from edensim.machines.schedule import ScheduleBuilder
 from edensim.vocabulary import REQUEST, Command
-
-spec = importlib.util.spec_from_file_location("tiles", Path(__file__).parent.parent / "tiles.py")
-assert spec is not None
-assert spec.loader is not None
-tiles = importlib.util.module_from_spec(spec)
-sys.modules["tiles"] = tiles  # dataclasses look their module up
-spec.loader.exec_module(tiles)
+from tests.oracles import tiles
 
 RD, WR = int(Command.RD), int(Command.WR)
 

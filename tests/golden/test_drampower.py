@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,8 +17,9 @@ from edensim.dram.command_counts import counts_from_commands
 from edensim.dram.standard import Constraint, Currents, Organization, Standard, load_standard
 from edensim.energy.partitions import memory_energy
 from edensim.vocabulary import COMMAND, Command, Level
+from tests.locations import SHARED
 
-GOLDEN = Path(__file__).resolve().parents[3] / "shared" / "golden"
+GOLDEN = SHARED / "golden"
 ENERGIES = GOLDEN / "drampower-6.2" / "energies.json"
 MEMSPEC = GOLDEN / "drampower-6.2" / "memspec_ddr4_8gb_x8_2400r.json"
 

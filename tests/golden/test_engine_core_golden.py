@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import edensim
-from tests.golden.ramulator import SHARED
+from tests.locations import SHARED
 
 RECORDED = SHARED / "golden" / "ramulator-2.1-core" / "darknet-yolov3-tiny-96.json"
 TRACE = SHARED / "traces" / "darknet-yolov3-tiny-96.llc.trace.xz"

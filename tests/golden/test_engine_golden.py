@@ -10,7 +10,7 @@ import pytest
 import edensim
 from edensim.tracefiles.commands import read_commands_csv
 from edensim.vocabulary import Command
-from tests.golden.ramulator import (
+from tests.oracles.ramulator import (
     CASES,
     GOLDEN,
     differences,

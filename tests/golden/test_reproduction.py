@@ -13,8 +13,8 @@ from edensim.reproduction.section import Row
 from edensim.reproduction.target import scope
 from edensim.reproduction.targets import chosen
 from edensim.reproduction.worker_pool import outcomes
+from tests.locations import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 #: report.json of `edensim reproduce all`.
 RECORDED = json.loads((ROOT / "benchmarks" / "reproduction.json").read_text())
 #: Targets whose work takes seconds, and does not hang on how torch sums; the others' figures move only with the engine's or the networks', which

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from edensim.machines.systolic.scalesim import scalesim_counts
+from tests.locations import SHARED
 
-SHARED = Path(__file__).parents[3] / "shared" / "golden" / "scale-sim-3.0"
+GOLDEN = SHARED / "golden" / "scale-sim-3.0"
 #: Array and buffers of the configurations in layers.csv.
 MACHINES = {"tpu": (256, 256, 6144, 6144, 2048), "eye": (12, 14, 36, 36, 36)}
 MACHINE_KEYS = ("array_height", "array_width", "ifmap_sram_kB", "filter_sram_kB", "ofmap_sram_kB")
@@ -38,8 +39,8 @@ COUNTS = {
     "ofmap_dram_writes": "of_dram_writes",
 }
 ROWS = (
-    list(csv.DictReader((SHARED / "layers.csv").read_text().splitlines()))
-    if SHARED.exists()
+    list(csv.DictReader((GOLDEN / "layers.csv").read_text().splitlines()))
+    if GOLDEN.exists()
     else []
 )
 needs_golden = pytest.mark.skipif(
@@ -102,7 +103,7 @@ TOTALS = {
 @pytest.mark.parametrize("topology", TOTALS)
 def test_whole_networks(topology: str) -> None:
     totals = [0, 0, 0, 0]
-    for row in csv.reader((SHARED / f"{topology}.csv").read_text().splitlines()):
+    for row in csv.reader((GOLDEN / f"{topology}.csv").read_text().splitlines()):
         if row[0] == "Layer name":
             continue
         sizes = [int(value) for value in row[1:8]]

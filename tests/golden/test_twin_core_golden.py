@@ -7,7 +7,6 @@ is forwarded from a queued write: there the peer returns data in the order of th
 from __future__ import annotations
 
 import lzma
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,8 +17,9 @@ from edensim.dram.protocol import check_commands
 from edensim.dram.standard import load_standard
 from edensim.reference.simulation import ReferenceRun, simulate_reference
 from edensim.vocabulary import REQUEST
+from tests.locations import SHARED
 
-TRACE = Path(__file__).parents[3] / "shared" / "traces" / "darknet-yolov3-tiny-96.llc.trace.xz"
+TRACE = SHARED / "traces" / "darknet-yolov3-tiny-96.llc.trace.xz"
 STANDARD = load_standard("DDR4", organization="8Gb_x8", speed_bin="2133P")
 
 

@@ -14,7 +14,7 @@ from edensim.dram.address import address_map
 from edensim.dram.protocol import check_commands
 from edensim.reference.simulation import simulate_reference
 from edensim.vocabulary import REQUEST
-from tests.golden.ramulator import (
+from tests.oracles.ramulator import (
     CASES,
     GOLDEN,
     differences,

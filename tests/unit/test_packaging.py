@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import configparser
-from pathlib import Path
 
 import pytest
 
 import edensim
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.locations import ROOT
 
 
 @pytest.fixture(scope="module")

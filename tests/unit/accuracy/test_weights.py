@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from edensim.exceptions import NetworkError
+from tests.locations import SHARED
 
 torch = pytest.importorskip("torch", reason="networks are run by torch (extra torch)")
 
-DATASETS = Path(__file__).resolve().parents[3] / "shared" / "datasets"
+DATASETS = SHARED / "datasets"
 
 
 def build(name: str = "lenet", shape: tuple[int, int, int] = (1, 8, 8)):

@@ -16,8 +16,9 @@ from edensim.dram.standard import Standard, load_standard, standard_names
 from edensim.dram.standard_file import read_standard_file
 from edensim.exceptions import ConfigError
 from edensim.vocabulary import Command, Level
+from tests.locations import SHARED
 
-GOLDEN = Path(__file__).resolve().parents[3] / "shared" / "golden" / "ramulator-2.1"
+GOLDEN = SHARED / "golden" / "ramulator-2.1"
 NAMES = standard_names()
 
 

@@ -14,7 +14,7 @@ from edensim.machines.gpu.machine import L2, gpu_machine
 from edensim.networks.builder import NetworkBuilder
 from edensim.networks.layout import lay_out
 from edensim.networks.network import Network
-from tests.unit.gpu_oracle import Cache, Oracle
+from tests.oracles.gpu_lanes import Cache, Oracle
 
 #: Few thread blocks at a time and a cache of 32 lines: many waves, many evictions.
 SMALL: dict[str, Any] = {

@@ -12,8 +12,9 @@ from edensim.bit_errors.characterization import read_characterization
 from edensim.bit_errors.fit import fit
 from edensim.bit_errors.module import load_module
 from edensim.exceptions import DataError, FitError
+from tests.locations import SHARED
 
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "dram"
+DATA = SHARED / "data" / "dram"
 BITS = 2.0**33
 
 

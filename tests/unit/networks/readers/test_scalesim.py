@@ -10,10 +10,11 @@ from edensim.exceptions import NetworkError
 from edensim.networks.layout import lay_out
 from edensim.networks.loading import load_network
 from edensim.networks.network import Network, Operator
+from tests.locations import SHARED
 
 HEADER = "Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides,\n"
 
-GOLDEN = Path(__file__).resolve().parents[3] / "shared" / "golden" / "scale-sim-3.0"
+GOLDEN = SHARED / "golden" / "scale-sim-3.0"
 
 
 def read(folder: Path, text: str, **sizes: int) -> Network:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from edensim.dram.standard import load_standard
 from edensim.dram.voltage import lowest_supported_V, required_timings, voltage_curve, with_timings
 from edensim.exceptions import ConfigError
+from tests.locations import SHARED
 
 STANDARDS = ("DDR3", "DDR3L", "DDR4", "LPDDR3", "GDDR5", "DDR5", "LPDDR4", "HBM2")
 
@@ -50,9 +51,7 @@ def test_below_1_V_the_curve_is_longer_than_the_published_latencies() -> None:
 
 def test_the_curve_is_the_fit_of_the_circuit_simulation() -> None:
     """Every point of the simulation within 0.31 ns, R2 as the file says; scaled to the published nominal latencies."""
-    path = (
-        Path(__file__).resolve().parents[3] / "shared" / "data" / "dram" / "spice_timing_vs_vdd.csv"
-    )
+    path = SHARED / "data" / "dram" / "spice_timing_vs_vdd.csv"
     if not path.is_file():
         pytest.skip("needs ../shared")
     rows = [row for row in csv.DictReader(path.read_text().splitlines()) if row["data"] == "1"]

@@ -16,8 +16,6 @@ from edensim.reproduction.section import Row, Section, Table
 from edensim.reproduction.target import crossing, scope
 from edensim.reproduction.targets import TARGETS, chosen
 
-ROOT = Path(__file__).resolve().parents[2]
-
 
 def test_there_are_twelve_targets_in_order() -> None:
     assert [target.number for target in TARGETS] == list(range(1, 13))

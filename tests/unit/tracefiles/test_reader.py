@@ -15,6 +15,7 @@ from edensim.tracefiles import lines as line_reader
 from edensim.tracefiles.formats import FORMATS
 from edensim.tracefiles.reader import open_trace
 from edensim.vocabulary import REQUEST, SourceKind
+from tests.locations import ROOT
 
 Row = tuple[int, int, int, int, int]  # address, is_write, clock, gap, writeback
 
@@ -266,7 +267,7 @@ def test_numbers_up_to_the_limit(tmp_path: Path) -> None:
 
 
 def test_committed_recording() -> None:
-    trace = open_trace(Path(__file__).parents[2] / "traces" / "darknet-yolov3-tiny-96.trace.xz")
+    trace = open_trace(ROOT / "traces" / "darknet-yolov3-tiny-96.trace.xz")
     assert (trace.format, trace.kind) == ("ramulator-core", SourceKind.CORE)
     records = np.concatenate(list(trace.chunks()))
     assert len(records) == 100000

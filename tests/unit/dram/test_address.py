@@ -6,7 +6,6 @@ import csv
 import json
 import lzma
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,8 +19,9 @@ from edensim.exceptions import ConfigError, InputError
 from edensim.kernels.controller.address import place
 from edensim.kernels.controller.state import PLACED
 from edensim.vocabulary import REQUEST
+from tests.locations import SHARED
 
-GOLDEN = Path(__file__).resolve().parents[3] / "shared" / "golden" / "ramulator-2.1"
+GOLDEN = SHARED / "golden" / "ramulator-2.1"
 ORGANIZATIONS = {
     "DDR4, 1 rank": load_standard("DDR4").organization,
     "DDR4, 4 ranks, x16": load_standard("DDR4", organization="8Gb_x16", ranks=4).organization,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,8 @@ import pytest
 from edensim.dram.standard import Standard, load_standard
 from edensim.tracefiles.commands import read_commands_csv
 from edensim.vocabulary import COMMAND
+from tests.locations import SHARED
 
-SHARED = Path(__file__).parents[3] / "shared"
 GOLDEN = SHARED / "golden" / "ramulator-2.1"
 CASES = sorted(path.stem for path in GOLDEN.glob("*.json"))
 SCHEDULERS = {"FRFCFS": "frfcfs", "FRFCFSRowHit": "frfcfs-row-hit"}

@@ -18,8 +18,9 @@ from edensim.eden.assignment import exact, greedy, safe_costs
 from edensim.eden.metadata import metadata
 from edensim.exceptions import InputError
 from edensim.simulation import prepare
+from tests.locations import ROOT
 
-RUNS = Path(__file__).parents[2] / "configs" / "runs"
+RUNS = ROOT / "configs" / "runs"
 LENET = [
     "network=lenet",
     "errors.module=eden-table3",
