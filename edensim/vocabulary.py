@@ -153,6 +153,9 @@ TRANSFER: Final = np.dtype(
     align=True,
 )
 
+#: Breakdowns by tensor name this for requests that belong to none.
+NO_TENSOR: Final = "none"
+
 
 def cycles_from_ns(duration_ns: float, tck_ps: int) -> int:
     """Smallest whole number of clock cycles that lasts at least `duration_ns`.

@@ -16,12 +16,10 @@ from numpy.typing import NDArray
 from edensim.bit_errors.cells import scratch, shape_of
 from edensim.bit_errors.plan import LONGEST_INTERVAL, ErrorPlan
 from edensim.kernels.cells import read_errors
+from edensim.vocabulary import NO_TENSOR
 
 Records = NDArray[Any]
 Ints = NDArray[np.int64]
-
-#: Name of what lies in no tensor.
-NO_TENSOR: Final = "none"
 
 
 @dataclass

@@ -21,11 +21,6 @@ def configs_folder() -> Path:
     return _folder("configs")
 
 
-def traces_folder() -> Path:
-    """Folder of the small traces that come with edensim. Raises InputError if the installation has none."""
-    return _folder("traces")
-
-
 def config_folders(kind: str) -> list[Path]:
     """Folders in which configurations of a kind (`dram`, `hardware`, ...) are looked up, first match wins.
 

@@ -241,21 +241,6 @@ def nominal_energy(
     )
 
 
-def command_energy(
-    commands: Sequence[int],
-    closings: int,
-    standard: Standard,
-    *,
-    vdd_V: float | None = None,
-    voltage_law: str = "linear",
-) -> EnergyBreakdown:
-    """Energy of commands alone, without background: those of a tensor, say. commands: how many of each, by Command's value."""
-    counts = Counts.empty(1, 1, 1)
-    counts.commands[0, 0, :] = commands
-    counts.closings[0, 0] = closings
-    return memory_energy(counts, standard, vdd_V=vdd_V, voltage_law=voltage_law)
-
-
 def io_energy_of(config: EnergyConfig, standard: Standard) -> float:
     """Energy in pJ of a bit on its wire, as configured or as the standard's interface takes it."""
     return (

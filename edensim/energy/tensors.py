@@ -17,9 +17,6 @@ from edensim.energy.events import event_energies
 from edensim.energy.laws import find_law
 from edensim.energy.partitions import io_energy_of
 
-#: Requests that name no tensor, in breakdowns.
-NO_TENSOR = "none"
-
 #: Parts of a breakdown that commands have.
 COMMAND_PARTS = ("activate", "precharge", "read", "write", "io")
 

@@ -68,22 +68,6 @@ class Layout:
         """First byte address behind all tensors."""
         return max((placement.end for placement in self.placements), default=self.base_address)
 
-    def tensor_at(self, addresses: NDArray[np.int64], layer: int) -> NDArray[np.int32]:
-        """Index of the tensor that is alive in a layer at each byte address, -1 where there is none."""
-        alive = sorted(
-            (
-                p
-                for p in self.placements
-                if p.first_layer <= layer <= p.last_layer or p.role is Role.WEIGHTS
-            ),
-            key=lambda p: p.address,
-        )
-        starts = np.array([p.address for p in alive], np.int64)
-        ends = np.array([p.end for p in alive], np.int64)
-        index = np.array([p.index for p in alive], np.int32)
-        at = np.searchsorted(starts, addresses, "right") - 1
-        return np.where((at >= 0) & (addresses < ends[at]), index[at], -1).astype(np.int32)
-
 
 def tensor_bytes(elements: int, precision: str) -> int:
     """Bytes of packed elements, the last byte filled up."""

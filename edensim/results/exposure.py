@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from edensim.dram.operating_point import OperatingPlan
 from edensim.energy.partitions import MODULE
 from edensim.energy.parts import cells_of
-from edensim.energy.tensors import NO_TENSOR
 from edensim.engine.memory_run import MemoryRun
-from edensim.vocabulary import RANK_COMMANDS, Command
+from edensim.vocabulary import NO_TENSOR, RANK_COMMANDS, Command
 
 
 @dataclass(frozen=True)

@@ -28,9 +28,9 @@ from edensim.dram.counts import Counts
 from edensim.dram.operating_point import resolve_standard
 from edensim.dram.standard import load_standard
 from edensim.energy.breakdown import EnergyBreakdown
-from edensim.energy.eden import eden_bars, geometric_mean
 from edensim.energy.partitions import memory_energy
 from edensim.vocabulary import Command
+from tests.oracles.eden_bars import eden_bars, geometric_mean
 
 #: The paper's bars, as printed.
 FIGURE_13 = {

@@ -45,11 +45,6 @@ class ConvolutionShape:
         return self.ofm_elements * self.channels * self.kernel_rows * self.kernel_columns
 
     @property
-    def ifm_elements(self) -> int:
-        """Elements of the ifm."""
-        return self.images * self.groups * self.channels * self.height * self.width
-
-    @property
     def ofm_elements(self) -> int:
         """Elements of the ofm."""
         return self.images * self.groups * self.filters * self.rows * self.columns

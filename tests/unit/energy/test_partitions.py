@@ -19,7 +19,6 @@ from edensim.energy.data import data_factors
 from edensim.energy.io import io_energy_pJ_per_bit
 from edensim.energy.laws import VOLTAGE_LAWS
 from edensim.energy.partitions import (
-    command_energy,
     energies_of_commands,
     memory_energy,
     partition_energies,
@@ -163,10 +162,12 @@ def test_commands_of_a_tensor_cost_what_they_cost_in_a_run() -> None:
     half = counts.commands.sum(axis=(0, 1)) // 2
     parts = [half, counts.commands.sum(axis=(0, 1)) - half]
     closings = [100, int(counts.closings.sum()) - 100]
-    energies = [
-        command_energy(list(n), c, standard, vdd_V=1.0, voltage_law="quadratic")
-        for n, c in zip(parts, closings, strict=True)
-    ]
+    energies = []
+    for commands, precharges in zip(parts, closings, strict=True):
+        part = Counts.empty(1, 1, 1)
+        part.commands[0, 0, :] = commands
+        part.closings[0, 0] = precharges
+        energies.append(memory_energy(part, standard, vdd_V=1.0, voltage_law="quadratic"))
     for name in ("activate", "precharge", "read", "write", "refresh"):
         assert sum(getattr(energy, name) for energy in energies) == pytest.approx(
             getattr(whole, name)

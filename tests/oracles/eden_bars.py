@@ -1,9 +1,11 @@
-"""EDEN's twelve CPU energy bars (Koppula et al., MICRO 2019, figure 13), computed instead of copied.
+"""Compute EDEN's twelve CPU energy bars (Koppula et al., MICRO 2019, figure 13).
 
-Each bar is a network at a precision, whose error tolerance allowed VDD to be lowered by some 0.05 V steps (the paper's table 3). The paper's
-arithmetic, found from its numbers: the step, measured on a 1.35 V DDR3L part, is taken off DDR4's nominal 1.2 V, and energy is linear in VDD,
-so that a saving is step / 1.2 V whatever the workload. `quadratic` and `array` stand beside it; only `array` depends on the workload, by the
-share of energy that activations, precharges and refreshes take.
+Each bar is a network at a precision, whose error tolerance allowed VDD to be lowered by some steps
+of 0.05 V (the paper's table 3). The paper's numbers give its arithmetic away: the step, which was
+measured on a 1.35 V DDR3L part, is taken off DDR4's nominal 1.2 V, and energy is linear in VDD, so
+that a saving is step / 1.2 V whatever the workload. The laws `quadratic` and `array` stand beside
+it. Only `array` depends on the workload, by the share of energy that activations, precharges and
+refreshes take.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ STEPS: Final[tuple[tuple[str, int, int], ...]] = (
 
 @dataclass(frozen=True, slots=True)
 class EdenBar:
-    """One bar. savings: energy saved in percent, by voltage law."""
+    """Hold one bar, with the energy saved in percent by voltage law."""
 
     network: str
     precision: str
@@ -41,10 +43,7 @@ class EdenBar:
 
 
 def eden_bars(nominal: EnergyBreakdown) -> list[EdenBar]:
-    """The twelve bars under every voltage law, for a run that took `nominal` at the nominal VDD; FP32 and int8 of a network in turn.
-
-    Raises ValueError for a run without energy.
-    """
+    """Compute the twelve bars for a run that took the energy `nominal` at the nominal VDD."""
     if nominal.total <= 0:
         raise ValueError("the run took no energy, so that no share of it can be saved")
     bars = []
@@ -60,5 +59,5 @@ def eden_bars(nominal: EnergyBreakdown) -> list[EdenBar]:
 
 
 def geometric_mean(percentages: Sequence[float]) -> float:
-    """The mean that the paper's last bar is."""
+    """Compute the geometric mean, which the paper's last bar shows."""
     return math.exp(sum(map(math.log, percentages)) / len(percentages))
