@@ -16,7 +16,7 @@ from typing import Any
 from edensim.config.loading import load_config
 from edensim.dram.operating_point import resolve_operating_plan
 from edensim.engine.engine import Engine, Listeners
-from edensim.engine.loop_nests import run_cpu_machine
+from edensim.engine.loop_nests import run_loop_nests
 from edensim.machines.cpu.machine import cpu_machine
 from edensim.networks.layout import lay_out
 from edensim.networks.loading import load_network
@@ -59,9 +59,9 @@ def figures(
     engine = Engine(
         standard, config.controller, config.dram.channels, Listeners(), plan=plan, keep_returns=True
     )
-    machine = cpu_machine(read, lay_out(read.fused(), precision), config)
+    machine = cpu_machine(read, lay_out(read.fused(), precision), config.cpu)
     begin, wall = time.process_time(), time.perf_counter()
-    run = run_cpu_machine(engine, machine)
+    run = run_loop_nests(engine, machine)
     seconds = {"cpu_s": time.process_time() - begin, "wall_s": time.perf_counter() - wall}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     return {

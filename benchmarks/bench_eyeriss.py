@@ -24,7 +24,7 @@ def scheduled(network: str, precision: str, settings: list[str]) -> dict[str, An
     fused = load_network(network).fused()
     find_mapping.cache_clear()
     started = time.process_time()
-    machine = eyeriss_machine(fused, lay_out(fused, precision), config)
+    machine = eyeriss_machine(fused, lay_out(fused, precision), config.eyeriss)
     (schedule,) = machine.schedules()
     seconds = time.process_time() - started
     moved = schedule.transfers["run_bytes"] * schedule.transfers["count"]

@@ -45,7 +45,7 @@ def figures(name: str, options: Any) -> dict[str, Any]:
     """One network: seconds, cycles at each tRCD, traffic."""
     network = load_network(name, batch=options.batch).fused()
     config = load_config(configs_folder() / "hardware" / "eden-gpu.yaml").config
-    machine = gpu_machine(network, lay_out(network, options.precision), config)
+    machine = gpu_machine(network, lay_out(network, options.precision), config.gpu)
     walk = min(seconds_of_walk(machine) for _ in range(options.runs))
     controller = msgspec.structs.replace(
         config.controller, address_mapping=options.mapping or config.controller.address_mapping

@@ -20,9 +20,9 @@ from edensim.dram.standard import Standard
 from edensim.energy.data import data_factors
 from edensim.energy.partitions import run_energies, sum_of
 from edensim.energy.tensors import COMMAND_PARTS, tensor_energies
+from edensim.engine.machine import Machine
 from edensim.engine.memory_run import MemoryRun, simulate_machine, simulate_memory
 from edensim.engine.records import Records
-from edensim.engine.trace_core import CoreRun
 from edensim.exceptions import ConfigError, InputError
 from edensim.machines.machine import machine_for
 from edensim.networks.layout import Layout, lay_out, parse_pinned
@@ -101,7 +101,7 @@ class PreparedRun:
     standard: Standard
     plan: OperatingPlan
     trace: Trace | None = None
-    machine: Any = None
+    machine: Machine | None = None
     layout: Layout | None = None
 
 
@@ -139,7 +139,7 @@ def simulate_prepared(
     )
     if watch is not None:
         on_commands = watch.listener(on_commands)
-    if run.layout is not None:
+    if run.layout is not None and run.machine is not None:
         memory = simulate_machine(
             standard,
             config.controller,
@@ -180,7 +180,6 @@ def result(run: PreparedRun, memory: MemoryRun) -> RunResult:
     )
     names = [] if run.layout is None else [placement.name for placement in run.layout.placements]
     tensors = tensor_commands(memory, names)
-    core = memory.core
     return RunResult.from_counts(
         memory.counts,
         sum_of(energies),
@@ -203,28 +202,23 @@ def result(run: PreparedRun, memory: MemoryRun) -> RunResult:
         config=resolved(config),
         version=__version__,
         seed=config.seed,
-        frontend=memory.machine_counters if core is None else core_counters(core),
+        frontend=memory.machine_counters,
         core=core_figures(memory),
         layers=[]
         if run.layout is None
-        else layer_results(memory, run.layout, standard, run.plan, config),
+        else layer_results(memory, run.layout, standard, run.plan, config.energy),
         bit_errors=memory.errors,
     )
 
 
 def core_figures(memory: MemoryRun) -> dict[str, float] | None:
     """Cycles, instructions and their ratio where a core, or a machine of cores, was the source."""
-    ran = memory.core if memory.cpu is None else memory.cpu.total
+    core = memory.core
     return (
         None
-        if ran is None
-        else {"cycles": ran.cycles, "instructions": ran.instructions, "ipc": ran.ipc}
+        if core is None
+        else {"cycles": core.cycles, "instructions": core.instructions, "ipc": core.ipc}
     )
-
-
-def core_counters(core: CoreRun) -> dict[str, float]:
-    """What a core's cache saw, and what it asked of memory."""
-    return {key: value for key, value in asdict(core).items() if key.startswith(("llc_", "dram_"))}
 
 
 def beside_baselines(run: PreparedRun, main: RunResult, progress: Progress | None) -> RunResult:

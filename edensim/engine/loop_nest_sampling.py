@@ -19,8 +19,8 @@ from edensim.engine.loop_nest_counters import Tally, with_traffic
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from edensim.engine.loop_nest_layer import LoopNestLayer, Sample
     from edensim.engine.loop_nests import CpuEngine
-    from edensim.machines.cpu.loop_nests import CpuLayer, Sample
 
 #: Lines touched in the turns walked at once, at least (of short loops a fiftieth); and how often that is done, beside the first and the last turns,
 #: in loops that touch so many lines, in shorter ones, and where each turn streams more than the last level holds.
@@ -56,7 +56,7 @@ class Plan:
     resident: bool
 
 
-def plan_of(sample: Sample, layer: CpuLayer, cpu: CpuEngine) -> Plan | None:
+def plan_of(sample: Sample, layer: LoopNestLayer, cpu: CpuEngine) -> Plan | None:
     """How to sample a loop; None if it is walked whole."""
     nest = layer.nests[sample.nest]
     cores = cpu.config.cores if nest["parallel"] else 1
@@ -76,7 +76,7 @@ def plan_of(sample: Sample, layer: CpuLayer, cpu: CpuEngine) -> Plan | None:
     return Plan(turns, int(rest > 0), block, strata, resident)
 
 
-def run_sampled(cpu: CpuEngine, layer: CpuLayer, sample: Sample, plan: Plan) -> Tally:
+def run_sampled(cpu: CpuEngine, layer: LoopNestLayer, sample: Sample, plan: Plan) -> Tally:
     """Run a nest in samples; returns what was extrapolated."""
     steps = None if plan.resident or plan.turns < LEAST_TURNS else steps_of(cpu, sample)
     extra = (
@@ -89,7 +89,7 @@ def run_sampled(cpu: CpuEngine, layer: CpuLayer, sample: Sample, plan: Plan) -> 
     return extra
 
 
-def run_in_turns(cpu: CpuEngine, layer: CpuLayer, sample: Sample, plan: Plan) -> Tally:
+def run_in_turns(cpu: CpuEngine, layer: LoopNestLayer, sample: Sample, plan: Plan) -> Tally:
     """Run the turns that all cores have in samples; returns what was extrapolated. Between two walks, figures lie between theirs."""
     block = plan.block
     walk(cpu, layer, sample, 0, block)  # what is cold is only there once
@@ -127,7 +127,7 @@ def steps_of(cpu: CpuEngine, sample: Sample) -> tuple[int, int] | None:
 
 
 def run_in_steps(
-    cpu: CpuEngine, layer: CpuLayer, sample: Sample, turns: int, begin: int, steady: int
+    cpu: CpuEngine, layer: LoopNestLayer, sample: Sample, turns: int, begin: int, steady: int
 ) -> Tally:
     """Run a nest of which two turns are walked in part; returns what was extrapolated."""
     left = sample.steps - begin - steady
@@ -178,7 +178,7 @@ class Traffic:
 
 def measured(
     cpu: CpuEngine,
-    layer: CpuLayer,
+    layer: LoopNestLayer,
     sample: Sample,
     start: int,
     block: int,
@@ -220,7 +220,7 @@ def extrapolated(
 
 def walk(
     cpu: CpuEngine,
-    layer: CpuLayer,
+    layer: LoopNestLayer,
     sample: Sample,
     start: int,
     stop: int,
@@ -243,7 +243,7 @@ def walk(
     cpu.run(nest, refs, functional=functional)
 
 
-def warm(cpu: CpuEngine, layer: CpuLayer, sample: Sample, start: int, stop: int) -> Traffic:
+def warm(cpu: CpuEngine, layer: LoopNestLayer, sample: Sample, start: int, stop: int) -> Traffic:
     """Let turns pass through the caches; returns what they would have asked of memory."""
     held = cpu.hold()
     config = cpu.config

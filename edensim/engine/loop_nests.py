@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from edensim.kernels.sources.loop_nests.cpu import run_cpu
 from edensim.vocabulary import REQUEST, nominal_clock_MHz
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
@@ -27,10 +27,9 @@ if TYPE_CHECKING:
     from edensim.dram.counts import Counts
     from edensim.dram.standard import Standard
     from edensim.engine.engine import Engine
-    from edensim.machines.cpu.loop_nests import CpuLayer
-    from edensim.machines.cpu.machine import CpuMachine
+    from edensim.engine.loop_nest_layer import LoopNestLayer
 
-__all__ = ["CpuRun", "LayerRun", "run_cpu_machine"]
+__all__ = ["CpuLayerRun", "CpuRun", "LoopNestMachine", "run_loop_nests"]
 
 LINE_BYTES = 1 << cpu_state.LINE_BITS
 #: Lines that may wait on their way to memory before cores do: a write buffer.
@@ -39,8 +38,35 @@ TRANSFER_LIMIT = 64
 QUANTUM, QUANTUM_ALONE = 250, 4096
 
 
+class LoopNestMachine(Protocol):
+    """Cores with caches, and the loops that they run.
+
+    `end` is the first byte address behind all that the loops touch; `tensors` is the number of
+    tensors that traffic is counted for.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def config(self) -> CpuConfig: ...
+
+    @property
+    def precision(self) -> str: ...
+
+    @property
+    def end(self) -> int: ...
+
+    @property
+    def tensors(self) -> int: ...
+
+    def layers(self) -> Iterator[LoopNestLayer]:
+        """Yield what each layer runs, in order."""
+        ...
+
+
 @dataclass(frozen=True)
-class LayerRun:
+class CpuLayerRun:
     """Figures of a layer: core clock cycles, instructions, traffic, and memory's counts (which end where the layer does)."""
 
     name: str
@@ -80,13 +106,13 @@ class LayerRun:
 class CpuRun:
     """A network's pass: its layers, and all of them together. memory_cycles: memory clocks, those extrapolated included."""
 
-    layers: tuple[LayerRun, ...]
-    total: LayerRun
+    layers: tuple[CpuLayerRun, ...]
+    total: CpuLayerRun
     memory_cycles: int
     cores: int
 
-    def frontend(self) -> dict[str, int | float]:
-        """Counters of the machine, as results keep them."""
+    def counters(self) -> dict[str, int | float]:
+        """Return the counters of the whole machine, as results keep them."""
         figures = {
             key: value for key, value in self.total.to_dict().items() if not isinstance(value, str)
         }
@@ -249,13 +275,11 @@ def cpu_records(
     return machine, cores, np.full(sum(sets), ABSENT_TAG, np.int64)
 
 
-def run_cpu_machine(
-    engine: Engine, machine: CpuMachine, *, on_progress: Callable[[int], None] | None = None
-) -> CpuRun:
+def run_loop_nests(engine: Engine, machine: LoopNestMachine) -> CpuRun:
     """Run a network's layers on cores in front of a memory; the memory is not drained.
 
-    engine: made with keep_returns. on_progress: called with the number of layers done.
-    Raises ConfigError where the memory is too small (saying how much is needed) or a cache holds no set.
+    Progress is reported as the number of layers that are done. Raises ConfigError if the memory is
+    too small (saying how much is needed), or if a cache holds no set.
     """
     capacity = int(engine.mapping[0]["capacity"])
     if machine.end > capacity:
@@ -263,7 +287,7 @@ def run_cpu_machine(
             f"dram.organization: {machine.end:,} bytes are needed ({machine.name}, {machine.precision}); there are {capacity:,}"
         )
     cpu = CpuEngine(engine, machine.config, machine.tensors)
-    runs: list[LayerRun] = []
+    runs: list[CpuLayerRun] = []
     before = start = cpu.tally()
     skipped: Tally | None = None
     width = machine.config.issue_width
@@ -277,8 +301,8 @@ def run_cpu_machine(
         if extra is not None:
             skipped = extra if skipped is None else skipped.plus(extra)
         before = after
-        if on_progress is not None:
-            on_progress(len(runs))
+        if engine.listeners.progress is not None:
+            engine.listeners.progress(len(runs))
     whole = before.minus(start) if skipped is None else before.minus(start).plus(skipped)
     share = 0.0 if skipped is None or whole.slots == 0 else skipped.slots / whole.slots
     total = replace(
@@ -288,9 +312,9 @@ def run_cpu_machine(
     return CpuRun(tuple(runs), total, total.counts.cycles, machine.config.cores)
 
 
-def layer_run(name: str, own: Tally, macs: int, share: float, width: int) -> LayerRun:
+def layer_run(name: str, own: Tally, macs: int, share: float, width: int) -> CpuLayerRun:
     counters = {**own.counters, "memory_stall_cycles": own.counters["memory_stall_slots"] // width}
-    return LayerRun(
+    return CpuLayerRun(
         name,
         -(-round(own.slots) // width),
         own.instructions,
@@ -302,7 +326,7 @@ def layer_run(name: str, own: Tally, macs: int, share: float, width: int) -> Lay
     )
 
 
-def run_layer(cpu: CpuEngine, layer: CpuLayer) -> Tally | None:
+def run_layer(cpu: CpuEngine, layer: LoopNestLayer) -> Tally | None:
     """Run a layer's nests; returns what was extrapolated, None if nothing was."""
     cpu.regions = np.ascontiguousarray(layer.regions, np.int64).reshape(-1)
     extra: Tally | None = None

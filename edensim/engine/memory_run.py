@@ -15,25 +15,21 @@ from edensim.config.models import ControllerConfig, SourceConfig
 from edensim.dram.counts import Counts
 from edensim.dram.standard import Standard
 from edensim.engine.engine import Engine, Epoch, Exposure, Listeners, TensorCounts
-from edensim.engine.loop_nests import CpuRun, run_cpu_machine
+from edensim.engine.machine import CoreFigures, LayerRun, Machine
 from edensim.engine.open_loop import run_stream
 from edensim.engine.records import Records
-from edensim.engine.tiles import LayerRun, TiledMachine, run_machine
-from edensim.engine.trace_core import CoreRun, run_processor
+from edensim.engine.trace_core import run_processor
 from edensim.vocabulary import COMMAND
 
 if TYPE_CHECKING:
     from edensim.dram.operating_point import OperatingPlan
-    from edensim.machines.cpu.machine import CpuMachine
 
 __all__ = [
-    "CoreRun",
     "Epoch",
     "Exposure",
     "LayerRun",
     "MemoryRun",
     "TensorCounts",
-    "TiledMachine",
     "simulate_machine",
     "simulate_memory",
 ]
@@ -46,16 +42,14 @@ class MemoryRun:
 
     counts: Counts
     commands: Records | None = None
-    core: CoreRun | None = None
+    core: CoreFigures | None = None
     epochs: tuple[Epoch, ...] = ()
     exposure: Exposure | None = None
     tensors: TensorCounts | None = None
     layers: tuple[LayerRun, ...] = ()
     machine_counters: dict[str, Any] = field(
         default_factory=dict
-    )  # of the machine, and of its layers
-    layer_counters: tuple[dict[str, Any], ...] = ()
-    cpu: CpuRun | None = None
+    )  # of the machine, or of a core's cache
     errors: dict[str, Any] = field(
         default_factory=dict
     )  # of its reads (`edensim.bit_errors.reads`), where asked for
@@ -113,14 +107,20 @@ def simulate_memory(
     if commands:
         issued = np.concatenate(kept) if kept else np.zeros(0, COMMAND)
     return MemoryRun(
-        counts, issued, core, tuple(engine.epochs), engine.exposure(), engine.tensors()
+        counts,
+        issued,
+        core,
+        tuple(engine.epochs),
+        engine.exposure(),
+        engine.tensors(),
+        machine_counters={} if core is None else core.counters(),
     )
 
 
 def simulate_machine(
     standard: Standard,
     controller: ControllerConfig,
-    machine: TiledMachine | CpuMachine,
+    machine: Machine,
     *,
     channels: int = 1,
     plan: OperatingPlan | None = None,
@@ -128,46 +128,36 @@ def simulate_machine(
     on_commands: Callable[[Records], None] | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> MemoryRun:
-    """Run a machine in closed loop with the memory, until both are done; arguments as for `simulate_memory`.
+    """Run a machine in closed loop with the memory, until both are done.
 
-    Raises NetworkError for a network that does not fit into the memory, ProtocolError for a state that must not be.
+    The arguments are those of `simulate_memory`. If the machine extrapolated a part of the run, the
+    counts include that part; exposures and the commands of tensors are of the simulated part.
+
+    Raises NetworkError for a network that does not fit into the memory, ProtocolError for a state
+    that must not be.
     """
-    listeners = Listeners(on_commands, on_progress, None)
     engine = Engine(
         standard,
         controller,
         channels,
-        listeners,
+        Listeners(on_commands, on_progress),
         plan=plan,
         keep_returns=True,
         exposure_tensors=exposure_tensors,
     )
-    if not isinstance(machine, TiledMachine):
-        return cpu_memory_run(engine, run_cpu_machine(engine, machine, on_progress=on_progress))
-    layers = run_machine(engine, machine)
+    run = machine.run(engine)
     counts = engine.counts(int(engine.loop[0]["tick"]))
+    epochs = tuple(engine.epochs)
+    if run.counts is not None:
+        counts = run.counts
+        if len(epochs) == 1:
+            epochs = (replace(epochs[0], counts=counts),)
     return MemoryRun(
         counts,
-        epochs=tuple(engine.epochs),
-        exposure=engine.exposure(),
-        tensors=engine.tensors(),
-        layers=tuple(layers),
-        machine_counters=machine.counters(),
-        layer_counters=tuple(machine.layer_counters()),
-    )
-
-
-def cpu_memory_run(engine: Engine, cpu: CpuRun) -> MemoryRun:
-    """Of a run that was sampled, the whole, what was extrapolated included; exposures and tensors' commands are of what was simulated."""
-    engine.counts(int(engine.loop[0]["tick"]))
-    epochs = tuple(engine.epochs)
-    if len(epochs) == 1:
-        epochs = (replace(epochs[0], counts=cpu.total.counts),)
-    return MemoryRun(
-        cpu.total.counts,
+        core=run.core,
         epochs=epochs,
         exposure=engine.exposure(),
         tensors=engine.tensors(),
-        machine_counters=cpu.frontend(),
-        cpu=cpu,
+        layers=run.layers,
+        machine_counters=run.counters,
     )

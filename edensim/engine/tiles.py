@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from edensim.dram.counts import Counts
 from edensim.engine.engine import Engine
+from edensim.engine.machine import LayerRun, MachineRun
 from edensim.engine.pending_writes import behind, writes_left
 from edensim.engine.records import Records
 from edensim.exceptions import NetworkError
@@ -24,17 +25,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class Schedule(Protocol):
+@dataclass(frozen=True)
+class Schedule:
     """Tiles in order ([tiles] TILE) and their transfers ([transfers] TRANSFER)."""
 
-    @property
-    def tiles(self) -> Records: ...
-
-    @property
-    def transfers(self) -> Records: ...
+    tiles: Records
+    transfers: Records
 
 
-@runtime_checkable
 class TiledMachine(Protocol):
     """A machine that fetches, computes and writes back tile after tile.
 
@@ -63,28 +61,12 @@ class TiledMachine(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class LayerRun:
-    """A layer on a machine.
+def run_tiled(engine: Engine, machine: TiledMachine) -> MachineRun:
+    """Run every schedule of a machine until the memory is drained, which counts to the last layer.
 
-    cycles: memory clock from the end of the layer before to its own end (its last tile computed; of the last layer, memory drained);
-    stall_cycles: of them, those in which the machine waited for data.
-    compute_cycles: clock cycles of the machine spent computing. counts: what memory did meanwhile; cell_point: the operating points at its end.
-    read_bytes, write_bytes: {tensor index: bytes moved}, whole accesses; memory may take the last of what it writes during the next layer.
+    Raises NetworkError for a transfer beyond the capacity of the memory, ProtocolError for states
+    that must not be.
     """
-
-    layer: int
-    cycles: int
-    stall_cycles: int
-    compute_cycles: int
-    counts: Counts
-    cell_point: NDArray[np.int64]
-    read_bytes: dict[int, int]
-    write_bytes: dict[int, int]
-
-
-def run_machine(engine: Engine, machine: TiledMachine) -> list[LayerRun]:
-    """Run every schedule of a machine. Raises NetworkError for a transfer beyond the capacity, ProtocolError for states that must not be."""
     record = np.zeros(1, tiles.TILER)
     q = record[0]
     ratio = Fraction(str(machine.clock_MHz)) / nominal_clock_MHz(
@@ -112,7 +94,14 @@ def run_machine(engine: Engine, machine: TiledMachine) -> list[LayerRun]:
         )
         layers += done
         schedule = following
-    return layers
+    per_layer = dict(enumerate(machine.layer_counters()))
+    return MachineRun(
+        tuple(
+            replace(run, counters={**run.counters, **per_layer.get(run.layer or 0, {})})
+            for run in layers
+        ),
+        machine.counters(),
+    )
 
 
 class Snapshot:
@@ -174,18 +163,21 @@ def run_schedule(
         if last == count and drains:
             status = engine.drive(step)  # the drain belongs to the last layer
             assert status == state.DONE
-        cycles, counts = snapshot.next(int(engine.loop[0]["tick"]))
+        clock = int(engine.loop[0]["tick"])
+        cycles, counts = snapshot.next(clock)
         own = slice(first, last)
         layers.append(
             LayerRun(
                 layer=int(tiles_[first]["layer"]),
                 cycles=cycles,
-                stall_cycles=int(stalls[own].sum()),
-                compute_cycles=int(tiles_["compute_cycles"][own].sum()),
+                time_ns=cycles * engine.standard.tck_ps / 1000,
+                stall_share=int(stalls[own].sum()) / cycles if cycles else 0.0,
                 counts=counts,
                 cell_point=engine.cell_point,
                 read_bytes=lines.bytes_of(own, is_write=False),
                 write_bytes=lines.bytes_of(own, is_write=True),
+                counters={"compute_cycles": int(tiles_["compute_cycles"][own].sum())},
+                end_clock=clock,
             )
         )
         if engine.listeners.progress is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from functools import partial
 
@@ -43,6 +43,12 @@ class CoreRun:
     def ipc(self) -> float:
         """Instructions per core clock cycle."""
         return self.instructions / self.cycles if self.cycles else 0.0
+
+    def counters(self) -> dict[str, int]:
+        """Return what the cache saw, and what it requested from the memory."""
+        return {
+            key: value for key, value in asdict(self).items() if key.startswith(("llc_", "dram_"))
+        }
 
 
 def core_record(source: SourceConfig, standard: Standard) -> tuple[Records, Records]:

@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edensim.engine.tiles import Schedule
 from edensim.vocabulary import TILE, TRANSFER
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """Tiles in order ([tiles] TILE) and their transfers ([transfers] TRANSFER)."""
-
-    tiles: NDArray[np.void]
-    transfers: NDArray[np.void]
 
 
 @dataclass

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from edensim.config.models import RunConfig
@@ -38,8 +37,11 @@ class ErrorWatch:
         """The `bit_errors` section of the result of a run that has ended."""
         from edensim.bit_errors.reads import Tensors
 
-        clocks = accumulate(layer.cycles for layer in memory.layers)
-        ends = tuple(zip(clocks, (layer.layer for layer in memory.layers), strict=True))
+        ends = tuple(
+            (run.end_clock, run.layer)
+            for run in memory.layers
+            if run.end_clock is not None and run.layer is not None
+        )
         return self.reads.summary(
             Tensors(self.reads.cuts, self.spans, ends) if self.spans else None
         )

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from edensim.config.models import DramConfig, RunConfig
+from edensim.config.models import DramConfig, EnergyConfig
 from edensim.dram.operating_point import OperatingPlan
 from edensim.dram.standard import Standard
 from edensim.energy.partitions import run_energies, sum_of
-from edensim.engine.loop_nests import LINE_BYTES
 from edensim.engine.memory_run import MemoryRun
 from edensim.networks.layout import Layout
 from edensim.networks.network import Layer
@@ -23,83 +22,39 @@ IDEAL_TRCD_NS = 1e-3
 
 
 def layer_results(
-    memory: MemoryRun, layout: Layout, standard: Standard, plan: OperatingPlan, config: RunConfig
+    memory: MemoryRun,
+    layout: Layout,
+    standard: Standard,
+    plan: OperatingPlan,
+    energy: EnergyConfig,
 ) -> list[dict[str, Any]]:
-    """One entry per layer that ran: time, share of it spent waiting for memory, bytes by tensor, row states, energy, the machine's own counters."""
-    if memory.cpu is not None:
-        return cpu_layer_results(memory, layout, standard, plan, config)
+    """Return one entry for each layer that ran on a machine, in order.
+
+    An entry holds the layer's time and the share of it in which the machine waited for data, the
+    bytes that each tensor moved, row hits, misses and conflicts, the energy, and the counters of
+    the machine. A pass that is no layer of the network has the operator "pass".
+    """
     results = []
-    counters = memory.layer_counters
     for run in memory.layers:
-        layer = layout.network.layers[run.layer]
-        breakdown = sum_of(
-            run_energies([(run.counts, run.cell_point)], standard, plan, config.energy)
-        )
-        gemm = layout.network.gemm(layer)
-        results.append(
-            {
-                "name": layer.name,
-                "operator": layer.operator.value,
-                "macs": gemm.macs if gemm else 0,
-                "cycles": run.cycles,
-                "time_ns": run.cycles * standard.tck_ps / 1000,
-                "stall_share": run.stall_cycles / run.cycles if run.cycles else 0.0,
-                "compute_cycles": run.compute_cycles,
-                "read_bytes": moved(run.read_bytes, layout),
-                "write_bytes": moved(run.write_bytes, layout),
-                "bytes_by_kind": by_kind(run.read_bytes, run.write_bytes, layer, layout),
-                "row_hits": run.counts.row_hits,
-                "row_misses": run.counts.row_misses,
-                "row_conflicts": run.counts.row_conflicts,
-                "energy_pJ": breakdown.to_dict(),
-                **(counters[run.layer] if run.layer < len(counters) else {}),
-            }
-        )
-    return results
-
-
-def cpu_layer_results(
-    memory: MemoryRun, layout: Layout, standard: Standard, plan: OperatingPlan, config: RunConfig
-) -> list[dict[str, Any]]:
-    """The same of a machine of cores, whose layers are passes over memory as the library makes them."""
-    assert memory.cpu is not None
-    layers = {layer.name: layer for layer in layout.network.layers}
-    results = []
-    for run in memory.cpu.layers:
-        breakdown = sum_of(
-            run_energies(
-                [(run.counts, memory.epochs[-1].cell_point)], standard, plan, config.energy
-            )
-        )
-        layer = layers.get(run.name)
-        reads, writes = (
-            {
-                index: int(lines) * LINE_BYTES
-                for index, lines in enumerate(run.moved[:, kind])
-                if lines
-            }
-            for kind in (0, 1)
-        )
-        figures = run.to_dict()
-        results.append(
-            {
-                **figures,
-                "operator": layer.operator.value if layer is not None else "pass",
-                "core_cycles": run.cycles,
-                "cycles": run.counts.cycles,
-                "time_ns": run.cycles * 1000 / config.cpu.clock_MHz,
-                "stall_share": run.counters["memory_stall_cycles"] / (run.cycles * config.cpu.cores)
-                if run.cycles
-                else 0.0,
-                "read_bytes": moved(reads, layout),
-                "write_bytes": moved(writes, layout),
-                "bytes_by_kind": by_kind(reads, writes, layer, layout),
-                "row_hits": run.counts.row_hits,
-                "row_misses": run.counts.row_misses,
-                "row_conflicts": run.counts.row_conflicts,
-                "energy_pJ": breakdown.to_dict(),
-            }
-        )
+        layer = None if run.layer is None else layout.network.layers[run.layer]
+        gemm = None if layer is None else layout.network.gemm(layer)
+        breakdown = sum_of(run_energies([(run.counts, run.cell_point)], standard, plan, energy))
+        entry: dict[str, Any] = {
+            "name": "" if layer is None else layer.name,
+            "operator": "pass" if layer is None else layer.operator.value,
+            "macs": 0 if gemm is None else gemm.macs,
+            "cycles": run.cycles,
+            "time_ns": run.time_ns,
+            "stall_share": run.stall_share,
+            "read_bytes": moved(run.read_bytes, layout),
+            "write_bytes": moved(run.write_bytes, layout),
+            "bytes_by_kind": by_kind(run.read_bytes, run.write_bytes, layer, layout),
+            "row_hits": run.counts.row_hits,
+            "row_misses": run.counts.row_misses,
+            "row_conflicts": run.counts.row_conflicts,
+            "energy_pJ": breakdown.to_dict(),
+        }
+        results.append(entry | run.counters)
     return results
 
 

@@ -11,7 +11,7 @@ import pytest
 from edensim.config.loading import load_config
 from edensim.dram.operating_point import resolve_operating_plan
 from edensim.engine.engine import Engine, Listeners
-from edensim.engine.loop_nests import CpuRun, run_cpu_machine
+from edensim.engine.loop_nests import CpuRun, run_loop_nests
 from edensim.machines.cpu.machine import cpu_machine
 from edensim.networks.layout import lay_out
 from edensim.networks.loading import load_network
@@ -35,8 +35,8 @@ def run(*more: str) -> CpuRun:
     engine = Engine(
         standard, config.controller, config.dram.channels, Listeners(), plan=plan, keep_returns=True
     )
-    return run_cpu_machine(
-        engine, cpu_machine(network, lay_out(network.fused(), config.precision), config)
+    return run_loop_nests(
+        engine, cpu_machine(network, lay_out(network.fused(), config.precision), config.cpu)
     )
 
 

@@ -8,7 +8,7 @@ from edensim.config.loading import load_config
 from edensim.dram.operating_point import resolve_operating_plan
 from edensim.engine import loop_nest_sampling as cpu_sampling
 from edensim.engine.engine import Engine, Listeners
-from edensim.engine.loop_nests import CpuRun, run_cpu_machine
+from edensim.engine.loop_nests import CpuRun, run_loop_nests
 from edensim.machines.cpu.machine import cpu_machine
 from edensim.networks.builder import NetworkBuilder
 from edensim.networks.layout import lay_out
@@ -34,7 +34,7 @@ def run(filters: int, *settings: str) -> CpuRun:
     engine = Engine(
         standard, config.controller, config.dram.channels, Listeners(), plan=plan, keep_returns=True
     )
-    return run_cpu_machine(engine, cpu_machine(network, lay_out(network, "fp32"), config))
+    return run_loop_nests(engine, cpu_machine(network, lay_out(network, "fp32"), config.cpu))
 
 
 @pytest.mark.parametrize(("cores", "filters"), [(1, 16), (2, 16), (2, 17)])

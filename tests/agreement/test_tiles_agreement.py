@@ -10,7 +10,8 @@ from edensim.config.models import ControllerConfig
 from edensim.dram.address import address_map
 from edensim.dram.standard import load_standard
 from edensim.engine.memory_run import simulate_machine
-from edensim.machines.schedule import Schedule, ScheduleBuilder
+from edensim.engine.tiles import Schedule
+from edensim.machines.schedule import ScheduleBuilder
 from edensim.reference.tiles import simulate_reference_tiles
 from tests.oracles import tiles
 

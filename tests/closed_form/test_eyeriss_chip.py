@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edensim.config.models import EyerissConfig, RunConfig
+from edensim.config.models import EyerissConfig
+from edensim.engine.tiles import Schedule
 from edensim.machines.eyeriss.array import ConvolutionShape, ceil_div, pass_cost
 from edensim.machines.eyeriss.machine import EyerissMachine, eyeriss_machine, shape_of
-from edensim.machines.schedule import Schedule
 from edensim.networks.layout import lay_out
 from edensim.networks.network import Layer, Network, Operator, Role, Tensor
 
@@ -115,7 +115,7 @@ def run(name: str, batch: int = 4, **keys: Any) -> tuple[EyerissMachine, Schedul
     machine = eyeriss_machine(
         own,
         lay_out(own, "int16"),
-        RunConfig(precision="int16", batch=batch, eyeriss=EyerissConfig(**keys)),
+        EyerissConfig(**keys),
     )
     (schedule,) = machine.schedules()
     return machine, schedule, machine.layer_counters()[0]
@@ -159,7 +159,7 @@ def test_compressed_dram_traffic_is_the_chips() -> None:
         zero_fractions=tuple(chip[4] for chip in CHIP.values()),
         zero_fraction=CHIP["C5"][4],
     )
-    machine = eyeriss_machine(network, lay_out(network, "int16"), RunConfig(eyeriss=keys))
+    machine = eyeriss_machine(network, lay_out(network, "int16"), keys)
     (schedule,) = machine.schedules()
     layer = np.repeat(schedule.tiles["layer"], schedule.tiles["reads"] + schedule.tiles["writes"])
     moved = np.bincount(layer, schedule.transfers["run_bytes"] * schedule.transfers["count"]) / 1e6
@@ -183,7 +183,7 @@ def with_chip_mapping(shape: ConvolutionShape, letters: tuple[int, ...]) -> tupl
     """Milliseconds and MB through the buffer of a layer at a given mapping, all passes full."""
     m, n, e, p, q, r, t = letters
     own = network("C3", 4, *ALEXNET["C3"])
-    machine = eyeriss_machine(own, lay_out(own, "int16"), RunConfig(precision="int16"))
+    machine = eyeriss_machine(own, lay_out(own, "int16"), EyerissConfig())
     pieces = ceil_div(e, 14)
     cost = pass_cost(
         machine.array,
@@ -242,7 +242,7 @@ def test_the_psum_network_explains_the_chips_vgg(name: str) -> None:
 @pytest.mark.parametrize("name", VGG)
 def test_the_search_maps_vgg_better_than_the_chip_did(name: str) -> None:
     own = network(name, 3, *VGG[name])
-    machine = eyeriss_machine(own, lay_out(own, "int16"), RunConfig(precision="int16", batch=3))
+    machine = eyeriss_machine(own, lay_out(own, "int16"), EyerissConfig())
     (schedule,) = machine.schedules()
     counters = machine.layer_counters()[0]
     assert 0.5 < counters["macs"] / (168 * counters["compute_cycles"]) < 1

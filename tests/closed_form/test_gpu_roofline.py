@@ -79,7 +79,7 @@ def times(shape: tuple[int, ...], build: Build) -> tuple[float, float, float]:
     network = builder.build()
     gpu, channels = CONFIG.gpu, CONFIG.dram.channels
     standard = load_standard(CONFIG.dram.standard, organization=CONFIG.dram.organization)
-    machine = gpu_machine(network, lay_out(network, "fp32"), CONFIG)
+    machine = gpu_machine(network, lay_out(network, "fp32"), CONFIG.gpu)
     run = simulate_machine(standard, CONFIG.controller, machine, channels=channels)
     moved = sum(
         sum(layer.read_bytes.values()) + sum(layer.write_bytes.values()) for layer in run.layers

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from edensim.config.models import GpuConfig, RunConfig
+from edensim.config.models import GpuConfig
 from edensim.machines.gpu.machine import GpuMachine, gpu_machine
 from edensim.networks.builder import NetworkBuilder
 from edensim.networks.layout import Layout, lay_out
@@ -22,7 +22,7 @@ def ran(
 ) -> tuple[GpuMachine, dict[str, tuple[set[int], int, int]]]:
     """A machine that has run a network; by tensor the sectors read, how many sectors were read and how many written."""
     layout = lay_out(network, precision)
-    machine = gpu_machine(network, layout, RunConfig(gpu=GpuConfig(**gpu)))
+    machine = gpu_machine(network, layout, GpuConfig(**gpu))
     moved = {placement.name: (set[int](), 0, 0) for placement in layout.placements} | {
         "partial sums": (set(), 0, 0)
     }

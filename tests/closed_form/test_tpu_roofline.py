@@ -39,7 +39,7 @@ def run(network: Network, config: RunConfig = TPU_V1) -> Run:
     """A network at int8, closed loop."""
     layout = lay_out(network.fused(), "int8")
     standard, plan = resolve_operating_plan(config.dram)
-    machine = tpu_machine(layout.network, layout, config)
+    machine = tpu_machine(layout.network, layout, config.tpu)
     tensors = len(layout.placements)
     memory = simulate_machine(
         standard,
@@ -52,7 +52,7 @@ def run(network: Network, config: RunConfig = TPU_V1) -> Run:
     cycles = sum(layer.cycles for layer in memory.layers)
     seconds = cycles * standard.tck_ps / 1e12
     macs_per_cycle = network.macs / (seconds * config.tpu.clock_MHz * 1e6)
-    stalled = sum(layer.stall_cycles for layer in memory.layers) / cycles
+    stalled = sum(layer.stall_share * layer.cycles for layer in memory.layers) / cycles
     return Run(
         2 * network.macs / seconds / 1e12,
         macs_per_cycle / (config.tpu.array_height * config.tpu.array_width),

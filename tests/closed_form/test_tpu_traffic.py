@@ -35,7 +35,7 @@ def convolutions(batch: int = 1, *, size: int = 40, groups: int = 1) -> Network:
 def machine(network: Network, precision: str = "int8", **tpu: Any) -> TpuMachine:
     """A network on a machine."""
     layout = lay_out(network, precision)
-    return tpu_machine(network, layout, RunConfig(tpu=TpuConfig(**tpu)))
+    return tpu_machine(network, layout, TpuConfig(**tpu))
 
 
 def moved(machine: TpuMachine) -> tuple[dict[str, int], dict[str, int], dict[str, np.ndarray]]:

@@ -9,8 +9,10 @@ import numpy as np
 
 from edensim.config.models import ControllerConfig
 from edensim.dram.standard import Standard, load_standard
+from edensim.engine.engine import Engine
+from edensim.engine.machine import MachineRun
 from edensim.engine.memory_run import MemoryRun, simulate_machine
-from edensim.machines.schedule import Schedule
+from edensim.engine.tiles import Schedule, run_tiled
 
 CLOCK_MHZ = 1200.0  # DDR4-2400's: one machine cycle is one memory cycle
 
@@ -23,6 +25,10 @@ class Machine:
     depth: int = 2
     outstanding: int = 0
     clock_MHz: float = CLOCK_MHZ
+    name: str = "tiles"
+
+    def run(self, engine: Engine) -> MachineRun:
+        return run_tiled(engine, self)
 
     def schedules(self) -> tuple[Schedule, ...]:
         return self.work

@@ -19,11 +19,13 @@ from typing import TYPE_CHECKING
 
 from edensim.kernels.sources.loop_nests.state import STORE, UPDATE
 from edensim.machines.cpu.darknet_steps import Step, steps_of
-from edensim.machines.cpu.loop_nests import Arena, CpuLayer, LayerBuilder, Ref, region_table
+from edensim.machines.cpu.loop_nests import Arena, LayerBuilder, Ref, region_table
 from edensim.networks.network import Layer, Network, Operator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from edensim.engine.loop_nest_layer import LoopNestLayer
 
 FLOAT = 4
 #: Elements of a slice of a long loop, and from how many on it is long.
@@ -94,7 +96,7 @@ class DarknetLoops:
             "", max([self._workspace_bytes(step.layer) for step in self.steps], default=0) or FLOAT
         )
 
-    def layers(self) -> Iterator[CpuLayer]:
+    def layers(self) -> Iterator[LoopNestLayer]:
         """Nests of each DarkNet layer."""
         regions = region_table(self.arena.blocks, self.index)
         for step, buffers in zip(self.steps, self.buffers, strict=True):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edensim.engine.loop_nest_layer import LoopNestLayer, Sample
 from edensim.kernels.sources.loop_nests.state import (
     DEPENDENT,
     FRACTION_BITS,
@@ -31,10 +32,8 @@ __all__ = [
     "STORE",
     "UPDATE",
     "Arena",
-    "CpuLayer",
     "LayerBuilder",
     "Ref",
-    "Sample",
     "region_table",
 ]
 
@@ -59,41 +58,6 @@ class Ref:
     pitch: int = 0
     row: tuple[int, tuple[int, ...], int] | None = None
     column: tuple[int, tuple[int, ...], int, int] | None = None
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A nest whose turns of the outermost loop are alike: some are walked, the rest is extrapolated.
-
-    nest: its index in the layer. shared_bytes: what all turns touch; each_bytes: what a turn adds; touches: lines touched in a turn.
-    steps: turns of the second loop, where those are alike too and each touches its own part of what all share; else 1.
-    each, shared: indices in `shadow` of nests that touch the same lines once: of one turn (outermost loop: the same), and of all.
-    """
-
-    nest: int
-    shared_bytes: int
-    each_bytes: int
-    touches: int
-    steps: int
-    each: tuple[int, ...]
-    shared: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class CpuLayer:
-    """What a layer runs: nests in order ([nests] NEST) and their references ([refs] REF); shadow nests (for samples) come behind them.
-
-    macs: multiply-accumulates. count: nests to run; those behind are shadows. regions: [blocks, 3] first and last line and index of each tensor
-    that is in memory during the layer, in order of address (a line that two share is the first's).
-    """
-
-    name: str
-    nests: NDArray[np.void]
-    refs: NDArray[np.void]
-    count: int
-    samples: tuple[Sample, ...]
-    macs: int
-    regions: NDArray[np.int64]
 
 
 @dataclass
@@ -200,7 +164,7 @@ class LayerBuilder:
         self._refs += refs
         return tuple(loops), inner, first, len(refs), row_cost, element_cost, parallel
 
-    def build(self) -> CpuLayer:
+    def build(self) -> LoopNestLayer:
         """The records."""
         refs = np.zeros(len(self._refs), REF)
         for record, ref in zip(refs, self._refs, strict=True):
@@ -235,7 +199,9 @@ class LayerBuilder:
             )
             for sample in self._samples
         )
-        return CpuLayer(self.name, nests, refs, len(self._nests), samples, self.macs, self.regions)
+        return LoopNestLayer(
+            self.name, nests, refs, len(self._nests), samples, self.macs, self.regions
+        )
 
 
 def _fill_ref(record: np.void, ref: Ref) -> None:
@@ -263,7 +229,7 @@ def _fill_ref(record: np.void, ref: Ref) -> None:
 def region_table(
     blocks: Iterable[tuple[str, int, int]], index: Mapping[str, int]
 ) -> NDArray[np.int64]:
-    """`CpuLayer.regions` of blocks (name, address, bytes); index: of each tensor by name."""
+    """`LoopNestLayer.regions` of blocks (name, address, bytes); index: of each tensor by name."""
     rows = sorted(
         (address, address + size - 1, index[name])
         for name, address, size in blocks

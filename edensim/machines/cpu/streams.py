@@ -11,7 +11,6 @@ from edensim.kernels.sources.loop_nests.state import LOAD, STORE, UPDATE
 from edensim.machines.cpu.loop_nests import (
     LINE_BYTES,
     Arena,
-    CpuLayer,
     LayerBuilder,
     Ref,
     region_table,
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from edensim.config.models import CpuConfig
+    from edensim.engine.loop_nest_layer import LoopNestLayer
     from edensim.networks.layout import Layout
 
 #: Bytes that a turn of a loop over a whole tensor takes, so that cores can share it.
@@ -50,7 +50,7 @@ class StreamLoops(ABC):
         self.multiplies = 1.0 if self.bits == 32 else 3.0
         self.arena = Arena(-(-self.layout.end // LINE_BYTES) * LINE_BYTES)
 
-    def layers(self) -> Iterator[CpuLayer]:
+    def layers(self) -> Iterator[LoopNestLayer]:
         """Nests of each layer."""
         index = {placement.name: placement.index for placement in self.layout.placements}
         for number, layer in enumerate(self.network.layers):

@@ -21,19 +21,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edensim.engine.tiles import Schedule, run_tiled
 from edensim.exceptions import ConfigError, NetworkError
 from edensim.machines.eyeriss.array import ConvolutionShape, RowStationaryArray, ceil_div
 from edensim.machines.eyeriss.compression import feature_ratios
 from edensim.machines.eyeriss.mapping import TrafficBits, find_mapping, least_words
 from edensim.machines.eyeriss.schedule import ConvolutionTiles, Tally, Tensors
 from edensim.machines.eyeriss.tiles import AHEAD, READ, WRITE, Region, Runs, ScheduleColumns, runs
-from edensim.machines.schedule import Schedule
 from edensim.networks.network import Layer, Operator
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edensim.config.models import EyerissConfig, RunConfig
+    from edensim.config.models import EyerissConfig
+    from edensim.engine.engine import Engine
+    from edensim.engine.machine import MachineRun
     from edensim.networks.layout import Layout
     from edensim.networks.network import Network
 
@@ -69,6 +71,10 @@ class EyerissMachine:
     def outstanding(self) -> int:
         """Reads on their way at once; 0: as many as the controllers' queues hold."""
         return self.config.outstanding
+
+    def run(self, engine: Engine) -> MachineRun:
+        """Run the network in closed loop with a memory."""
+        return run_tiled(engine, self)
 
     def schedules(self) -> Iterator[Schedule]:
         """One schedule for the whole network. Raises NetworkError for a layer that does not fit the machine."""
@@ -275,9 +281,9 @@ def shape_of(network: Network, layer: Layer) -> ConvolutionShape:
     )
 
 
-def eyeriss_machine(network: Network, layout: Layout, config: RunConfig) -> EyerissMachine:
+def eyeriss_machine(network: Network, layout: Layout, config: EyerissConfig) -> EyerissMachine:
     """The machine for a network as it is laid out, that is, fused. Raises ConfigError where the configuration leaves no room for ifm and psums."""
-    network, own = layout.network, config.eyeriss
+    network, own = layout.network, config
     word_bits = max(own.word_bits, layout.bits)
     words = own.buffer_kB * 8192 // word_bits
     filter_words = own.filter_buffer_kB * 8192 // word_bits

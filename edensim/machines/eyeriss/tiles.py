@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from edensim.machines.schedule import Schedule
+from edensim.engine.tiles import Schedule
 from edensim.vocabulary import TILE, TRANSFER
 
 if TYPE_CHECKING:

@@ -13,17 +13,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edensim.engine.tiles import Schedule, run_tiled
 from edensim.kernels.sources.gpu import schedule as gpu
 from edensim.kernels.sources.gpu.l2 import GPU_L2, LINE_BYTES, SECTOR_BYTES, VALID_BITS
 from edensim.machines.gpu.kernels import Kernel, l2_sets, layer_kernels
 from edensim.machines.gpu.tiling import SPEED
-from edensim.machines.schedule import Schedule
 from edensim.vocabulary import TILE, TRANSFER
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edensim.config.models import GpuConfig, RunConfig
+    from edensim.config.models import GpuConfig
+    from edensim.engine.engine import Engine
+    from edensim.engine.machine import MachineRun
     from edensim.networks.layout import Layout
     from edensim.networks.network import Network
 
@@ -130,6 +132,10 @@ class GpuMachine:
     def depth(self) -> int:
         """Tiles under way: the stages of shared memory."""
         return self.config.stages
+
+    def run(self, engine: Engine) -> MachineRun:
+        """Run the network in closed loop with a memory."""
+        return run_tiled(engine, self)
 
     def schedules(self) -> Iterator[Schedule]:
         """One for each layer. Raises ConfigError for what the machine cannot hold."""
@@ -241,7 +247,7 @@ def joined(schedules: list[Schedule]) -> Schedule:
     return Schedule(np.concatenate(tiles), np.concatenate([each.transfers for each in schedules]))
 
 
-def gpu_machine(network: Network, layout: Layout, config: RunConfig) -> GpuMachine:
+def gpu_machine(network: Network, layout: Layout, config: GpuConfig) -> GpuMachine:
     """The GPU of a configuration, about to run a network as it is laid out in memory. Raises ConfigError for a machine that cannot be."""
-    l2_sets(config.gpu)
-    return GpuMachine(layout.network, layout, config.gpu)
+    l2_sets(config)
+    return GpuMachine(layout.network, layout, config)

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from edensim.machines.schedule import Schedule, ScheduleBuilder
+from edensim.engine.tiles import Schedule, run_tiled
+from edensim.machines.schedule import ScheduleBuilder
 from edensim.machines.systolic.scalesim import Convolution, count_layer
 from edensim.machines.tpu.planning import (
     Array,
@@ -29,17 +30,19 @@ from edensim.networks.layout import Layout
 from edensim.networks.network import Layer, Network, Operator
 
 if TYPE_CHECKING:
-    from edensim.config.models import RunConfig, TpuConfig
+    from edensim.config.models import TpuConfig
+    from edensim.engine.engine import Engine
+    from edensim.engine.machine import MachineRun
 
 #: Bytes of a tile of pooling, addition and the like.
 VECTOR_TILE_BYTES = 1 << 17
 
 
-def tpu_machine(network: Network, layout: Layout, config: RunConfig) -> TpuMachine:
+def tpu_machine(network: Network, layout: Layout, config: TpuConfig) -> TpuMachine:
     """The machine for a network as it is laid out, that is, fused. Raises ConfigError where a buffer is too small for a tile of some layer."""
     network = layout.network
-    kept = kept_features(network, layout, config.tpu) if config.tpu.keep_features else frozenset()
-    array = array_of(config.tpu, kept=config.tpu.keep_features)
+    kept = kept_features(network, layout, config) if config.keep_features else frozenset()
+    array = array_of(config, kept=config.keep_features)
     products = (Operator.CONVOLUTION, Operator.LINEAR)
     shapes = {
         index: layer_shape(network, layer, layout.bits)
@@ -63,8 +66,8 @@ def tpu_machine(network: Network, layout: Layout, config: RunConfig) -> TpuMachi
         ),
         default=1,
     )
-    depth = 1 + max(1, min(config.tpu.weight_fifo, array.weight_bytes // tile_bytes))
-    return TpuMachine(network, layout, config.tpu, array, plans, kept, depth)
+    depth = 1 + max(1, min(config.weight_fifo, array.weight_bytes // tile_bytes))
+    return TpuMachine(network, layout, config, array, plans, kept, depth)
 
 
 def kept_features(network: Network, layout: Layout, config: TpuConfig) -> frozenset[str]:
@@ -100,6 +103,10 @@ class TpuMachine:
     def clock_MHz(self) -> float:
         """Of the array."""
         return self.config.clock_MHz
+
+    def run(self, engine: Engine) -> MachineRun:
+        """Run the network in closed loop with a memory."""
+        return run_tiled(engine, self)
 
     def schedules(self) -> Iterator[Schedule]:
         """One for the whole network: weights of a layer are fetched while the one before computes."""

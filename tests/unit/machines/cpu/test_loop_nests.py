@@ -14,10 +14,10 @@ from edensim.config.loading import load_config
 from edensim.config.models import ControllerConfig, CpuConfig, DramConfig
 from edensim.dram.operating_point import resolve_operating_plan
 from edensim.engine.engine import Engine, Listeners
-from edensim.engine.loop_nests import CpuEngine, run_cpu_machine
+from edensim.engine.loop_nest_layer import LoopNestLayer
+from edensim.engine.loop_nests import CpuEngine, run_loop_nests
 from edensim.exceptions import ConfigError
 from edensim.kernels.sources.loop_nests.state import STORE, UPDATE
-from edensim.machines.cpu.loop_nests import CpuLayer
 from edensim.machines.cpu.machine import cpu_machine
 from edensim.networks.builder import NetworkBuilder
 from edensim.networks.layout import lay_out
@@ -60,7 +60,7 @@ def settings(*more: str):
 
 def machine_of(network: Network, *more: str):
     config = settings(*more)
-    return cpu_machine(network, lay_out(network.fused(), config.precision), config)
+    return cpu_machine(network, lay_out(network.fused(), config.precision), config.cpu)
 
 
 def engine_of(channels: int = 1) -> Engine:
@@ -68,13 +68,13 @@ def engine_of(channels: int = 1) -> Engine:
     return Engine(standard, ControllerConfig(), channels, Listeners(), plan=plan, keep_returns=True)
 
 
-def accesses(layer: CpuLayer):
+def accesses(layer: LoopNestLayer):
     """(first byte, bytes, kind) element by element, an array's elements of about a line before the next array's."""
     for byte, size, kind, _ in accesses_of_refs(layer):
         yield byte, size, kind
 
 
-def touches(layer: CpuLayer):
+def touches(layer: LoopNestLayer):
     """(line, kind): a line once as long as its array stays in it."""
     turn: list[int] = []
     last: dict[int, int] = {}
@@ -88,7 +88,7 @@ def touches(layer: CpuLayer):
         last[index] = max(last.get(index, -1), end)
 
 
-def accesses_of_refs(layer: CpuLayer):
+def accesses_of_refs(layer: LoopNestLayer):
     """(first byte, bytes, kind, (turns of the loops, reference, its rows))."""
     for number, nest in enumerate(layer.nests[: layer.count]):
         refs = layer.refs[nest["first_ref"] : nest["first_ref"] + nest["refs"]]
@@ -136,7 +136,7 @@ def test_every_weight_is_read_and_every_output_written_within_bounds(library, pr
     network = small()
     config = settings(f"cpu.library={library}", f"precision={precision}")
     layout = lay_out(network.fused(), precision)
-    machine = cpu_machine(network, layout, config)
+    machine = cpu_machine(network, layout, config.cpu)
     touched = np.zeros(machine.end + 64, np.uint8)
     written = np.zeros(machine.end + 64, np.uint8)
     regions: dict[int, tuple[int, int]] = {}
@@ -204,7 +204,7 @@ def test_caches_count_as_lists_do(library):
         "cpu.l3_ways=4",
     )
     machine = machine_of(small(), *tiny)
-    run = run_cpu_machine(engine_of(), machine)
+    run = run_loop_nests(engine_of(), machine)
     lists = Lists([(8, 2), (16, 3), (48, 4)])
     for layer, figures in zip(machine.layers(), run.layers, strict=True):
         before = lists.misses, lists.writebacks
@@ -219,7 +219,7 @@ def test_caches_count_as_lists_do(library):
 
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_what_the_memory_serves_is_what_the_caches_lack(library):
-    run = run_cpu_machine(
+    run = run_loop_nests(
         engine_of(2), machine_of(small(), f"cpu.library={library}", "cpu.l3_kB=16")
     )
     total = run.total
@@ -238,7 +238,7 @@ def test_what_the_memory_serves_is_what_the_caches_lack(library):
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_a_second_image_costs_its_features_not_its_weights(library):
     one, two = (
-        run_cpu_machine(engine_of(), machine_of(small(batch), f"cpu.library={library}"))
+        run_loop_nests(engine_of(), machine_of(small(batch), f"cpu.library={library}"))
         for batch in (1, 2)
     )
     assert two.total.macs == 2 * one.total.macs
@@ -253,7 +253,7 @@ def test_a_second_image_costs_its_features_not_its_weights(library):
 @pytest.mark.parametrize("library", ["blocked", "direct"])
 def test_two_cores_do_the_same_work_in_less_time(library):
     one, two = (
-        run_cpu_machine(
+        run_loop_nests(
             engine_of(2), machine_of(small(), f"cpu.library={library}", f"cpu.cores={cores}")
         )
         for cores in (1, 2)
@@ -267,7 +267,7 @@ def test_two_cores_do_the_same_work_in_less_time(library):
 
 def test_a_run_can_be_repeated():
     first, second = (
-        run_cpu_machine(engine_of(2), machine_of(small(), "cpu.cores=2", "cpu.prefetch=stream"))
+        run_loop_nests(engine_of(2), machine_of(small(), "cpu.cores=2", "cpu.prefetch=stream"))
         for _ in range(2)
     )
     assert first.total.to_dict() == second.total.to_dict()
@@ -306,14 +306,14 @@ def test_a_cache_without_a_set_is_refused():
     with pytest.raises(
         ConfigError, match=r"cpu\.l1_kB: 1 kB hold no set of 32 ways of 64 bytes; expected 2"
     ):
-        run_cpu_machine(engine_of(), machine_of(small(), "cpu.l1_kB=1", "cpu.l1_ways=32"))
+        run_loop_nests(engine_of(), machine_of(small(), "cpu.l1_kB=1", "cpu.l1_ways=32"))
 
 
 def test_a_memory_that_is_too_small_is_refused():
     network = small()
     config = settings("layout.base_address=8589934000")
     machine = cpu_machine(
-        network, lay_out(network.fused(), "fp32", base_address=8589934000), config
+        network, lay_out(network.fused(), "fp32", base_address=8589934000), config.cpu
     )
     with pytest.raises(ConfigError, match="bytes are needed"):
-        run_cpu_machine(engine_of(), machine)
+        run_loop_nests(engine_of(), machine)

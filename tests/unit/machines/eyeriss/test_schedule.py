@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edensim.config.models import EyerissConfig, RunConfig
+from edensim.config.models import EyerissConfig
+from edensim.engine.tiles import Schedule
 from edensim.exceptions import ConfigError, NetworkError
 from edensim.machines.eyeriss.array import ceil_div
 from edensim.machines.eyeriss.compression import run_length_ratio
 from edensim.machines.eyeriss.machine import EyerissMachine, eyeriss_machine, shape_of
 from edensim.machines.eyeriss.mapping import Order, find_mapping, strip_rows
-from edensim.machines.schedule import Schedule
 from edensim.networks.layout import Layout, lay_out
 from edensim.networks.loading import load_network
 from edensim.networks.network import Layer, Network, Operator, Role, Tensor
@@ -91,7 +91,7 @@ def planned(
 ) -> tuple[EyerissMachine, Schedule, Layout]:
     """Machine, schedule and layout of a network; features do not share memory."""
     layout = lay_out(network, precision, reuse=False)
-    machine = eyeriss_machine(network, layout, RunConfig(eyeriss=EyerissConfig(**keys)))
+    machine = eyeriss_machine(network, layout, EyerissConfig(**keys))
     (schedule,) = machine.schedules()
     return machine, schedule, layout
 

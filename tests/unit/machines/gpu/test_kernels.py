@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edensim.config.models import GpuConfig, RunConfig
+from edensim.config.models import GpuConfig
 from edensim.machines.gpu.kernels import layer_kernels
 from edensim.machines.gpu.machine import L2, gpu_machine
 from edensim.networks.builder import NetworkBuilder
@@ -117,7 +117,7 @@ def test_tiles_move_what_an_lru_cache_would(
 def test_transfers_belong_to_the_tensor_at_their_address() -> None:
     network = built(*CASES["3x3"])
     layout = lay_out(network, "fp32")
-    machine = gpu_machine(network, layout, RunConfig(gpu=GpuConfig(**SMALL)))
+    machine = gpu_machine(network, layout, GpuConfig(**SMALL))
     for schedule in machine.schedules():
         for transfer in schedule.transfers:
             placement = layout.placements[int(transfer["tensor"])]
@@ -133,7 +133,7 @@ def test_transfers_belong_to_the_tensor_at_their_address() -> None:
 def test_small_buffers_give_the_same_schedule(monkeypatch: pytest.MonkeyPatch) -> None:
     network = built(*CASES["grouped, dilated"])
     layout = lay_out(network, "fp32")
-    config = RunConfig(gpu=GpuConfig(**SMALL))
+    config = GpuConfig(**SMALL)
     whole = list(gpu_machine(network, layout, config).schedules())
     monkeypatch.setattr("edensim.machines.gpu.machine.TILES", 3)
     monkeypatch.setattr("edensim.machines.gpu.machine.TRANSFERS", 1)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from edensim.config.loading import load_config
-from edensim.config.models import GpuConfig, RunConfig
+from edensim.config.models import GpuConfig
 from edensim.exceptions import ConfigError
 from edensim.machines.gpu.machine import gpu_machine
 from edensim.machines.gpu.tiling import choose_tiling, resident_blocks
@@ -64,9 +64,7 @@ def machine(**gpu: Any) -> Any:
     builder = NetworkBuilder("one", (1, 8, 8, 8))
     builder.pooling("p", builder.convolution("c", "input", 8, 3), "max", 2)
     network = builder.build()
-    return list(
-        gpu_machine(network, lay_out(network, "fp32"), RunConfig(gpu=GpuConfig(**gpu))).schedules()
-    )
+    return list(gpu_machine(network, lay_out(network, "fp32"), GpuConfig(**gpu)).schedules())
 
 
 @pytest.mark.parametrize(

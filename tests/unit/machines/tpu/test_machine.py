@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from edensim.config.models import RunConfig, TpuConfig
+from edensim.config.models import TpuConfig
 from edensim.exceptions import ConfigError
 from edensim.machines.systolic.scalesim import scalesim_counts
 from edensim.machines.tpu.machine import TpuMachine, tpu_machine
@@ -27,7 +27,7 @@ def network(batch: int = 1) -> Network:
 
 def machine(net: Network, precision: str = "int8", **tpu: Any) -> TpuMachine:
     """A network on a machine."""
-    return tpu_machine(net, lay_out(net, precision), RunConfig(tpu=TpuConfig(**tpu)))
+    return tpu_machine(net, lay_out(net, precision), TpuConfig(**tpu))
 
 
 def test_input_rows_of_output_rows() -> None:
