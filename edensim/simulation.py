@@ -116,7 +116,7 @@ def prepare(config: RunConfig) -> PreparedRun:
     if config.frontend is not None or config.network is not None:
         network, layout = run_network(config, standard)
         return PreparedRun(
-            config, standard, plan, machine=machine_for(config, network, layout), layout=layout
+            config, standard, plan, machine=run_machine(config, network, layout), layout=layout
         )
     trace = open_run_trace(config, standard)  # any format
     return PreparedRun(
@@ -261,6 +261,13 @@ def run_network(config: RunConfig, standard: Standard) -> tuple[Network, Layout]
         ).capacity_bytes,
     )
     return network, layout
+
+
+def run_machine(config: RunConfig, network: Network, layout: Layout) -> Machine:
+    """Make the machine of a run. Raises ConfigError or NetworkError."""
+    if config.frontend is None:
+        raise ConfigError("frontend: names no machine; expected one of cpu, gpu, eyeriss, tpu")
+    return machine_for(config.frontend, network, layout, getattr(config, config.frontend))
 
 
 def run_layout(config: RunConfig, standard: Standard) -> Layout:

@@ -177,7 +177,7 @@ ERROR_MODELS: Final = Registry(
     },
 )
 
-#: Machines: functions of a network, its layout and the configuration of the run.
+#: Machines: functions as `edensim.machines.machine.MachineFactory` describes them.
 MACHINES: Final = Registry(
     "edensim.machines",
     "machine",
