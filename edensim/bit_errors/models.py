@@ -23,6 +23,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from edensim.config.plugins import ERROR_MODELS
 from edensim.exceptions import ConfigError, nearest
 
 #: Classes of lines; a class holds every 256th part of them.
@@ -213,14 +214,32 @@ def kinds() -> tuple[Kind, ...]:
     return tuple(_KINDS[number] for number in sorted(_KINDS))
 
 
+def _load_plugins() -> None:
+    """Import the models that other packages bring, which registers them.
+
+    Raises ConfigError if what a package brings under a name is not the model of that name.
+    """
+    for name, member in ERROR_MODELS.plugins.items():
+        law = ERROR_MODELS.load(name)
+        if not any(kind.name == name and kind.law is law for kind in _KINDS.values()):
+            raise ERROR_MODELS.refuse(
+                member, f"expected a function under @error_model(NUMBER, {name!r}), found {law!r}"
+            )
+
+
+def _registered(kind: int | str) -> Kind | None:
+    if isinstance(kind, int):
+        return None if isinstance(kind, bool) else _KINDS.get(kind)
+    return next((each for each in _KINDS.values() if kind in (each.name, str(each.number))), None)
+
+
 def kind_of(kind: int | str) -> Kind:
-    """The registered model of a number or name. Raises ConfigError, with the nearest name."""
-    found = (
-        _KINDS.get(kind)
-        if isinstance(kind, int)
-        else next((each for each in _KINDS.values() if kind in (each.name, str(each.number))), None)
-    )
-    if found is None or isinstance(kind, bool):
+    """Find the registered model of a number or name. Raises ConfigError, with the nearest name."""
+    found = _registered(kind)
+    if found is None:
+        _load_plugins()
+        found = _registered(kind)
+    if found is None:
         names = [each.name for each in kinds()]
         hint = nearest(kind, names) if isinstance(kind, str) else ""
         raise ConfigError(

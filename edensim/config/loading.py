@@ -25,6 +25,7 @@ from edensim.config.models import (
     Section,
     SourceConfig,
 )
+from edensim.config.plugins import ERROR_MODELS, MACHINES, SCHEDULERS
 from edensim.config.strict_yaml import load_yaml, parse_yaml
 from edensim.exceptions import ConfigError, nearest
 
@@ -65,6 +66,13 @@ _LISTS: dict[str, type[Section]] = {
 
 #: Keys that take a file beside the configuration's own as well as a name or another file.
 _FILES: Final = frozenset({"network", "errors.module", "eden.weights", "eden.data"})
+
+#: Keys whose values are names in a registry, to which other packages may add.
+REGISTRIES: Final = {
+    "frontend": MACHINES,
+    "controller.scheduler": SCHEDULERS,
+    "errors.model": ERROR_MODELS,
+}
 
 DEFAULT = "default"
 SET = "--set"
@@ -337,6 +345,10 @@ def _convert(leaves: _Layer, places: Mapping[str, str]) -> RunConfig:
         finite = False
     if not finite:
         _refuse_first(leaves, places)
+    for key, registry in REGISTRIES.items():
+        value, origin = leaves.get(key, (None, DEFAULT))
+        if value is not None and value not in registry.builtin:
+            registry.find(value, _place(origin, key))
     if (
         config.dram.timings.get("nRCD") == 0
     ):  # some timings may be 0; a row that opens in no time may not
@@ -402,9 +414,10 @@ def _refuse_value(key: str, value: Any, kind: Any, origin: str) -> None:
         if isinstance(value, str)
         else ""
     )
-    raise ConfigError(
-        f"{_place(origin, key)}: expected {_expected(info)}, found {_shown(value)}{hint}"
+    expected = (
+        f"one of {', '.join(REGISTRIES[key].names())}" if key in REGISTRIES else _expected(info)
     )
+    raise ConfigError(f"{_place(origin, key)}: expected {expected}, found {_shown(value)}{hint}")
 
 
 def _type_of(key: str) -> Any:

@@ -71,7 +71,7 @@ class DramConfig(Section, frozen=True, kw_only=True):
 class ControllerConfig(Section, frozen=True, kw_only=True):
     """How the memory is scheduled."""
 
-    scheduler: Literal["frfcfs", "frfcfs-row-hit", "fcfs"] = "frfcfs"
+    scheduler: str = "frfcfs"  # a name in edensim.config.plugins.SCHEDULERS
     row_policy: Literal["open", "closed", "capped"] = "open"
     row_cap: Positive = 4
     refresh: Literal["all-bank", "per-bank", "none"] = "all-bank"
@@ -124,7 +124,7 @@ class ErrorsConfig(Section, frozen=True, kw_only=True):
     """Bit errors: of a fitted module at the operating point, or of an error model at a bit error rate. Neither: none."""
 
     module: str | None = None  # a name in configs/modules/ or a file
-    model: Literal["uniform", "bitline", "wordline", "data-dependent"] | None = None
+    model: str | None = None  # a name in edensim.config.plugins.ERROR_MODELS
     ber: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None  # of `model`
     exposure: Literal["every_access", "elapsed"] = (
         "every_access"  # each read is at risk, or only those sooner after ACT than their cells need
@@ -294,7 +294,7 @@ class RunConfig(Section, frozen=True, kw_only=True):
 
     trace: str | None = None
     trace_format: str | None = None
-    frontend: Literal["cpu", "gpu", "eyeriss", "tpu"] | None = None  # None: a trace
+    frontend: str | None = None  # a name in edensim.config.plugins.MACHINES; None: a trace
     network: str | None = None  # a name of the zoo, or a file (.cfg, .onnx, .csv, .json)
     precision: Literal["int4", "int8", "int16", "fp32"] = "int8"
     batch: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 1

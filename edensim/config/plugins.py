@@ -14,11 +14,11 @@ packages are only read when a name is not built in, since that takes 0.02 s.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar, overload
 
 from edensim.exceptions import ConfigError, nearest
 
@@ -76,10 +76,10 @@ class Registry:
             package = f"{entry.dist.name} {entry.dist.version}" if entry.dist else "unknown"
             member = Member(entry.name, entry.value, package)
             if entry.name in self.builtin:
-                raise self._refuse(member, "edensim has a member of that name; rename the plug-in")
+                raise self.refuse(member, "edensim has a member of that name; rename the plug-in")
             first = members.setdefault(entry.name, member)
             if first != member:
-                raise self._refuse(
+                raise self.refuse(
                     member, f"package {first.package} brings the same name; uninstall one of them"
                 )
         return members
@@ -113,7 +113,13 @@ class Registry:
             )
         return self.plugins[name]
 
-    def load(self, name: str, expected: type[T] | None = None, key: str | None = None) -> T:
+    @overload
+    def load(self, name: str, *, key: str | None = None) -> Callable[..., Any]: ...
+
+    @overload
+    def load(self, name: str, expected: type[T], key: str | None = None) -> T: ...
+
+    def load(self, name: str, expected: type[T] | None = None, key: str | None = None) -> object:
         """Import a member.
 
         Parameters
@@ -136,8 +142,8 @@ class Registry:
         if not (callable(value) if expected is None else isinstance(value, expected)):
             wanted = "a callable object" if expected is None else f"a {expected.__name__}"
             problem = f"expected {wanted}, found an object of type {type(value).__name__}"
-            raise self._refuse(self.find(name), problem)
-        return value  # type: ignore[return-value]
+            raise self.refuse(self.find(name), problem)
+        return value
 
     def _imported(self, member: Member) -> object:
         module, _, path = member.reference.partition(":")
@@ -149,10 +155,11 @@ class Registry:
             if member.package == "edensim":
                 raise
             what = f"it cannot be imported: {type(problem).__name__}: {problem}"
-            raise self._refuse(member, what) from problem
+            raise self.refuse(member, what) from problem
         return value
 
-    def _refuse(self, member: Member, problem: str) -> ConfigError:
+    def refuse(self, member: Member, problem: str) -> ConfigError:
+        """Make the exception that names a member, the package that brought it and a problem."""
         return ConfigError(
             f"plug-in {member.name!r} ({self.group}, {member.reference}) of package "
             f"{member.package}: {problem}"

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from edensim.config import paths as resources
+from edensim.config.plugins import STANDARDS
 from edensim.config.strict_yaml import load_yaml
 from edensim.dram.expressions import Expression, parse_expression
 from edensim.exceptions import ConfigError, nearest
@@ -130,9 +131,31 @@ def _folders(folder: Path | None) -> list[Path]:
     return [*([folder] if folder is not None else []), *resources.config_folders("dram")]
 
 
+@cache
+def _plugin_files() -> dict[str, Path]:
+    """Find the standards that other packages bring, by name.
+
+    Raises ConfigError if a package brings a folder or file that is not there, or a taken name.
+    """
+    files: dict[str, Path] = {}
+    builtin = {path.stem for path in resources.standards_folder().glob("*.yaml")}
+    for entry, member in STANDARDS.plugins.items():
+        place = Path(STANDARDS.load(entry)())
+        if not place.exists():
+            raise STANDARDS.refuse(member, f"there is no file or folder {place}")
+        for path in sorted(place.glob("*.yaml")) if place.is_dir() else [place]:
+            if path.stem in builtin or path.stem in files:
+                raise STANDARDS.refuse(
+                    member, f"the name of {path} is taken; expected another file name"
+                )
+            files[path.stem] = path
+    return files
+
+
 def standard_names(folder: Path | None = None) -> list[str]:
-    """Names of all standards that can be loaded, in alphabetical order; those in `folder` too."""
-    return sorted({path.stem for each in _folders(folder) for path in each.glob("*.yaml")})
+    """List the names of all standards in alphabetical order, those in `folder` included."""
+    files = [path for each in _folders(folder) for path in each.glob("*.yaml")]
+    return sorted({path.stem for path in files} | set(_plugin_files()))
 
 
 def find_standard(name: str, folder: Path | None = None) -> Path:
@@ -145,6 +168,8 @@ def find_standard(name: str, folder: Path | None = None) -> Path:
     for each in _folders(folder):
         if (each / f"{name}.yaml").is_file():
             return each / f"{name}.yaml"
+    if name in _plugin_files():
+        return _plugin_files()[name]
     known = standard_names(folder)
     raise ConfigError(
         f"dram.standard: unknown standard {name!r}{nearest(name, known)}; known: {', '.join(known)}, or the path of a .yaml file"
