@@ -1,14 +1,17 @@
-"""Output files: whole or not at all."""
+"""Write output files, whole or not at all."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from edensim.exceptions import InputError
 
 
 def reason(problem: Exception) -> str:
+    """Say what an exception says, without the file name and number that an OSError adds."""
     return (problem.strerror or str(problem)) if isinstance(problem, OSError) else str(problem)
 
 
@@ -18,10 +21,19 @@ def save_text(path: str | os.PathLike[str], text: str) -> None:
 
 
 def save_bytes(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write `content` to `path`, whole or not at all: to a temporary file beside it, then renamed over it.
+    """Write `content` to `path`, whole or not at all, as `replacing` does."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
 
-    A link keeps pointing where it does, and what is no regular file (a pipe, /dev/stdout) is written to directly.
-    InputError where `path` is a folder, its folder does not exist, or writing fails.
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield the path of a temporary file, which takes the place of `path` when the block is done.
+
+    If the block raises an exception, nothing is left behind. A link keeps its target. What is no
+    regular file (a pipe, /dev/stdout) is written to directly.
+
+    Raises InputError if `path` is a folder, if its folder does not exist, or if writing fails.
     """
     special = Path(path).exists() and not Path(path).is_file()
     target = Path(path) if special else Path(os.path.realpath(path))
@@ -29,20 +41,16 @@ def save_bytes(path: str | os.PathLike[str], content: bytes) -> None:
         raise InputError(f"{path}: is a folder; expected a file to write to")
     if not target.parent.is_dir():
         raise InputError(f"{path}: folder {str(Path(path).parent)!r} does not exist")
-    if target.exists() and not os.access(
-        target, os.W_OK
-    ):  # renaming over it would ignore the write protection
+    if target.exists() and not os.access(target, os.W_OK):
+        # Renaming a file over it would ignore the write protection.
         raise InputError(f"{path}: cannot be written: file is write-protected")
+    temporary = target if special else target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        if special:
-            target.write_bytes(content)
-            return
-        temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        try:
-            with temporary.open("xb") as file:
-                file.write(content)
+        yield temporary
+        if not special:
             os.replace(temporary, target)
-        finally:
-            temporary.unlink(missing_ok=True)
     except OSError as problem:
         raise InputError(f"{path}: cannot be written: {reason(problem)}") from None
+    finally:
+        if not special:
+            temporary.unlink(missing_ok=True)

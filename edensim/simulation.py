@@ -326,12 +326,7 @@ def command_sink(path: Path | None) -> Iterator[Callable[[Records], None] | None
     if path is None:
         yield None
         return
-    from edensim.tracefiles.commands import CommandWriter
+    from edensim.tracefiles.commands import command_writer
 
-    writer = CommandWriter(path)
-    try:
-        yield writer.write
-    except BaseException:
-        writer.discard()
-        raise
-    writer.close()
+    with command_writer(path) as write:
+        yield write

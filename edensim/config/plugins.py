@@ -106,10 +106,10 @@ class Registry:
         if name in self.builtin:
             return Member(name, self.builtin[name])
         if name not in self.plugins:
-            known = self.names()
+            known = sorted(self.names())
             raise ConfigError(
-                f"{key or self.noun}: expected one of {', '.join(known)}, found {name!r}"
-                f"{nearest(name, known)}"
+                f"{key or self.noun}: expected one of {', '.join(known)}, found the text "
+                f"{name!r}{nearest(name, known)}"
             )
         return self.plugins[name]
 

@@ -1,1 +1,1 @@
-"""Trace files: one reader, chunked, for every format (`open_trace`), and writers (`convert`)."""
+"""Trace files: a reader in chunks for every format, writers, and conversion between formats."""

@@ -1,6 +1,7 @@
-"""Command traces as CSV: `clock,command,channel,rank,bankgroup,bank,row,column`, one command a line, -1 where a level is not addressed.
+"""Read and write command traces as CSV: `clock,command,channel,rank,bankgroup,bank,row,column`.
 
-`channel` and `bankgroup` columns may be missing (one channel, no bank groups). Files may be compressed: gzip, xz, zstd.
+There is one command per line, and a level that it does not address is -1. The columns `channel` and
+`bankgroup` may be missing (one channel, no bank groups). Files may be compressed: gzip, xz, zstd.
 """
 
 from __future__ import annotations
@@ -9,16 +10,16 @@ import contextlib
 import gzip
 import io
 import lzma
-import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edensim.exceptions import InputError, TraceError, nearest
+from edensim.exceptions import TraceError, nearest
+from edensim.files import replacing
 from edensim.tracefiles.writers import compressed
 from edensim.vocabulary import COMMAND, Command
 
@@ -26,11 +27,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FIELDS: Final = ("clock", "command", "channel", "rank", "bankgroup", "bank", "row", "column")
-#: Value of a field whose column a file may leave out.
+#: The value of each field whose column may be missing.
 OPTIONAL: Final = {"channel": 0, "bankgroup": -1}
-#: Text held at a time by `stream_commands_csv`.
+#: Bytes of text in memory at a time while a command trace is streamed.
 STREAM_BLOCK: Final = 1 << 22
-#: Names that other tools use.
+#: Command names that other tools use.
 ALIASES: Final = {
     "PRE": Command.PREpb,
     "PREA": Command.PREab,
@@ -42,14 +43,29 @@ CODES: Final = {command.name.upper(): command for command in Command} | ALIASES
 
 
 def command_code(name: str) -> Command | None:
-    """A command by its name or another tool's, in any case; None if there is no such command."""
+    """Find a command by its name, or another tool's name for it; None if there is no such command.
+
+    Upper and lower case are the same.
+    """
     return CODES.get(name.strip().upper())
 
 
 def read_commands_csv(path: str | Path) -> NDArray[Any]:
-    """Read a command trace into COMMAND records.
+    """Read a command trace.
 
-    Raises TraceError, with file and line, for anything that is not one.
+    Parameters
+    ----------
+    path : path-like
+        The CSV file, plain or compressed.
+
+    Returns
+    -------
+    ndarray of COMMAND, [commands]
+
+    Raises
+    ------
+    TraceError
+        If the file is no command trace; the message names file and line.
     """
     source = Path(path)
     data = _read_bytes(source)
@@ -59,7 +75,10 @@ def read_commands_csv(path: str | Path) -> NDArray[Any]:
 def stream_commands_csv(
     path: str | Path, block_bytes: int = STREAM_BLOCK
 ) -> Iterator[NDArray[Any]]:
-    """The same in blocks of records, holding about `block_bytes` of text at a time. Raises TraceError, with file and line, when it comes to it."""
+    """Read a command trace in blocks, with about `block_bytes` of text in memory at a time.
+
+    Raises TraceError, which names file and line, when the bad line is reached.
+    """
     from edensim.tracefiles.lines import text_blocks
     from edensim.tracefiles.streams import Stream
 
@@ -78,80 +97,42 @@ def stream_commands_csv(
         _check_header(source, b"")
 
 
-class CommandWriter:
-    """Writes COMMAND records as they come; the file takes its name when it is complete. Compressed where the name ends in .gz, .xz or .zst.
+@contextlib.contextmanager
+def command_writer(path: str | Path) -> Iterator[Callable[[NDArray[Any]], None]]:
+    """Open a command trace for writing; what is yielded appends COMMAND records to it.
 
-    A link keeps pointing where it does, and what is no regular file (a pipe, /dev/null) is written to directly.
-    Raises InputError where the file cannot be written.
+    The file is compressed if its name ends in .gz, .xz or .zst. It appears when the block is done,
+    and not at all if the block raises an exception. Raises InputError if it cannot be written.
     """
+    import pyarrow as pa
+    import pyarrow.csv as pacsv
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        self.target = Path(os.path.realpath(path))
-        self.direct = self.path.exists() and not self.path.is_file()
-        self.part = (
-            self.path
-            if self.direct
-            else self.target.with_name(f".{self.target.name}.{os.getpid()}.part")
-        )
-        self.names = np.array([command.name for command in Command])
-        with self._writing():
-            self.file = compressed(self.part, self.path.suffix)
-            self.file.write((",".join(FIELDS) + "\n").encode())
+    names = np.array([command.name for command in Command])
+    options = pacsv.WriteOptions(include_header=False, quoting_style="none")
+    with (
+        replacing(path) as part,
+        contextlib.closing(compressed(part, Path(path).suffix)) as file,
+    ):
+        file.write((",".join(FIELDS) + "\n").encode())
 
-    def write(self, commands: NDArray[Any]) -> None:
-        """Append commands."""
-        import pyarrow as pa
-        import pyarrow.csv as pacsv
+        def write(commands: NDArray[Any]) -> None:
+            columns = {name: np.ascontiguousarray(commands[name]) for name in FIELDS}
+            columns["command"] = names[columns["command"]]
+            buffer = io.BytesIO()
+            pacsv.write_csv(pa.table(columns), buffer, options)
+            file.write(buffer.getvalue())
 
-        columns = {name: np.ascontiguousarray(commands[name]) for name in FIELDS}
-        columns["command"] = self.names[columns["command"]]
-        buffer = io.BytesIO()
-        pacsv.write_csv(
-            pa.table(columns),
-            buffer,
-            pacsv.WriteOptions(include_header=False, quoting_style="none"),
-        )
-        with self._writing():
-            self.file.write(buffer.getvalue())
-
-    def close(self) -> None:
-        """All commands are written: give the file its name."""
-        with self._writing():
-            self.file.close()
-            if not self.direct:
-                os.replace(self.part, self.target)
-
-    def discard(self) -> None:
-        """Leave nothing behind."""
-        with contextlib.suppress(OSError):
-            self.file.close()
-        if not self.direct:
-            self.part.unlink(missing_ok=True)
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as problem:
-            raise InputError(
-                f"{self.path}: cannot be written: {problem.strerror or problem}"
-            ) from None
+        yield write
 
 
 def write_commands_csv(path: str | Path, commands: NDArray[Any]) -> None:
-    """Write COMMAND records; compressed where the name ends in .gz, .xz or .zst."""
-    writer = CommandWriter(path)
-    try:
-        writer.write(commands)
-    except BaseException:
-        writer.discard()
-        raise
-    writer.close()
+    """Write COMMAND records; the file is compressed if its name ends in .gz, .xz or .zst."""
+    with command_writer(path) as write:
+        write(commands)
 
 
 def _read_bytes(source: Path) -> bytes:
-    """The file's text; compression is told by its first bytes, never by its name."""
+    """Read the text of a file; its compression is recognised by its first bytes, not its name."""
     try:
         data = source.read_bytes()
         if data.startswith(b"\x1f\x8b"):
@@ -168,7 +149,7 @@ def _read_bytes(source: Path) -> bytes:
 
 
 def _read_zstd(data: bytes) -> bytes:
-    """All frames. Raises EOFError where the last one has no end, OSError for damaged ones."""
+    """Decompress all frames. Raises EOFError if the last one is cut off, OSError for damage."""
     import zstandard
 
     pieces = []
@@ -185,31 +166,29 @@ def _read_zstd(data: bytes) -> bytes:
 
 
 def _check_header(source: Path, data: bytes) -> list[str]:
+    """Read the names of the columns from the first line."""
+    header = f"the header {','.join(FIELDS)!r}"
     try:
         names = [
             name.strip().lower() for name in data.partition(b"\n")[0].decode("utf-8-sig").split(",")
         ]
     except UnicodeDecodeError:
-        raise TraceError(
-            f"{source}:1: expected the header {','.join(FIELDS)!r}, found binary data"
-        ) from None
+        raise TraceError(f"{source}:1: expected {header}, found binary data") from None
     for name in names:
         if name not in FIELDS:
             raise TraceError(
-                f"{source}:1: expected the header {','.join(FIELDS)!r}, found column {name!r}{nearest(name, FIELDS)}"
+                f"{source}:1: expected {header}, found column {name!r}{nearest(name, FIELDS)}"
             )
         if names.count(name) > 1:
             raise TraceError(f"{source}:1: column {name!r} appears twice")
     missing = [name for name in FIELDS if name not in names and name not in OPTIONAL]
     if missing:
-        raise TraceError(
-            f"{source}:1: column {missing[0]!r} is missing; expected the header {','.join(FIELDS)!r}"
-        )
+        raise TraceError(f"{source}:1: column {missing[0]!r} is missing; expected {header}")
     return names
 
 
 def _parse(source: Path, data: bytes, header: list[str], first_line: int = 2) -> NDArray[Any]:
-    """Records of a text whose first line is the header. first_line: number of the next, for messages."""
+    """Parse a text whose first line is the header; the next line has the number `first_line`."""
     import pyarrow as pa
 
     try:
@@ -219,7 +198,7 @@ def _parse(source: Path, data: bytes, header: list[str], first_line: int = 2) ->
 
 
 def _parse_fast(data: bytes, header: list[str]) -> NDArray[Any]:
-    """The whole file at once; any exception means: look at it line by line."""
+    """Parse the whole text at once; any exception means that it must be parsed line by line."""
     import pyarrow as pa
     import pyarrow.csv as pacsv
 
@@ -253,7 +232,7 @@ def _parse_fast(data: bytes, header: list[str]) -> NDArray[Any]:
 
 
 def _parse_by_line(source: Path, data: bytes, header: list[str], first_line: int) -> NDArray[Any]:
-    """The same, slowly, to say which line is wrong and why."""
+    """Parse the text slowly, to find out which line is wrong and why."""
     rows = []
     for number, line in enumerate(
         data.decode("utf-8", errors="replace").split("\n")[1:], start=first_line
@@ -264,7 +243,8 @@ def _parse_by_line(source: Path, data: bytes, header: list[str], first_line: int
         cells = text.split(",")
         if len(cells) != len(header):
             raise TraceError(
-                f"{source}:{number}: expected {len(header)} fields ({','.join(header)}), found {len(cells)}: {text[:80]!r}"
+                f"{source}:{number}: expected {len(header)} fields ({','.join(header)}), "
+                f"found {len(cells)}: {text[:80]!r}"
             )
         record: dict[str, int] = dict(OPTIONAL)
         for name, cell in zip(header, cells, strict=True):
@@ -277,9 +257,8 @@ def _cell(place: str, name: str, cell: str) -> int:
     if name == "command":
         code = command_code(cell)
         if code is None:
-            raise TraceError(
-                f"{place}: unknown command {cell[:40]!r}{nearest(cell, [command.name for command in Command])}"
-            )
+            hint = nearest(cell, Command.__members__)
+            raise TraceError(f"{place}: unknown command {cell[:40]!r}{hint}")
         return int(code)
     low, high = (0 if name == "clock" else -1), int(np.iinfo(COMMAND[name]).max)
     try:

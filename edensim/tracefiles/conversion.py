@@ -1,26 +1,27 @@
-"""Any trace into the native format or a text format that other simulators read."""
+"""Convert any trace into the native format or a text format that other simulators read."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from edensim.config.plugins import TRACE_FORMATS
 from edensim.exceptions import InputError, nearest
-from edensim.tracefiles.formats import COMPRESSION_SUFFIXES, FORMATS, bare_suffix
-from edensim.tracefiles.lines import Records
-from edensim.tracefiles.reader import Encode, Trace, open_trace
+from edensim.files import replacing
+from edensim.tracefiles.formats import COMPRESSION_SUFFIXES, Encode, Records, bare_suffix, named
+from edensim.tracefiles.reader import Trace, open_trace
 from edensim.tracefiles.writers import KEEPS, TextWriter
 
 #: Records of a row group.
 GROUP_RECORDS: Final = 1 << 17
 NATIVE: Final = "edensim"
 WRITABLE: Final = (NATIVE, *KEEPS)
-#: Value of a field that carries nothing, and what is lost with any other.
+#: The value of each field that carries no information, and what is lost with any other value.
 EMPTY: Final = {
     "is_write": (0, "writes (they would become reads)"),
     "clock": (0, "arrival clocks"),
@@ -41,57 +42,75 @@ def convert(
     tck_ps: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> int:
-    """Write the requests of one trace into another file; the number of records.
+    """Write the requests of one trace into another file, which appears when it is complete.
 
-    format, encode, tck_ps: as open_trace. to: output format, else what the suffix says (.parquet, .ls, .core, .ds3, .stl, .ramulator1, and .gz,
-    .xz or .zst after all but the first). progress: called with the records done so far. The output appears only when it is complete.
-    Raises InputError for an input that cannot be read, an unknown output format, and, unless `lossy`, for records with something that the
-    output format cannot hold; also if the output cannot be written."""
-    target_path, place = Path(output), Path(os.path.realpath(output))
-    target = output_format(target_path, to)
-    if target_path.is_dir():
-        raise InputError(f"{target_path}: is a directory; expected the name of the output file")
-    if not target_path.parent.is_dir():
-        raise InputError(f"{target_path}: no such folder: {target_path.parent}")
-    if target_path.exists() and not target_path.is_file():
-        raise InputError(
-            f"{target_path}: is not a regular file; expected the name of the output file"
-        )
+    Parameters
+    ----------
+    input : path-like
+        The trace to read.
+    output : path-like
+        The file to write. Text is compressed if the name ends in .gz, .xz or .zst.
+    format : str, optional
+        Format of the input; by default, it is recognised.
+    to : str, optional
+        Format of the output; by default, the suffix decides: .parquet, .ls, .core, .ds3, .stl or
+        .ramulator1.
+    lossy : bool
+        Whether to drop what the output format cannot hold.
+    encode, tck_ps : optional
+        As for `open_trace`.
+    progress : callable, optional
+        Called with the number of records done so far.
+
+    Returns
+    -------
+    int
+        The number of records.
+
+    Raises
+    ------
+    InputError
+        If the input cannot be read, if the output format is unknown, if the output cannot be
+        written, or, unless `lossy`, if a record has something that the output format cannot hold.
+    """
+    path = Path(output)
+    target = output_format(path, to)
+    if path.exists() and not path.is_file():
+        what = "a directory" if path.is_dir() else "not a regular file"
+        raise InputError(f"{path}: is {what}; expected the name of the output file")
     trace = open_trace(input, format=format, encode=encode, tck_ps=tck_ps)
-    part = place.with_name(f".{place.name}.{os.getpid()}.part")
-    try:
-        count = _write(
-            trace,
-            _writer(trace, part, target, target_path.suffix.lower()),
-            target_path,
-            target,
-            lossy,
-            progress,
-        )
-        os.replace(part, place)
-    except OSError as error:
-        raise InputError(
-            f"{target_path}: cannot be written: {os.strerror(error.errno) if error.errno else error}"
-        ) from None
-    finally:
-        with suppress(OSError):
-            part.unlink()
+    count = 0
+    with (
+        replacing(path) as part,
+        closing(_writer(trace, part, target, path.suffix.lower())) as writer,
+    ):
+        for records in trace.chunks(GROUP_RECORDS):
+            if target != NATIVE and not lossy:
+                _refuse_loss(trace, records, count, path, target)
+            writer.write(records)
+            count += len(records)
+            if progress is not None:
+                progress(count)
     return count
 
 
 def output_format(path: Path, to: str | None) -> str:
-    """Name of the format to write. Raises InputError for a name or suffix that none has."""
-    suffixes = {form.suffix: name for name, form in FORMATS.items() if form.suffix}
+    """Find the format to write: the named one, or else the one of the suffix.
+
+    Raises InputError if there is no such format, or if it cannot be written.
+    """
     if to is None:
+        suffixes = {form.suffix: form.name for form in map(named, WRITABLE)}
         suffix = bare_suffix(path)
         if suffix not in suffixes:
-            known = f"{nearest(suffix, suffixes)}; known: {', '.join(suffixes)}"
+            hint = nearest(suffix, [known for known in suffixes if known])
             raise InputError(
-                f"{path}: no output format has the suffix {suffix!r}{known}; or name one of {', '.join(WRITABLE)}"
+                f"{path}: no output format has the suffix {suffix!r}{hint}; known: "
+                f"{', '.join(map(str, suffixes))}; or name one of {', '.join(WRITABLE)}"
             )
         to = suffixes[suffix]
     if to not in WRITABLE:
-        known = "can be read, not written" if to in FORMATS else "is not known"
+        known = "can be read, not written" if to in TRACE_FORMATS.names() else "is not known"
         raise InputError(
             f"output format {to!r} {known}{nearest(to, WRITABLE)}; writable: {', '.join(WRITABLE)}"
         )
@@ -110,40 +129,18 @@ def _writer(trace: Trace, part: Path, target: str, suffix: str) -> Any:
     return TextWriter(part, target, suffix)
 
 
-def _write(
-    trace: Trace,
-    writer: Any,
-    output: Path,
-    target: str,
-    lossy: bool,
-    progress: Callable[[int], None] | None,
-) -> int:
-    count = 0
-    try:
-        for records in trace.chunks(GROUP_RECORDS):
-            if target != NATIVE and not lossy:
-                _refuse_loss(trace, records, count, output, target)
-            writer.write(records)
-            count += len(records)
-            if progress is not None:
-                progress(count)
-    finally:
-        writer.close()
-    return count
-
-
 def _refuse_loss(trace: Trace, records: Records, start: int, output: Path, target: str) -> None:
-    """Raise InputError if a field that the target does not keep says something."""
-    lost = {
+    """Refuse records with information in a field that the target format does not keep."""
+    filled = {
         name: np.flatnonzero(records[name] != empty)
         for name, (empty, _) in EMPTY.items()
         if name not in KEEPS[target]
     }
-    found = {name: int(places[0]) for name, places in lost.items() if len(places)}
-    if not found:
-        return
-    first = min(found.values())
-    losses = ", ".join(EMPTY[name][1] for name in found)
-    raise InputError(
-        f"{output}: {target} cannot hold the {losses} of {trace.position(start + first)}; write .parquet, or ask for a lossy conversion"
-    )
+    lost = {name: int(indices[0]) for name, indices in filled.items() if len(indices)}
+    if lost:
+        losses = ", ".join(EMPTY[name][1] for name in lost)
+        place = trace.position(start + min(lost.values()))
+        raise InputError(
+            f"{output}: {target} cannot hold the {losses} of {place}; write .parquet, or ask for "
+            "a lossy conversion"
+        )

@@ -1,4 +1,4 @@
-"""Text formats whose lines the compiled core parses: blocks of bytes in, chunks of records out."""
+"""Read the text formats whose lines the compiled kernels parse, from bytes to chunks of records."""
 
 from __future__ import annotations
 
@@ -7,21 +7,17 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from edensim.exceptions import TraceError
 from edensim.kernels.parsing import text as scanner
 from edensim.kernels.parsing import trace_lines
-from edensim.tracefiles.formats import Format, shown
+from edensim.tracefiles.formats import LACKEY, Format, Lines, Records, shown
 from edensim.tracefiles.streams import CutOffError, Stream
 from edensim.vocabulary import REQUEST
 
-Records = npt.NDArray[np.void]
-Lines = npt.NDArray[np.int64]
-
-#: Bytes of text held at a time; also the longest line accepted.
+#: Bytes of text in memory at a time; a line cannot be longer.
 BLOCK: Final = 4 << 20
-#: Smallest record buffer: the records of one line (an access of 4 KiB, a SCALE-Sim row) must fit.
+#: Smallest record buffer. The records of one line (an access of 4 KiB, a SCALE-Sim row) must fit.
 LEAST_RECORDS: Final = 8192
 
 PARSERS: Final[dict[str, Callable[..., int]]] = {
@@ -41,35 +37,39 @@ REASONS: Final = {
     scanner.TOO_LARGE: "a number is above 2^62",
     scanner.GAP_TOO_LARGE: "more than 2^31 - 1 instructions before one record",
     scanner.BAD_SIZE: f"the size is not between 1 and {scanner.LARGEST_SIZE} bytes",
-    scanner.UNKNOWN_COMMAND: "'u' is neither a read nor a write: gem5's decoder prints it for other packets; drop these lines if they move no data",
+    scanner.UNKNOWN_COMMAND: "'u' is neither a read nor a write: gem5's decoder prints it for "
+    "other packets; drop these lines if they move no data",
     scanner.EARLIER: "the cycle lies before the first row's",
     scanner.ROW_TOO_LONG: f"the row touches more than {LEAST_RECORDS} lines of 64 bytes",
 }
 
 
 def text_blocks(stream: Stream, block: int = BLOCK) -> Iterator[memoryview]:
-    """Whole lines, up to `block` bytes at a time, each ended by a newline (one is added to the file's last line). A view is good until the next.
+    """Yield whole lines, up to `block` bytes at a time, each ended by a newline.
 
-    Raises TraceError for damaged files and for a line longer than the block."""
+    A newline is added to the last line of the file if it has none. A view is valid until the next
+    one is asked for. Raises TraceError for a damaged file and for a line longer than the block.
+    """
     buffer = bytearray(block + 1)
-    held = 0
+    filled = 0
     ended = False
     while not ended:
-        got = stream.fill(memoryview(buffer)[held:block])
-        ended = got == 0
-        held += got
-        if ended and held:
-            buffer[held] = 10
-            held += 1
-        end = buffer.rfind(b"\n", 0, held) + 1
-        if not end and held == block:
+        count = stream.fill(memoryview(buffer)[filled:block])
+        ended = count == 0
+        filled += count
+        if ended and filled:
+            buffer[filled] = 10
+            filled += 1
+        end = buffer.rfind(b"\n", 0, filled) + 1
+        if not end and filled == block:
             raise TraceError(
-                f"{stream.name}: a line is longer than {block} bytes; expected a text trace, it starts with {shown(bytes(buffer[:61]))}"
+                f"{stream.name}: a line is longer than {block} bytes; expected a text trace, it "
+                f"starts with {shown(bytes(buffer[:61]))}"
             )
         if end:
             yield memoryview(buffer)[:end]
-            buffer[: held - end] = buffer[end:held]
-            held -= end
+            buffer[: filled - end] = buffer[end:filled]
+            filled -= end
 
 
 def parsed(
@@ -80,7 +80,10 @@ def parsed(
     with_lines: bool = False,
     block: int = BLOCK,
 ) -> Iterator[tuple[Records, Lines]]:
-    """Records of a text trace and, if asked for, the line number of each. Raises TraceError at the first bad line."""
+    """Yield chunks of records of a text trace and, if asked for, the line number of each record.
+
+    Raises TraceError at the first bad line.
+    """
     parse = PARSERS[form.name]
     size = max(records_per_chunk, LEAST_RECORDS)
     status = np.zeros(scanner.STATUS_SIZE, np.int64)
@@ -95,18 +98,11 @@ def parsed(
                 while at < text.size:
                     filled += parse(option, text[at:], records[filled:], lines[filled:], status)
                     at += int(status[scanner.BYTES])
-                    # A row too long for what is left of the buffer is only bad if it is too long for an empty one.
+                    # A row too long for the rest of the buffer may still fit into an empty one.
                     problem = int(status[scanner.PROBLEM])
                     if problem and not (problem == scanner.ROW_TOO_LONG and filled):
-                        raise TraceError(
-                            _message(
-                                path,
-                                form,
-                                problem,
-                                int(status[scanner.LINES]) + 1,
-                                bytes(view[at:]),
-                            )
-                        )
+                        line = int(status[scanner.LINES]) + 1
+                        raise TraceError(_message(path, form, problem, line, bytes(view[at:])))
                     if at < text.size:
                         total += filled
                         yield from _slices(records[:filled], lines[:filled], records_per_chunk)
@@ -115,9 +111,8 @@ def parsed(
         except CutOffError as error:
             raise TraceError(f"{error} (record {total + filled})") from None
     if not total + filled:
-        raise TraceError(
-            f"{path}: no request: the file holds only {'instructions and ' if form.name == 'lackey' else ''}blank lines and comments"
-        )
+        rest = "instructions and " if form is LACKEY else ""
+        raise TraceError(f"{path}: no request: the file holds only {rest}blank lines and comments")
     yield from _slices(records[:filled], lines[:filled], records_per_chunk)
 
 

@@ -1,7 +1,11 @@
-"""The native trace format: Parquet with the columns of REQUEST. pyarrow is imported inside the functions: it costs 0.2 s.
+"""Read and write the native trace format: Parquet with the columns of REQUEST.
 
-The schema metadata say version, source kind and origin. A Parquet file of another tool is read too, if its columns have these names: `address`
-must be there, the others default to a read without clock, gap, write-back and tensor."""
+The metadata of the schema hold the version, the source kind and the origin. A Parquet file of
+another tool is read too if its columns have these names: `address` must be there, and the other
+columns default to a read without clock, gap, write-back and tensor.
+
+pyarrow is imported inside the functions because that takes 0.2 s.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edensim.exceptions import TraceError, nearest
-from edensim.tracefiles.lines import Lines, Records
+from edensim.tracefiles.formats import Lines, Records
 from edensim.vocabulary import REQUEST, SourceKind
 
 VERSION: Final = 1
@@ -22,7 +26,7 @@ VERSION_KEY: Final = b"edensim.trace.version"
 KIND_KEY: Final = b"edensim.trace.kind"
 ORIGIN_KEY: Final = b"edensim.trace.origin"
 NAMES: Final[tuple[str, ...]] = REQUEST.names or ()
-#: Least value, largest value and default (None: the column must be there) of each column.
+#: Least value, largest value and default of each column; a column without default must be there.
 LIMITS: Final[dict[str, tuple[int, int, int | None]]] = {
     "address": (0, 1 << 62, None),
     "writeback": (-1, 1 << 62, -1),
@@ -35,7 +39,7 @@ LIMITS: Final[dict[str, tuple[int, int, int | None]]] = {
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """A ParquetFile; what Arrow raises while it is open becomes a TraceError."""
+    """Open a ParquetFile, and turn what Arrow raises while it is open into a TraceError."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -48,7 +52,10 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 def kind_of(path: Path) -> SourceKind:
-    """The source kind a native trace names; saturating if it names none. Raises TraceError for a file that is no request trace."""
+    """Read the source kind that a native trace names; it is saturating if the trace names none.
+
+    Raises TraceError for a file that is no request trace.
+    """
     with _opened(path) as file:
         schema = file.schema_arrow
         rows = file.metadata.num_rows
@@ -59,13 +66,15 @@ def kind_of(path: Path) -> SourceKind:
     version = metadata.get(VERSION_KEY, b"1").decode("latin-1")
     if version != str(VERSION):
         raise TraceError(
-            f"{path}: native trace format version {version!r}; this edensim reads version {VERSION}"
+            f"{path}: found version {version!r} of the native trace format; expected version "
+            f"{VERSION}, which this edensim reads"
         )
     kind = metadata.get(KIND_KEY, b"saturating").decode("latin-1")
     if kind.upper() not in SourceKind.__members__:
         names = [member.name.lower() for member in SourceKind]
         raise TraceError(
-            f"{path}: unknown source kind {kind!r} in the metadata{nearest(kind, names)}; expected one of {', '.join(names)}"
+            f"{path}: unknown source kind {kind!r} in the metadata{nearest(kind, names)}; "
+            f"expected one of {', '.join(names)}"
         )
     return SourceKind[kind.upper()]
 
@@ -75,8 +84,9 @@ def _check_columns(path: Path, schema: Any) -> None:
 
     for name in schema.names:
         if name not in LIMITS:
+            known = ", ".join(LIMITS)
             raise TraceError(
-                f"{path}: unknown column {name!r}{nearest(name, LIMITS)}; expected {', '.join(LIMITS)}"
+                f"{path}: unknown column {name!r}{nearest(name, LIMITS)}; expected {known}"
             )
         kind = schema.field(name).type
         if not (pa.types.is_integer(kind) or (name == "is_write" and pa.types.is_boolean(kind))):
@@ -88,7 +98,10 @@ def _check_columns(path: Path, schema: Any) -> None:
 
 
 def read(path: Path, records_per_chunk: int) -> Iterator[tuple[Records, Lines]]:
-    """Records of a native trace, one batch after another; the line numbers are empty. Raises TraceError for damage, gaps and values out of range."""
+    """Yield the records of a native trace in batches; the arrays of line numbers are empty.
+
+    Raises TraceError for damage, missing values and values out of range.
+    """
     start = 0
     with _opened(path) as file:
         _check_columns(path, file.schema_arrow)
@@ -114,13 +127,18 @@ def _column(
     if bad.any():
         index = int(np.argmax(bad))
         raise TraceError(
-            f"{path}: record {start + index + 1}: {name} is {values[index]}; expected {least} to {largest}"
+            f"{path}: record {start + index + 1}: {name} is {values[index]}; "
+            f"expected {least} to {largest}"
         )
     return values
 
 
 class NativeWriter:
-    """Writes chunks of records as row groups. Deltas, then zstd: neighbours in a trace are near each other."""
+    """Write chunks of records as row groups.
+
+    Columns are stored as differences, compressed with zstd: neighbours in a trace are near each
+    other.
+    """
 
     def __init__(self, path: Path, kind: SourceKind, origin: str) -> None:
         import pyarrow as pa
@@ -146,4 +164,5 @@ class NativeWriter:
         )
 
     def close(self) -> None:
+        """Complete the file."""
         self.writer.close()

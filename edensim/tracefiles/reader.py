@@ -1,30 +1,40 @@
-"""Open a trace of any format; its requests come in chunks, so memory use does not grow with the file."""
+"""Open a trace of any format; its requests come in chunks, so memory use does not grow with it."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, SupportsInt
+from typing import Final
 
 from edensim.exceptions import TraceError
 from edensim.tracefiles import formats
-from edensim.tracefiles.formats import Format
-from edensim.tracefiles.lines import Lines, Records
+from edensim.tracefiles.formats import EDENSIM, PARQUET_MAGIC, Encode, Format, Lines, Records
 from edensim.tracefiles.streams import Stream
 from edensim.vocabulary import SourceKind
 
 #: Records of a chunk: 1.3 MB, so that a chunk is still in the cache when the engine takes it.
 CHUNK_RECORDS: Final = 1 << 15
 
-#: encode(channel, rank, bankgroup, bank, row, column) -> byte address.
-Encode = Callable[[int, int, int, int, int, int], SupportsInt]
-
 
 @dataclass(frozen=True)
 class Trace:
-    """A trace file: what it is, and its requests. `kind` is the source the format describes; a run may choose another."""
+    """A trace file and its requests.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    format : str
+        Name of its format.
+    kind : SourceKind
+        The kind of source that the format describes; a run may choose another one.
+    option : int
+        What the parser of the format needs to know besides the text.
+    encode : callable, optional
+        Turns address vectors into addresses, for `ramulator-rw`.
+    """
 
     path: Path
     format: str
@@ -33,13 +43,31 @@ class Trace:
     encode: Encode | None = field(default=None, repr=False)
 
     def chunks(self, records_per_chunk: int = CHUNK_RECORDS) -> Iterator[Records]:
-        """Arrays of at most that many REQUEST records, from the start at each call. Raises TraceError at the first bad line."""
+        """Yield the requests of the trace, from its start at each call.
+
+        Parameters
+        ----------
+        records_per_chunk : int
+            The largest number of records in a chunk.
+
+        Yields
+        ------
+        ndarray of REQUEST, [n]
+
+        Raises
+        ------
+        TraceError
+            At the first bad line, or if the file is damaged.
+        """
         for records, _ in self._parsed(records_per_chunk, with_lines=False):
             yield records
 
     def line_of(self, record: int) -> int:
-        """Line (from 1) that record number `record` (from 0) came from; native traces have no lines: record + 1. Reads the file again."""
-        if self.format == "edensim":
+        """Find the line (from 1) of a record (from 0), for which the file is read again.
+
+        A native trace has no lines; its record number, from 1, is returned.
+        """
+        if self.format == EDENSIM.name:
             return record + 1
         start = 0
         for records, lines in self._parsed(CHUNK_RECORDS, with_lines=True):
@@ -49,18 +77,26 @@ class Trace:
         raise IndexError(f"{self.path} has {start} records, not {record + 1}")
 
     def position(self, record: int) -> str:
-        """Where record number `record` (from 0) is, for messages: `FILE: line N`, or `FILE: record N` (from 1) in native traces."""
-        return f"{self.path}: {'record' if self.format == 'edensim' else 'line'} {self.line_of(record)}"
+        """Name the place of a record (from 0), for messages.
+
+        It is `FILE: line N`, or `FILE: record N` (from 1) in a native trace.
+        """
+        unit = "record" if self.format == EDENSIM.name else "line"
+        return f"{self.path}: {unit} {self.line_of(record)}"
 
     def _parsed(self, records_per_chunk: int, with_lines: bool) -> Iterator[tuple[Records, Lines]]:
+        # The parsers are imported here because only one of them is needed: native ones need
+        # pyarrow, others the compiled kernels.
         if records_per_chunk < 1:
             raise ValueError(f"records_per_chunk is {records_per_chunk}; expected at least 1")
-        if self.format == "edensim":
+        form = formats.named(self.format)
+        if form.read is not None:
+            return form.read(self.path, records_per_chunk)
+        if form is EDENSIM:
             from edensim.tracefiles import native
 
             return native.read(self.path, records_per_chunk)
-        form = formats.FORMATS[self.format]
-        if self.encode is not None and self.format == "ramulator-rw":
+        if self.encode is not None and form is formats.RAMULATOR_RW:
             from edensim.tracefiles import vectors
 
             return vectors.parsed(self.path, form, self.encode, records_per_chunk)
@@ -76,50 +112,70 @@ def open_trace(
     encode: Encode | None = None,
     tck_ps: int | None = None,
 ) -> Trace:
-    """Look at a trace file; its format is recognised by its first lines unless it is named.
+    """Open a trace file of any format.
 
-    encode: turns an address vector into an address (AddressMap.encode); needed by `ramulator-rw`, whose lines hold no address.
-    tck_ps: picoseconds of a memory clock; with it a gem5 trace (1 tick = 1 ps) is timed, without it only its order counts.
-    Raises TraceError for a file that is missing, empty, unreadable, no trace, or of unknown format."""
+    Parameters
+    ----------
+    path : path-like
+        The file, plain or compressed (gzip, xz, zstd).
+    format : str, optional
+        The name of its format; by default, the format is recognised by the first lines.
+    encode : callable, optional
+        Turns an address vector into a byte address (`AddressMap.encode`). The format
+        `ramulator-rw`, whose lines hold no address, needs it.
+    tck_ps : int, optional
+        Duration of a memory clock cycle in picoseconds. With it, a gem5 trace (whose ticks are
+        picoseconds) is a timed one; without it, only the order of its requests counts.
+
+    Returns
+    -------
+    Trace
+
+    Raises
+    ------
+    TraceError
+        If the file is missing, empty, unreadable, no trace, or of an unknown format.
+    """
     path = Path(path)
-    form = formats.named(format) if format is not None else None
+    form = None if format is None else formats.named(format)
     with Stream(path) as stream:
         buffer = bytearray(formats.HEAD_BYTES)
         count = stream.fill(memoryview(buffer))
         head = bytes(buffer[:count])
-        if stream.compression and head.startswith(formats.PARQUET_MAGIC):
+        if stream.compression and head.startswith(PARQUET_MAGIC):
             raise TraceError(
-                f"{path}: a Parquet file inside {stream.compression} data; expected the Parquet file itself, which is compressed inside"
+                f"{path}: a Parquet file inside {stream.compression} data; expected the Parquet "
+                "file itself, which is compressed inside"
             )
-    found = (
-        formats.recognise(path, head, whole=count < len(buffer))
-        if form is None
-        else _checked(path, form, head)
-    )
-    if found.name == "ramulator-rw" and encode is None:
-        raise TraceError(
-            f"{path}: its lines are address vectors ({found.expected}); an address map is needed to make addresses of them"
-        )
-    kind, option = found.kind, 0
-    if found.name == "dramsys-rstl":
-        option = 1
-    elif found.name == "scalesim":
-        option = int("ofmap" in path.name.lower() or "write" in path.name.lower())
-    elif found.name == "gem5" and tck_ps is not None:
-        if tck_ps < 1:
-            raise ValueError(f"tck_ps is {tck_ps}; expected at least 1")
-        kind, option = SourceKind.TIMED, tck_ps
-    elif found.name == "edensim":
+    if form is None:
+        form = formats.recognise(path, head, whole=count < len(buffer))
+    else:
+        _check_head(path, form, head)
+    kind, option = form.kind, 0
+    if form is EDENSIM:
         from edensim.tracefiles import native
 
         kind = native.kind_of(path)
-    return Trace(path, found.name, kind, option, encode)
+    elif form is formats.RAMULATOR_RW and encode is None:
+        raise TraceError(
+            f"{path}: its lines are address vectors ({form.expected}); an address map is needed "
+            "to make addresses of them"
+        )
+    elif form is formats.DRAMSYS_RSTL:
+        option = 1
+    elif form is formats.SCALESIM:
+        option = int("ofmap" in path.name.lower() or "write" in path.name.lower())
+    elif form is formats.GEM5 and tck_ps is not None:
+        if tck_ps < 1:
+            raise ValueError(f"tck_ps is {tck_ps}; expected at least 1")
+        kind, option = SourceKind.TIMED, tck_ps
+    return Trace(path, form.name, kind, option, encode)
 
 
-def _checked(path: Path, form: Format, head: bytes) -> Format:
+def _check_head(path: Path, form: Format, head: bytes) -> None:
+    """Refuse a file that cannot be of the format that the user named."""
     if not head:
         raise TraceError(f"{path}: the file is empty; expected a {form.name} trace")
-    if (form.name == "edensim") != head.startswith(formats.PARQUET_MAGIC):
-        found = "a Parquet file" if form.name != "edensim" else "something else"
+    if form.read is None and (form is EDENSIM) != head.startswith(PARQUET_MAGIC):
+        found = "something else" if form is EDENSIM else "a Parquet file"
         raise TraceError(f"{path}: expected {form.name} ({form.expected}), found {found}")
-    return form

@@ -1,4 +1,7 @@
-"""Bytes of a trace file, plain or compressed. The compression is told by the first bytes, never by the name."""
+"""Read the bytes of a trace file, plain or compressed.
+
+The compression is recognised by the first bytes, never by the name.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +14,19 @@ from edensim.exceptions import TraceError
 
 #: First bytes of each compression.
 MAGIC: Final = {"gzip": b"\x1f\x8b", "xz": b"\xfd7zXZ\x00", "zstd": b"\x28\xb5\x2f\xfd"}
-#: Compressed bytes handed to zstd at a time: its output for one piece is held whole.
+#: Compressed bytes given to zstd at a time. Its output for one piece is kept in memory.
 PIECE: Final = 4096
 
 
 class CutOffError(TraceError):
-    """Compressed data that end before their end mark."""
+    """Compressed data end before their end mark."""
 
 
 class ZstdReader(io.RawIOBase):
-    """Decompressed bytes of a zstd file, frame after frame. zstandard's own reader takes a cut-off file for a complete one."""
+    """Decompress a zstd file, frame after frame.
+
+    The reader of the package zstandard takes a file that is cut off for a complete one.
+    """
 
     def __init__(self, file: IO[bytes]) -> None:
         import zstandard
@@ -28,19 +34,22 @@ class ZstdReader(io.RawIOBase):
         self.file = file
         self.context = zstandard.ZstdDecompressor()
         self.frame: Any = None
-        self.held = memoryview(b"")
+        self.output = memoryview(b"")
         self.pending = b""
 
     def readable(self) -> bool:
+        """Tell that this stream can be read."""
         return True
 
     def close(self) -> None:
+        """Close the file."""
         self.file.close()
         super().close()
 
     def readinto(self, target: Any) -> int:
+        """Fill a buffer in part or in whole; 0 bytes mean the end. Raises EOFError for a cut."""
         view = memoryview(target)
-        while not self.held:
+        while not self.output:
             piece = self.pending or self.file.read(PIECE)
             self.pending = b""
             if not piece:
@@ -49,20 +58,21 @@ class ZstdReader(io.RawIOBase):
                 return 0
             if self.frame is None:
                 self.frame = self.context.decompressobj()
-            self.held = memoryview(self.frame.decompress(piece))
+            self.output = memoryview(self.frame.decompress(piece))
             if self.frame.eof:
                 self.pending = self.frame.unused_data
                 self.frame = None
-        count = min(len(self.held), len(view))
-        view[:count] = self.held[:count]
-        self.held = self.held[count:]
+        count = min(len(self.output), len(view))
+        view[:count] = self.output[:count]
+        self.output = self.output[count:]
         return count
 
 
 class Stream:
-    """An open trace file; `fill` gives its (decompressed) bytes. A context manager.
+    """An open trace file as a context manager, whose method `fill` gives its decompressed bytes.
 
-    Raises TraceError for a file that is missing, no file, unreadable, damaged or cut off."""
+    Raises TraceError for a file that is missing, no file, unreadable, damaged or cut off.
+    """
 
     def __init__(self, path: Path) -> None:
         self.name = str(path)
@@ -104,42 +114,45 @@ class Stream:
         self.raw.close()
 
     def fill(self, view: memoryview) -> int:
-        """Fill view; fewer bytes only at the end of the file or before damage, which the next call raises."""
+        """Fill a buffer and return the number of bytes.
+
+        There are fewer bytes than the buffer holds only at the end of the file, or before damage,
+        which is then raised by the next call.
+        """
         if self.problem is not None:
             raise self.problem
         count = 0
-        # One step of the decompressor at a time: what comes before a cut is delivered.
+        # The decompressor takes one step at a time, so that what comes before a cut is delivered.
         step = self.bytes.read1 if self.compression in ("gzip", "xz") else None
         try:
             while count < len(view):
                 if step is None:
-                    got = self.bytes.readinto(view[count:])
+                    size = self.bytes.readinto(view[count:])
                 else:
                     piece = step(len(view) - count)
-                    got = len(piece)
-                    view[count : count + got] = piece
-                if not got:
+                    size = len(piece)
+                    view[count : count + size] = piece
+                if not size:
                     break
-                count += got
-                self.delivered += got
+                count += size
+                self.delivered += size
         except EOFError:
             self.problem = CutOffError(
-                f"{self.name}: cut off: the {self.compression} data end early, after {self.delivered} bytes of text"
+                f"{self.name}: cut off: the {self.compression} data end early, after "
+                f"{self.delivered} bytes of text"
             )
         except _damage(self.compression) as error:
+            codec = f" of text (damaged {self.compression} data)" if self.compression else ""
             self.problem = TraceError(
-                f"{self.name}: cannot be read after {self.delivered} bytes{self._codec()}: {error}"
+                f"{self.name}: cannot be read after {self.delivered} bytes{codec}: {error}"
             )
         if self.problem is not None and not count:
             raise self.problem
         return count
 
-    def _codec(self) -> str:
-        return f" of text (damaged {self.compression} data)" if self.compression else ""
-
 
 def _damage(compression: str | None) -> tuple[type[Exception], ...]:
-    """What reading may raise besides EOFError; the codec's module is imported already."""
+    """List what reading may raise besides EOFError; the module of the codec is imported by now."""
     if compression == "xz":
         import lzma
 

@@ -1,8 +1,9 @@
-"""A command trace as a timeline in Trace Event Format (JSON), which Perfetto and chrome://tracing show.
+"""Write a command trace as a timeline in Trace Event Format, for Perfetto and chrome://tracing.
 
-A process per rank, in it a track for what acts on the whole rank and a track per bank. On a bank's track: a slice while a row is open, in it
-a slice per burst, from the column command on. Slices are pairs of begin and end events in order of time, so that a file of any length passes
-through once.
+Each rank is a process. It has one track for what acts on the whole rank and one track per bank. The
+track of a bank has a slice while a row is open, and in it a slice for each burst, which begins at
+the column command. A slice is a pair of events, its begin and its end. They are written in order of
+time, so that a trace of any length passes through once.
 """
 
 from __future__ import annotations
@@ -10,8 +11,7 @@ from __future__ import annotations
 import contextlib
 import heapq
 import json
-import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from edensim._version import __version__
 from edensim.dram.command_counts import auto_precharge_delays
 from edensim.dram.standard import Standard
 from edensim.exceptions import InputError, TraceError
+from edensim.files import replacing
 from edensim.tracefiles.commands import stream_commands_csv
 from edensim.tracefiles.writers import compressed
 from edensim.vocabulary import COLUMN_COMMANDS, RANK_COMMANDS, Command
@@ -40,7 +41,7 @@ _compact = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Track:
-    """Open slices of one bank, or of a rank as a whole, the outermost first."""
+    """The open slices of one bank, or of a rank as a whole, with the outermost first."""
 
     __slots__ = ("opened_at", "pid", "row", "slices", "tid")
 
@@ -55,20 +56,19 @@ class Rank:
     """The tracks of one rank."""
 
     def __init__(self, pid: int, banks: int) -> None:
-        self.own = Track(pid, RANK_TRACK)
+        self.whole = Track(pid, RANK_TRACK)
         self.banks = [Track(pid, RANK_TRACK + 1 + bank) for bank in range(banks)]
 
 
 class Timeline:
-    """Turns commands, in order of clock, into events."""
+    """Turn commands, in order of clock, into events."""
 
     def __init__(self, standard: Standard, write: Callable[[list[str]], None]) -> None:
         self.standard, self.write = standard, write
         self.batch: list[str] = []
         self.ranks: dict[tuple[int, int], Rank] = {}
-        self.ends: list[
-            tuple[int, int, Track]
-        ] = []  # heap of slices that end by themselves: clock, number, track
+        # A heap of the slices that end by themselves: clock, number and track.
+        self.ends: list[tuple[int, int, Track]] = []
         self.slices = 0
         self.commands = 0
         self.clock = 0
@@ -80,7 +80,11 @@ class Timeline:
         }
 
     def add(self, records: NDArray[Any]) -> None:
-        """Append commands. Raises TraceError for one that is earlier than the last, or that addresses what the standard does not have."""
+        """Append commands (COMMAND records).
+
+        Raises TraceError for a command that is earlier than the one before it, or that addresses
+        what the standard does not have.
+        """
         names = ("command", "clock", "channel", "rank", "bankgroup", "bank", "row", "column")
         for code, clock, channel, rank, group, bank, row, column in zip(
             *(records[name].tolist() for name in names), strict=True
@@ -89,7 +93,8 @@ class Timeline:
             command = Command(code)
             if clock < self.clock:
                 raise TraceError(
-                    f"command {self.commands}: clock {clock} after clock {self.clock}; expected commands in order of clock"
+                    f"command {self.commands}: clock {clock} after clock {self.clock}; expected "
+                    "commands in order of clock"
                 )
             self._end_until(clock)
             self.clock = clock
@@ -116,7 +121,7 @@ class Timeline:
                     )
 
     def finish(self) -> None:
-        """End every slice: those with an end at it, rows still open at the last."""
+        """End every slice: at its own end if it has one, otherwise at the last command."""
         self._end_until(NEVER)
         for rank in self.ranks.values():
             for track in rank.banks:
@@ -125,9 +130,8 @@ class Timeline:
 
     def _column_command(self, track: Track, command: Command, column: int) -> None:
         clock = self.clock
-        if (
-            track.slices and track.slices[-1][1] != ROW
-        ):  # faster than the standard's bursts: never two at a time on one track
+        if track.slices and track.slices[-1][1] != ROW:
+            # The trace has bursts faster than the standard's; a track shows one at a time.
             self._end(track)
         args = {"clock": clock, "row": track.row if track.slices else -1, "column": column}
         self._begin(track, command.name, BURST, args, clock + self.burst_cycles)
@@ -143,11 +147,11 @@ class Timeline:
         for track in rank.banks:
             self._close(track)
         if command == Command.PREab:
-            self._event("PREab", "i", rank.own, s="t", args={"clock": self.clock})
+            self._event("PREab", "i", rank.whole, s="t", args={"clock": self.clock})
             return
-        self._close(rank.own)
+        self._close(rank.whole)
         self._begin(
-            rank.own,
+            rank.whole,
             "REFab",
             REFRESH,
             {"clock": self.clock},
@@ -173,18 +177,17 @@ class Timeline:
             self._end(track)
 
     def _end_until(self, clock: int) -> None:
-        """End the slices whose time has come, each at its own clock."""
+        """End the slices that end by `clock`, each at its own clock."""
         while self.ends and self.ends[0][0] <= clock:
             end, number, track = heapq.heappop(self.ends)
-            if any(
-                open_number == number for open_number, _ in track.slices
-            ):  # else something ended it earlier
+            # Something may have ended the slice earlier.
+            if any(open_number == number for open_number, _ in track.slices):
                 self.clock = end
                 while track.slices and track.slices[-1][0] >= number:
                     self._end(track)
 
     def _new_rank(self, channel: int, rank: int) -> Rank:
-        """Tracks of a rank seen for the first time, and their names."""
+        """Make the tracks of a rank that appears for the first time, and name them."""
         organization = self.standard.organization
         if channel < 0 or not 0 <= rank < organization.ranks:
             what, value, known = (
@@ -197,8 +200,8 @@ class Timeline:
             )
         pid = channel * organization.ranks + rank + 1
         tracks = self.ranks[(channel, rank)] = Rank(pid, organization.banks_per_rank)
-        self._name("process", tracks.own, f"channel {channel} rank {rank}", pid)
-        self._name("thread", tracks.own, "all banks", RANK_TRACK)
+        self._name("process", tracks.whole, f"channel {channel} rank {rank}", pid)
+        self._name("thread", tracks.whole, "all banks", RANK_TRACK)
         for bank, track in enumerate(tracks.banks):
             group = (
                 f"bank group {bank // organization.banks} " if organization.bankgroups > 1 else ""
@@ -214,7 +217,7 @@ class Timeline:
             self._event(event, "M", track, args=args)
 
     def _bank(self, group: int, bank: int) -> int:
-        """Flat bank in the rank. A trace without bank groups says -1."""
+        """Find the index of a bank in its rank; without bank groups, traces have -1 for the group."""
         organization = self.standard.organization
         if group < 0 and organization.bankgroups == 1:
             group = 0
@@ -225,22 +228,26 @@ class Timeline:
             if not 0 <= value < limit:
                 raise TraceError(
                     self._place(
-                        f"{what}: found {value}, expected 0 to {limit - 1} (--set dram.standard=..., dram.organization=...)"
+                        f"{what}: found {value}, expected 0 to {limit - 1} "
+                        "(--set dram.standard=..., dram.organization=...)"
                     )
                 )
         return group * organization.banks + bank
 
     def _place(self, problem: str) -> str:
         organization = self.standard.organization
-        return f"command {self.commands} (clock {self.clock}): {problem}: {self.standard.name} {organization.name}"
+        return (
+            f"command {self.commands} (clock {self.clock}): {problem}: "
+            f"{self.standard.name} {organization.name}"
+        )
 
     def _event(self, name: str | None, phase: str, track: Track, **more: Any) -> None:
         ps = self.clock * self.standard.tck_ps
         named = "" if name is None else f'"name":"{name}",'
         rest = f",{_compact(more)[1:-1]}" if more else ""
-        self.batch.append(
-            f'{{{named}"ph":"{phase}","ts":{ps // 1_000_000}.{ps % 1_000_000:06d},"pid":{track.pid},"tid":{track.tid}{rest}}}'
-        )
+        time = f"{ps // 1_000_000}.{ps % 1_000_000:06d}"
+        place = f'"pid":{track.pid},"tid":{track.tid}'
+        self.batch.append(f'{{{named}"ph":"{phase}","ts":{time},{place}{rest}}}')
         if len(self.batch) >= BATCH:
             self._flush()
 
@@ -251,68 +258,65 @@ class Timeline:
 
 
 def write_timeline(commands: str | Path, output: str | Path, standard: Standard) -> int:
-    """Write the timeline of a command CSV; returns how many commands it holds. Memory use does not grow with the file.
+    """Write the timeline of a command trace; memory use does not grow with its length.
 
-    output: `.json` or `.json.gz`; it appears when it is complete, not before. Times are in microseconds, exact to the picosecond;
-    `args.clock` of each slice is its memory clock.
+    Parameters
+    ----------
+    commands : path-like
+        The command trace (CSV).
+    output : path-like
+        The `.json` or `.json.gz` file to write, which appears when it is complete. Its times are in
+        microseconds, exact to the picosecond; `args.clock` of each slice is its memory clock.
+    standard : Standard
+        The standard whose organization the commands address.
 
-    Raises TraceError for a trace that is damaged, empty, out of order or of another organization, InputError where `output` cannot be written.
+    Returns
+    -------
+    int
+        The number of commands.
+
+    Raises
+    ------
+    TraceError
+        If the trace is damaged, empty, out of order or of another organization.
+    InputError
+        If `output` cannot be written.
     """
-    return write_events(output, standard, stream_commands_csv(commands), str(commands))
-
-
-def write_events(
-    output: str | Path, standard: Standard, blocks: Iterable[NDArray[Any]], name: str
-) -> int:
-    """The same from blocks of COMMAND records. name: of the trace, for messages."""
-    with _output(Path(output)) as write:
-        organization = standard.organization
-        about = {
-            "generator": f"edensim {__version__}",
-            "standard": f"{standard.name} {organization.name} {standard.speed_bin}",
-            "tCK_ps": standard.tck_ps,
-        }
-        write(f'{{"displayTimeUnit":"ns","otherData":{json.dumps(about)},"traceEvents":[\n')
-        separators = iter([""])
-
-        def write_batch(events: list[str]) -> None:
-            write(next(separators, ",\n") + ",\n".join(events))
-
-        timeline = Timeline(standard, write_batch)
-        try:
-            for block in blocks:
-                timeline.add(block)
-        except TraceError as problem:
-            text = str(problem)
-            raise TraceError(text if text.startswith(name) else f"{name}: {text}") from None
-        if not timeline.commands:
-            raise TraceError(f"{name}: holds no command")
-        timeline.finish()
-        write("\n]}\n")
-    return timeline.commands
-
-
-@contextlib.contextmanager
-def _output(path: Path) -> Iterator[Callable[[str], None]]:
-    """Write text to a file that takes its name when all is well and leaves nothing behind otherwise."""
+    path = Path(output)
     if not path.name.lower().endswith((".json", ".json.gz")):
         raise InputError(
             f"{path}: expected a name ending in .json or .json.gz, found {path.suffix!r}"
         )
-    target = Path(os.path.realpath(path))
-    if target.exists() and not target.is_file():
-        raise InputError(
-            f"{path}: is a {'folder' if target.is_dir() else 'device'}; expected a file to write to"
-        )
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        file = compressed(part, target.suffix.lower())
+    if path.exists() and not path.is_file():
+        what = "folder" if path.is_dir() else "device"
+        raise InputError(f"{path}: is a {what}; expected a file to write to")
+    organization = standard.organization
+    about = {
+        "generator": f"edensim {__version__}",
+        "standard": f"{standard.name} {organization.name} {standard.speed_bin}",
+        "tCK_ps": standard.tck_ps,
+    }
+    separators = iter([""])
+    with (
+        replacing(path) as part,
+        contextlib.closing(compressed(part, path.suffix.lower())) as file,
+    ):
+
+        def write_batch(events: list[str]) -> None:
+            file.write((next(separators, ",\n") + ",\n".join(events)).encode())
+
+        head = f'{{"displayTimeUnit":"ns","otherData":{json.dumps(about)},"traceEvents":[\n'
+        file.write(head.encode())
+        timeline = Timeline(standard, write_batch)
         try:
-            yield lambda text: file.write(text.encode())
-        finally:
-            file.close()
-        os.replace(part, target)
-    except OSError as problem:
-        raise InputError(f"{path}: cannot be written: {problem.strerror or problem}") from None
-    finally:
-        part.unlink(missing_ok=True)
+            for block in stream_commands_csv(commands):
+                timeline.add(block)
+        except TraceError as problem:
+            text = str(problem)
+            name = str(commands)
+            raise TraceError(text if text.startswith(name) else f"{name}: {text}") from None
+        if not timeline.commands:
+            raise TraceError(f"{commands}: holds no command")
+        timeline.finish()
+        file.write(b"\n]}\n")
+    return timeline.commands

@@ -1,24 +1,24 @@
-"""Ramulator 2 read-write traces: `R 0,1,2,100,32`. A line names the place, not the address, so an address map is needed.
+"""Read Ramulator 2's read-write traces: `R 0,1,2,100,32`.
 
-Plain Python, about 0.4 M lines a second plus the map's own time: such traces are short (they are written by hand, to provoke one pattern)."""
+A line names the place of a burst in the memory, not its address, so an address map is needed. This
+reader is plain Python and reads about 0.4 million lines a second, to which the time of the map is
+added: such traces are short, since they are written by hand to provoke one pattern.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
 from edensim.exceptions import InputError, TraceError
-from edensim.tracefiles.formats import Format, shown
-from edensim.tracefiles.lines import Lines, Records, text_blocks
+from edensim.tracefiles.formats import Encode, Format, Lines, Records, shown
+from edensim.tracefiles.lines import text_blocks
 from edensim.tracefiles.streams import CutOffError, Stream
 from edensim.vocabulary import REQUEST
-
-if TYPE_CHECKING:
-    from edensim.tracefiles.reader import Encode
 
 LINE: Final = re.compile(rb"\s*([RrWw])[ \t]+(\d+(?:,\d+){4,5})\s*$")
 
@@ -26,8 +26,11 @@ LINE: Final = re.compile(rb"\s*([RrWw])[ \t]+(\d+(?:,\d+){4,5})\s*$")
 def parsed(
     path: Path, form: Format, encode: Encode, records_per_chunk: int
 ) -> Iterator[tuple[Records, Lines]]:
-    """Records and their line numbers. Raises TraceError at the first line that is no address vector or lies outside the memory."""
-    found: list[tuple[int, int, int, int, int, int]] = []
+    """Yield chunks of records and their line numbers.
+
+    Raises TraceError at the first line that is no address vector or lies outside the memory.
+    """
+    records: list[tuple[int, int, int, int, int, int]] = []
     numbers: list[int] = []
     total = 0
     line = 0
@@ -38,16 +41,16 @@ def parsed(
                     line += 1
                     if not text.strip() or text.lstrip().startswith(b"#"):
                         continue
-                    found.append(_record(f"{path}: line {line}", form, text, encode))
+                    records.append(_record(f"{path}: line {line}", form, text, encode))
                     numbers.append(line)
-                    if len(found) == records_per_chunk:
-                        yield np.array(found, REQUEST), np.array(numbers, np.int64)
-                        total += len(found)
-                        found, numbers = [], []
+                    if len(records) == records_per_chunk:
+                        yield np.array(records, REQUEST), np.array(numbers, np.int64)
+                        total += len(records)
+                        records, numbers = [], []
         except CutOffError as error:
-            raise TraceError(f"{error} (record {total + len(found)})") from None
-    if found:
-        yield np.array(found, REQUEST), np.array(numbers, np.int64)
+            raise TraceError(f"{error} (record {total + len(records)})") from None
+    if records:
+        yield np.array(records, REQUEST), np.array(numbers, np.int64)
     elif not total:
         raise TraceError(f"{path}: no request: the file holds only blank lines and comments")
 

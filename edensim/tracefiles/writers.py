@@ -1,4 +1,4 @@
-"""Records to trace lines, one writer per text format, plain or compressed by suffix."""
+"""Write records as trace lines, with one function per text format, plain or compressed by suffix."""
 
 from __future__ import annotations
 
@@ -6,32 +6,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from edensim.tracefiles.lines import Records
+from edensim.tracefiles.formats import Records
 
 
 def load_store(records: Records) -> str:
-    """`LD 0x40`."""
-    return "".join(
-        [
-            f"{'ST' if write else 'LD'} 0x{address:x}\n"
-            for address, write in _columns(records, "address", "is_write")
-        ]
-    )
+    """Make lines such as `LD 0x40`."""
+    rows = _rows(records, "address", "is_write")
+    return "".join([f"{'ST' if write else 'LD'} 0x{address:x}\n" for address, write in rows])
 
 
 def ramulator1(records: Records) -> str:
-    """`0x40 R`."""
-    return "".join(
-        [
-            f"0x{address:x} {'W' if write else 'R'}\n"
-            for address, write in _columns(records, "address", "is_write")
-        ]
-    )
+    """Make lines such as `0x40 R`."""
+    rows = _rows(records, "address", "is_write")
+    return "".join([f"0x{address:x} {'W' if write else 'R'}\n" for address, write in rows])
 
 
 def core(records: Records) -> str:
-    """`3 64` or, with a write-back, `3 64 128`."""
-    rows = _columns(records, "gap", "address", "writeback")
+    """Make lines such as `3 64` or, with a write-back, `3 64 128`."""
+    rows = _rows(records, "gap", "address", "writeback")
     return "".join(
         [
             f"{gap} {address}\n" if writeback < 0 else f"{gap} {address} {writeback}\n"
@@ -41,8 +33,8 @@ def core(records: Records) -> str:
 
 
 def dramsim3(records: Records) -> str:
-    """`0x40 READ 160`."""
-    rows = _columns(records, "address", "is_write", "clock")
+    """Make lines such as `0x40 READ 160`."""
+    rows = _rows(records, "address", "is_write", "clock")
     return "".join(
         [
             f"0x{address:X} {'WRITE' if write else 'READ'} {clock}\n"
@@ -52,8 +44,8 @@ def dramsim3(records: Records) -> str:
 
 
 def stl(records: Records) -> str:
-    """`160:<tab>read<tab>0x40`."""
-    rows = _columns(records, "address", "is_write", "clock")
+    """Make lines such as `160:<tab>read<tab>0x40`."""
+    rows = _rows(records, "address", "is_write", "clock")
     return "".join(
         [
             f"{clock}:\t{'write' if write else 'read'}\t0x{address:x}\n"
@@ -62,11 +54,11 @@ def stl(records: Records) -> str:
     )
 
 
-def _columns(records: Records, *names: str) -> Any:
+def _rows(records: Records, *names: str) -> Any:
     return zip(*(records[name].tolist() for name in names), strict=True)
 
 
-#: What each text format keeps of a record besides the address.
+#: The fields that each text format keeps of a record besides the address.
 KEEPS: Final[dict[str, frozenset[str]]] = {
     "ramulator-ls": frozenset({"is_write"}),
     "ramulator1": frozenset({"is_write"}),
@@ -84,7 +76,7 @@ LINES: Final[dict[str, Callable[[Records], str]]] = {
 
 
 class TextWriter:
-    """Writes chunks of records as lines of one format into `path`, compressed as `suffix` says."""
+    """Write chunks of records as lines of one format into a file, compressed as `suffix` says."""
 
     def __init__(self, path: Path, form: str, suffix: str) -> None:
         self.lines = LINES[form]
@@ -95,11 +87,12 @@ class TextWriter:
         self.file.write(self.lines(records).encode("ascii"))
 
     def close(self) -> None:
+        """Complete the file."""
         self.file.close()
 
 
 class GzipWriter:
-    """A gzip file with neither name nor time in its header: the same trace gives the same bytes."""
+    """Write a gzip file without name and time in its header: a trace always gives the same bytes."""
 
     def __init__(self, path: Path) -> None:
         import gzip
@@ -108,15 +101,17 @@ class GzipWriter:
         self.packed = gzip.GzipFile(filename="", mode="wb", fileobj=self.raw, mtime=0)
 
     def write(self, data: bytes) -> None:
+        """Append bytes."""
         self.packed.write(data)
 
     def close(self) -> None:
+        """Complete the file."""
         self.packed.close()
         self.raw.close()
 
 
 def compressed(path: Path, suffix: str) -> Any:
-    """A file opened for writing bytes, whose content is compressed as the suffix (.gz, .xz, .zst, or another: not) says."""
+    """Open a file for writing bytes, which are compressed if the suffix is .gz, .xz or .zst."""
     if suffix == ".gz":
         return GzipWriter(path)
     if suffix == ".xz":

@@ -65,10 +65,11 @@ def test_a_member_of_another_package_is_found(fruits):
 def test_an_unknown_name_lists_what_is_there(fruits):
     registry, _ = fruits
     with pytest.raises(
-        ConfigError, match=r"^dish.fruit: expected one of pi, found 'pie'; did you mean 'pi'\?"
+        ConfigError,
+        match=r"^dish.fruit: expected one of pi, found the text 'pie'; did you mean 'pi'\?",
     ):
         registry.find("pie", "dish.fruit")
-    with pytest.raises(ConfigError, match=r"^fruit: expected one of pi, found 'pie'"):
+    with pytest.raises(ConfigError, match=r"^fruit: expected one of pi, found the text 'pie'"):
         registry.load("pie")
 
 

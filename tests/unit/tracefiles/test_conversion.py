@@ -130,7 +130,7 @@ def test_failure_keeps_the_old_output(tmp_path: Path) -> None:
         ("out.ls", "lackey", "can be read, not written"),
         ("out.ls", "ramulator_ls", "did you mean 'ramulator-ls'"),
         ("out.parquet.gz", None, "compressed inside"),
-        ("no/such/out.ls", None, "no such folder"),
+        ("no/such/out.ls", None, "does not exist"),
     ],
 )
 def test_outputs_that_cannot_be(output: str, to: str | None, message: str, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 import zstandard
 
 from edensim.tracefiles import lines as line_reader
-from edensim.tracefiles.formats import FORMATS
+from edensim.tracefiles.formats import named
 from edensim.tracefiles.reader import open_trace
 from edensim.vocabulary import REQUEST, SourceKind
 from tests.locations import ROOT
@@ -207,8 +207,7 @@ def test_block_size_changes_nothing(name: str, tmp_path: Path) -> None:
     path.write_bytes(text.encode())
     for block in range(max(len(line) for line in text.encode().split(b"\n")) + 1, len(text) + 2):
         parts = [
-            records
-            for records, _ in line_reader.parsed(path, FORMATS[name], 0, 1 << 15, block=block)
+            records for records, _ in line_reader.parsed(path, named(name), 0, 1 << 15, block=block)
         ]
         assert rows(np.concatenate(parts)) == expected
 
