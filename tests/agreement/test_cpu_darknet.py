@@ -1,7 +1,7 @@
 """Does the DarkNet stream miss the caches as the real program did, and does sampling change it?
 
 Recorded: one inference of YOLOv3-tiny at 96x96 by the real program with every access through a 32 KB / 512 KB / 8 MB cache model, empty at the start
-(shared/traces/README.md): 663,274 read misses of the last level and 92,382 write-backs, box decoding and suppression included (about 0.1 %).
+(traces/README.md): 663,274 read misses of the last level and 92,382 write-backs, box decoding and suppression included (about 0.1 %).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Does the row-stationary machine do what the Eyeriss chip measured (JSSC 2017, tables V and VI; shared/reference/front-ends.md section 2)?
+"""Does the row-stationary machine do what the Eyeriss chip measured (JSSC 2017, tables V and VI)?
 
 The chip: 12 x 14 PEs at 200 MHz, 108 KB buffer, 16-bit words. AlexNet is the original, grouped one (227 x 227), at a batch of 4.
 """

@@ -1,6 +1,6 @@
 """Does a TPU v1 in closed loop with DDR3 run its published workloads as fast as memory and array allow?
 
-Figures: Jouppi et al., ISCA 2017, as in shared/reference/front-ends.md section 3: 256 x 256 array at 700 MHz, 34 GB/s of DDR3-2133, four tiles of
+Figures: Jouppi et al., ISCA 2017: 256 x 256 array at 700 MHz, 34 GB/s of DDR3-2133, four tiles of
 weights ahead, features on the chip. MLP0, MLP1, LSTM0 as matrix products of the published numbers of weights and batches.
 """
 

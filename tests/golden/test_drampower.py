@@ -17,16 +17,18 @@ from edensim.dram.command_counts import counts_from_commands
 from edensim.dram.standard import Constraint, Currents, Organization, Standard, load_standard
 from edensim.energy.partitions import memory_energy
 from edensim.vocabulary import COMMAND, Command, Level
-from tests.locations import SHARED
+from tests.locations import DATA
+from tests.oracles.ramulator import CASES, peer_file
 
-GOLDEN = SHARED / "golden"
-ENERGIES = GOLDEN / "drampower-6.2" / "energies.json"
-MEMSPEC = GOLDEN / "drampower-6.2" / "memspec_ddr4_8gb_x8_2400r.json"
+ENERGIES = DATA / "drampower-6.2" / "energies.json"
+MEMSPEC = DATA / "drampower-6.2" / "memspec_ddr4_8gb_x8_2400r.json"
 
-if not ENERGIES.exists():
-    pytest.skip("shared/golden is not beside this checkout", allow_module_level=True)
-
-EXPECTED: dict[str, dict[str, Any]] = json.loads(ENERGIES.read_text())
+#: Energies of the command traces that are at hand.
+EXPECTED: dict[str, dict[str, Any]] = {
+    case: energies
+    for case, energies in json.loads(ENERGIES.read_text()).items()
+    if case.split("@")[0] in CASES
+}
 
 #: DRAMPower's names of our components. A component it does not list is 0.
 NAMES = {
@@ -97,7 +99,7 @@ def memspec_standard() -> Standard:
 @functools.cache
 def read_golden_commands(name: str) -> np.ndarray[Any, Any]:
     """COMMAND records of a Ramulator golden trace."""
-    table = pd.read_csv(GOLDEN / "ramulator-2.1" / f"{name}.commands.csv.xz")
+    table = pd.read_csv(peer_file(name, "commands.csv.xz"))
     commands = np.zeros(len(table), COMMAND)
     for field in ("clock", "rank", "bankgroup", "bank", "row", "column"):
         commands[field] = table[field]

@@ -1,4 +1,4 @@
-"""Does edensim, from trace file to command file, issue the commands that Ramulator 2.1 issued, clock for clock, field for field? (needs ../shared)"""
+"""Does edensim, from trace file to command file, issue the commands that Ramulator 2.1 issued, clock for clock, field for field?"""
 
 from __future__ import annotations
 
@@ -12,18 +12,15 @@ from edensim.tracefiles.commands import read_commands_csv
 from edensim.vocabulary import Command
 from tests.oracles.ramulator import (
     CASES,
-    GOLDEN,
     differences,
-    needs_golden,
     peer_case,
     peer_commands,
     peer_controller,
     peer_dram,
+    peer_file,
     peer_standard,
     peer_timings,
 )
-
-pytestmark = needs_golden
 
 #: Requests the peer may hold when it stops, because its last request was accepted: two queues and one active request per bank (two ranks).
 HELD = 32 + 32 + 32
@@ -45,7 +42,7 @@ def test_the_peers_commands_are_the_first_of_ours(name: str, tmp_path: Path) -> 
     """The peer stops when its last request is accepted; ours drains its queues, so its list goes on."""
     case = peer_case(name)
     path = tmp_path / "commands.csv"
-    trace = GOLDEN / f"{name}.trace.xz"
+    trace = peer_file(name, "trace.xz")
     result = edensim.simulate(
         trace,
         dram=peer_dram(case),

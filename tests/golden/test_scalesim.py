@@ -1,21 +1,19 @@
 """Are cycles, SRAM accesses and DRAM accesses those of SCALE-Sim 3.0, word for word?
 
-`scalesim_layers.csv` beside this file was recorded from the peer itself (scalesim 3.0.0, numpy 1.26) on random layers: every combination of dataflow,
-windows over the edge, windows with gaps, read buffers that are emptied, padding that the peer counts as words.
+tests/data/README.md says where the peer's figures come from.
 """
 
 from __future__ import annotations
 
 import csv
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edensim.machines.systolic.scalesim import scalesim_counts
-from tests.locations import SHARED
+from tests.locations import DATA
 
-GOLDEN = SHARED / "golden" / "scale-sim-3.0"
+GOLDEN = DATA / "scale-sim-3.0"
 #: Array and buffers of the configurations in layers.csv.
 MACHINES = {"tpu": (256, 256, 6144, 6144, 2048), "eye": (12, 14, 36, 36, 36)}
 MACHINE_KEYS = ("array_height", "array_width", "ifmap_sram_kB", "filter_sram_kB", "ofmap_sram_kB")
@@ -38,14 +36,7 @@ COUNTS = {
     "filter_dram_reads": "fl_dram_reads",
     "ofmap_dram_writes": "of_dram_writes",
 }
-ROWS = (
-    list(csv.DictReader((GOLDEN / "layers.csv").read_text().splitlines()))
-    if GOLDEN.exists()
-    else []
-)
-needs_golden = pytest.mark.skipif(
-    not ROWS, reason="shared/golden/scale-sim-3.0 is not beside this checkout"
-)
+ROWS = list(csv.DictReader((GOLDEN / "layers.csv").read_text().splitlines()))
 
 
 def arguments(row: dict[str, str]) -> dict[str, Any]:
@@ -55,7 +46,6 @@ def arguments(row: dict[str, str]) -> dict[str, Any]:
     return sizes | dict(zip(MACHINE_KEYS, MACHINES[machine], strict=True)) | {"dataflow": dataflow}
 
 
-@needs_golden
 @pytest.mark.parametrize(
     "config", sorted({row["config"] for row in ROWS if row["config"].endswith("_calc")})
 )
@@ -67,7 +57,6 @@ def test_every_layer(config: str) -> None:
             }, row["layer"]
 
 
-@needs_golden
 def test_sram_accesses_do_not_depend_on_the_bandwidth() -> None:
     rows = [row for row in ROWS if row["config"].endswith("_user")]
     for row in rows:
@@ -79,9 +68,7 @@ def test_sram_accesses_do_not_depend_on_the_bandwidth() -> None:
 
 
 def test_random_layers() -> None:
-    rows = list(
-        csv.DictReader(Path(__file__).with_name("scalesim_layers.csv").read_text().splitlines())
-    )
+    rows = list(csv.DictReader((GOLDEN / "random_layers.csv").read_text().splitlines()))
     for row in rows:
         given = {
             key: value if key == "dataflow" else int(value)
@@ -92,14 +79,13 @@ def test_random_layers() -> None:
     assert len(rows) > 150
 
 
-#: Sums over the layers of a topology on a 256 x 256 array, ws (shared/reference/front-ends.md section 1): cycles, words read and written.
+#: Sums over the layers of a topology on a 256 x 256 array, ws (SCALE-Sim 3.0): cycles, words read and written.
 TOTALS = {
     "alexnet": (73747, 393568, 3745824, 3437631),
     "resnet18": (223181, 1919744, 11678912, 6976080),
 }
 
 
-@needs_golden
 @pytest.mark.parametrize("topology", TOTALS)
 def test_whole_networks(topology: str) -> None:
     totals = [0, 0, 0, 0]

@@ -17,9 +17,9 @@ from edensim.dram.protocol import check_commands
 from edensim.dram.standard import load_standard
 from edensim.reference.simulation import ReferenceRun, simulate_reference
 from edensim.vocabulary import REQUEST
-from tests.locations import SHARED
+from tests.locations import ROOT
 
-TRACE = SHARED / "traces" / "darknet-yolov3-tiny-96.llc.trace.xz"
+TRACE = ROOT / "traces" / "darknet-yolov3-tiny-96.trace.xz"
 STANDARD = load_standard("DDR4", organization="8Gb_x8", speed_bin="2133P")
 
 
@@ -78,7 +78,6 @@ def test_made_up_trace(
     assert (counts["row_hits"], counts["row_misses"], counts["row_conflicts"]) == row_states
 
 
-@pytest.mark.skipif(not TRACE.exists(), reason="shared/traces is not beside this checkout")
 @pytest.mark.parametrize(
     ("channels", "core_cycles", "memory_cycles"), [(1, 28538, 7610), (2, 19381, 5168)]
 )

@@ -1,43 +1,53 @@
-"""Golden command traces of Ramulator 2.1 in ../shared, and the words that the peer and edensim use for the same thing."""
+"""Read golden command traces of Ramulator 2.1, and translate its words to those of edensim."""
 
 from __future__ import annotations
 
 import json
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
 from edensim.dram.standard import Standard, load_standard
 from edensim.tracefiles.commands import read_commands_csv
 from edensim.vocabulary import COMMAND
-from tests.locations import SHARED
+from tests.locations import DATA, SHARED
 
-GOLDEN = SHARED / "golden" / "ramulator-2.1"
-CASES = sorted(path.stem for path in GOLDEN.glob("*.json"))
+#: The folder of each case; whole cases beside the checkout are added to those that it carries.
+FOLDERS = {
+    path.stem: path.parent
+    for folder in (SHARED / "golden" / "ramulator-2.1", DATA / "ramulator-2.1")
+    for path in folder.glob("*.json")
+}
+CASES = sorted(FOLDERS)
 SCHEDULERS = {"FRFCFS": "frfcfs", "FRFCFSRowHit": "frfcfs-row-hit"}
 
-needs_golden = pytest.mark.skipif(
-    not CASES, reason="shared/golden/ramulator-2.1 is not beside this checkout"
-)
+
+def peer_file(name: str, suffix: str) -> Path:
+    """Locate a file of a case: `json`, `trace.xz` or `commands.csv.xz`."""
+    return FOLDERS[name] / f"{name}.{suffix}"
 
 
 @cache
 def peer_case(name: str) -> dict[str, Any]:
-    """What the peer was told, and its statistics."""
-    return json.loads((GOLDEN / f"{name}.json").read_text())
+    """Read the peer's configuration and its statistics."""
+    return json.loads(peer_file(name, "json").read_text())
 
 
 def peer_timings(case: dict[str, Any]) -> dict[str, int]:
-    """The peer's timings in cycles."""
+    """Select the peer's timings in cycles."""
     return {
         name: value for name, value in case["timings"].items() if name not in ("rate", "tCK_ps")
     }
 
 
 def peer_dram(case: dict[str, Any]) -> dict[str, Any]:
-    """The `dram` section that says the same: names, and what they do not say (`DDR4_2400R nRCD=9`), but no other timing."""
+    """Make the `dram` section of the same device.
+
+    Timings follow from its names; only those that the peer overrides (`DDR4_2400R nRCD=9`) are
+    given.
+    """
     speed_bin, *overrides = case["speed_preset"].split()
     return {
         "standard": case["standard"],
@@ -51,7 +61,7 @@ def peer_dram(case: dict[str, Any]) -> dict[str, Any]:
 
 
 def peer_controller(case: dict[str, Any]) -> dict[str, Any]:
-    """The `controller` section that says the same."""
+    """Make the `controller` section of the same policies."""
     return {
         "scheduler": SCHEDULERS[case["scheduler"]],
         "refresh": "all-bank" if case["refresh"] else "none",
@@ -60,18 +70,18 @@ def peer_controller(case: dict[str, Any]) -> dict[str, Any]:
 
 
 def peer_standard(case: dict[str, Any]) -> Standard:
-    """Our standard for the peer's names."""
+    """Load the standard that the peer's names stand for."""
     dram = peer_dram(case)
     return load_standard(dram.pop("standard"), **dram)
 
 
 def peer_commands(name: str) -> np.ndarray:
-    """COMMAND records of a case."""
-    return read_commands_csv(GOLDEN / f"{name}.commands.csv.xz")
+    """Read the commands of a case as COMMAND records."""
+    return read_commands_csv(peer_file(name, "commands.csv.xz"))
 
 
 def differences(ours: np.ndarray, theirs: np.ndarray) -> str:
-    """The first command in which two lists differ, for a readable failure."""
+    """Describe the first command in which two lists differ, for a readable failure."""
     for index, (mine, other) in enumerate(zip(ours, theirs, strict=False)):
         if mine != other:
             return f"command {index}: ours {mine}, the peer's {other} (fields {COMMAND.names})"

@@ -50,7 +50,7 @@ def test_what_was_saved_comes_back(tmp_path: Path) -> None:
 )
 def test_published_residual_networks_load(name: str, file: str, parameters: int) -> None:
     if not (DATASETS / file).exists():
-        pytest.skip("needs ../shared/datasets")
+        pytest.skip("the published weights are not beside this checkout")
     module = build(name, (3, 32, 32))
     assert sum(each.numel() for each in module.parameters()) == parameters
     load(module, DATASETS / file, name)

@@ -134,7 +134,10 @@ def test_rows_that_other_effects_made_are_left_out(tmp_path: Path) -> None:
     assert data.pattern.tolist() == ["0x00", "0xaa"]
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason="needs the characterization data of ../shared")
+@pytest.mark.skipif(
+    not DATA.is_dir(),
+    reason="the characterization data have no licence to be copied: they must lie beside this checkout",
+)
 def test_the_shipped_vendor_b_is_what_its_voltage_data_say() -> None:
     fitted = fit(DATA / "voltron_faulty_lines.csv", vendor="B", bootstrap=10)
     found, shipped = fitted.module.curves["vdd"], load_module("vendor_b").curves["vdd"]

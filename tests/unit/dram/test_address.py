@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import lzma
 from collections import Counter
 
@@ -19,9 +18,8 @@ from edensim.exceptions import ConfigError, InputError
 from edensim.kernels.controller.address import place
 from edensim.kernels.controller.state import PLACED
 from edensim.vocabulary import REQUEST
-from tests.locations import SHARED
+from tests.oracles.ramulator import CASES, peer_case, peer_file
 
-GOLDEN = SHARED / "golden" / "ramulator-2.1"
 ORGANIZATIONS = {
     "DDR4, 1 rank": load_standard("DDR4").organization,
     "DDR4, 4 ranks, x16": load_standard("DDR4", organization="8Gb_x16", ranks=4).organization,
@@ -243,19 +241,18 @@ def test_addresses_and_fields_out_of_range_are_refused() -> None:
     assert int(mapped.encode(0, 0, 3, 3, 65535, 127)) == mapped.capacity_bytes - 64
 
 
-@pytest.mark.skipif(not GOLDEN.is_dir(), reason="needs ../shared/golden")
-@pytest.mark.parametrize("name", sorted(path.stem for path in GOLDEN.glob("*.json")) or ["absent"])
+@pytest.mark.parametrize("name", CASES)
 def test_golden_reads_are_where_the_trace_says(name: str) -> None:
-    case = json.loads((GOLDEN / f"{name}.json").read_text())
+    case = peer_case(name)
     organization = load_standard(
         case["standard"],
         organization=case["organization_preset"],
         ranks=case["organization"]["rank"],
     ).organization
     mapped = address_map(case["address_mapping"], organization, 1)
-    with lzma.open(GOLDEN / f"{name}.trace.xz", "rt") as lines:
+    with lzma.open(peer_file(name, "trace.xz"), "rt") as lines:
         addresses = np.array([int(line.split()[1], 16) for line in lines if line.startswith("LD")])
-    with lzma.open(GOLDEN / f"{name}.commands.csv.xz", "rt") as lines:
+    with lzma.open(peer_file(name, "commands.csv.xz"), "rt") as lines:
         rows = [row for row in csv.DictReader(lines) if row["command"] == "RD"]
     fields = mapped.decode(addresses)
     asked = Counter(zip(*(fields[field].tolist() for field in FIELDS[1:]), strict=True))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 import textwrap
 from pathlib import Path
@@ -16,9 +15,8 @@ from edensim.dram.standard import Standard, load_standard, standard_names
 from edensim.dram.standard_file import read_standard_file
 from edensim.exceptions import ConfigError
 from edensim.vocabulary import Command, Level
-from tests.locations import SHARED
+from tests.oracles.ramulator import CASES, peer_case
 
-GOLDEN = SHARED / "golden" / "ramulator-2.1"
 NAMES = standard_names()
 
 
@@ -104,10 +102,9 @@ def test_every_set_of_currents_is_in_order() -> None:
         assert currents.vdd_V < currents.vdd_max_V <= 1.1 * currents.vdd_V
 
 
-@pytest.mark.skipif(not GOLDEN.is_dir(), reason="needs ../shared/golden")
 def test_timings_equal_the_golden_ones() -> None:
-    for path in sorted(GOLDEN.glob("*.json")):
-        case = json.loads(path.read_text())
+    for name in CASES:
+        case = peer_case(name)
         speed_bin, *overrides = case["speed_preset"].split()
         timings = {
             key: int(value) for key, value in (override.split("=") for override in overrides)
@@ -123,8 +120,8 @@ def test_timings_equal_the_golden_ones() -> None:
         assert (standard.rate_MTps, standard.tck_ps) == (
             expected.pop("rate"),
             expected.pop("tCK_ps"),
-        ), path.stem
-        assert standard.timings == expected, path.stem
+        ), name
+        assert standard.timings == expected, name
         geometry, expected = standard.organization, case["organization"]
         assert (geometry.device_width, geometry.channel_width, geometry.ranks) == (
             expected["device_width"],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from pathlib import Path
 
@@ -13,11 +12,24 @@ from hypothesis import strategies as st
 from edensim.dram.standard import load_standard
 from edensim.dram.voltage import lowest_supported_V, required_timings, voltage_curve, with_timings
 from edensim.exceptions import ConfigError
-from tests.locations import SHARED
 
 STANDARDS = ("DDR3", "DDR3L", "DDR4", "LPDDR3", "GDDR5", "DDR5", "LPDDR4", "HBM2")
 
-#: Latencies published for DDR3L in ns (nRCD, nRP, nRAS), as recalled in shared/reference/dram-parameters.md.
+#: This project's circuit simulation of a stored 1: VDD in V, then nRCD, nRP and nRAS in ns.
+SIMULATED = (
+    (1.35, 10.11, 6.306, 24.65),
+    (1.3, 10.14, 6.367, 25.01),
+    (1.25, 10.31, 6.415, 25.67),
+    (1.2, 10.61, 6.559, 26.58),
+    (1.15, 11.05, 6.718, 27.77),
+    (1.1, 11.66, 6.99, 29.29),
+    (1.05, 12.51, 7.454, 31.26),
+    (1, 13.67, 8.308, 33.84),
+    (0.95, 15.29, 9.655, 37.29),
+    (0.9, 17.57, 11.9, 42.05),
+)
+
+#: Latencies published for DDR3L in ns (nRCD, nRP, nRAS): Chang et al. (Voltron), SIGMETRICS 2017.
 PUBLISHED = {
     1.35: (13.75, 13.75, 36.25), 1.30: (13.75, 13.75, 36.25), 1.25: (13.75, 15.00, 36.25), 1.20: (13.75, 15.00, 37.50), 1.15: (15.00, 15.00, 37.50),
     1.10: (15.00, 16.25, 40.00), 1.05: (16.25, 17.50, 41.25), 1.00: (17.50, 18.75, 45.00), 0.95: (18.75, 21.25, 48.75), 0.90: (21.25, 26.25, 52.50),
@@ -51,19 +63,15 @@ def test_below_1_V_the_curve_is_longer_than_the_published_latencies() -> None:
 
 def test_the_curve_is_the_fit_of_the_circuit_simulation() -> None:
     """Every point of the simulation within 0.31 ns, R2 as the file says; scaled to the published nominal latencies."""
-    path = SHARED / "data" / "dram" / "spice_timing_vs_vdd.csv"
-    if not path.is_file():
-        pytest.skip("needs ../shared")
-    rows = [row for row in csv.DictReader(path.read_text().splitlines()) if row["data"] == "1"]
     scales = {
-        "nRCD": ("trcd75_far", 13.75 / 1.36, 0.9973),
-        "nRP": ("trp2_far", 6.306, 0.9964),
-        "nRAS": ("tras98", 36.25 / 1.36, 0.9992),
+        "nRCD": (1, 13.75 / 1.36, 0.9973),
+        "nRP": (2, 6.306, 0.9964),
+        "nRAS": (3, 36.25 / 1.36, 0.9992),
     }
     for name, (column, unit_ns, least_r2) in scales.items():
         law = voltage_curve().laws[name]
-        measured = [float(row[column]) for row in rows]
-        shares = [float(row["vdd"]) / 1.35 for row in rows]
+        measured = [row[column] for row in SIMULATED]
+        shares = [row[0] / 1.35 for row in SIMULATED]
         fitted = [unit_ns * law.scale * x / (x - law.threshold) ** law.exponent for x in shares]
         mean = sum(measured) / len(measured)
         misfit = sum((f - m) ** 2 for f, m in zip(fitted, measured, strict=True))

@@ -10,11 +10,11 @@ from edensim.exceptions import NetworkError
 from edensim.networks.layout import lay_out
 from edensim.networks.loading import load_network
 from edensim.networks.network import Network, Operator
-from tests.locations import SHARED
+from tests.locations import DATA
 
 HEADER = "Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides,\n"
 
-GOLDEN = SHARED / "golden" / "scale-sim-3.0"
+GOLDEN = DATA / "scale-sim-3.0"
 
 
 def read(folder: Path, text: str, **sizes: int) -> Network:
@@ -114,9 +114,6 @@ def test_what_has_no_layers_or_no_other_size(tmp_path: Path) -> None:
         read(tmp_path, HEADER + "a,8,8,3,3,4,4,1,\n", height=5)
 
 
-@pytest.mark.skipif(
-    not GOLDEN.is_dir(), reason="needs shared/golden/scale-sim-3.0 beside the repository"
-)
 @pytest.mark.parametrize(
     ("name", "layers", "macs"), [("alexnet", 5, 801_320_064), ("resnet18", 21, 1_438_384_832)]
 )
