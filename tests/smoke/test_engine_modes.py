@@ -13,7 +13,7 @@ from edensim.dram.standard import load_standard
 from edensim.engine.memory_run import simulate_memory
 from edensim.vocabulary import REQUEST
 
-pytestmark = [pytest.mark.nojit, pytest.mark.boundscheck]
+pytestmark = [pytest.mark.nojit, pytest.mark.boundscheck, pytest.mark.public_compiler]
 
 CASES: list[dict[str, Any]] = [
     {},

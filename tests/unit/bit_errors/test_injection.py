@@ -212,6 +212,7 @@ def test_flips_never_change() -> None:
 
 
 @pytest.mark.boundscheck
+@pytest.mark.public_compiler
 @pytest.mark.parametrize("standard", standard_names())
 def test_every_standard_has_weak_cells(standard: str) -> None:
     organization = load_standard(standard).organization

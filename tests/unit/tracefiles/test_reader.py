@@ -102,6 +102,7 @@ def all_records(path: Path, size: int = 1 << 15) -> np.ndarray:
 
 @pytest.mark.nojit
 @pytest.mark.boundscheck
+@pytest.mark.public_compiler
 @pytest.mark.parametrize("name", CASES)
 def test_lines_become_records(name: str, tmp_path: Path) -> None:
     text, kind, expected = CASES[name]
