@@ -14,9 +14,7 @@ import msgspec
 from edensim._version import __version__
 from edensim.config.loading import load_config, resolved
 from edensim.config.models import ErrorsConfig, RunConfig
-from edensim.dram.address import address_map
-from edensim.dram.operating_point import OperatingPlan, resolve_operating_plan
-from edensim.dram.standard import Standard
+from edensim.dram.memory_system import MemorySystem
 from edensim.energy.data import data_factors
 from edensim.energy.partitions import run_energies, sum_of
 from edensim.energy.tensors import COMMAND_PARTS, tensor_energies
@@ -98,8 +96,7 @@ class PreparedRun:
     """
 
     config: RunConfig
-    standard: Standard
-    plan: OperatingPlan
+    memory: MemorySystem
     trace: Trace | None = None
     machine: Machine | None = None
     layout: Layout | None = None
@@ -107,21 +104,17 @@ class PreparedRun:
 
 def prepare(config: RunConfig) -> PreparedRun:
     """Find and check what a configuration names. Raises InputError."""
-    standard, plan = resolve_operating_plan(
-        config.dram
-    )  # configs/dram/*.yaml at its operating points
+    memory = MemorySystem.resolve(config.dram, config.controller)
     data_factors(
-        config.energy, standard
+        config.energy, memory.standard
     )  # an energy model that does not fit is refused before the run
     if config.frontend is not None or config.network is not None:
-        network, layout = run_network(config, standard)
+        network, layout = run_network(config, memory)
         return PreparedRun(
-            config, standard, plan, machine=run_machine(config, network, layout), layout=layout
+            config, memory, machine=run_machine(config, network, layout), layout=layout
         )
-    trace = open_run_trace(config, standard)  # any format
-    return PreparedRun(
-        with_source_kind(config, trace), standard, plan, trace
-    )  # saturating, timed or core
+    trace = open_run_trace(config, memory)  # any format
+    return PreparedRun(with_source_kind(config, trace), memory, trace)  # saturating, timed or core
 
 
 def simulate_prepared(
@@ -131,21 +124,23 @@ def simulate_prepared(
     progress: Progress | None = None,
 ) -> MemoryRun:
     """Commands, cycle by cycle. Runs that differ only in what costs energy share what comes out (`edensim.sweep.grid.simulation_key`)."""
-    config, standard, trace = run.config, run.standard, run.trace
+    config, trace = run.config, run.trace
     on_progress = None if progress is None else lambda done: progress(done, None)
     names_tensors = trace is not None and trace.format == "edensim"
     watch = error_watch(
-        config, run.layout, TraceChunks(trace) if trace is not None and names_tensors else None
+        run.memory,
+        config.errors,
+        config.energy.ones_fraction,
+        run.layout,
+        TraceChunks(trace) if trace is not None and names_tensors else None,
     )
     if watch is not None:
         on_commands = watch.listener(on_commands)
     if run.layout is not None and run.machine is not None:
         memory = simulate_machine(
-            standard,
+            run.memory,
             config.controller,
             run.machine,
-            channels=config.dram.channels,
-            plan=run.plan,
             exposure_tensors=min(len(run.layout.placements), MAX_TENSORS),
             on_commands=on_commands,
             on_progress=on_progress,
@@ -153,12 +148,10 @@ def simulate_prepared(
         return memory if watch is None else replace(memory, errors=watch.summary(memory))
     assert trace is not None
     memory = simulate_memory(
-        standard,
+        run.memory,
         config.controller,
         config.source,
         TraceChunks(trace),
-        channels=config.dram.channels,
-        plan=run.plan,
         exposure_tensors=MAX_TENSORS if names_tensors else 0,
         on_commands=on_commands,
         on_progress=on_progress,
@@ -171,12 +164,9 @@ def simulate_prepared(
 
 def result(run: PreparedRun, memory: MemoryRun) -> RunResult:
     """Counts to energy to one result object; pure."""
-    config, standard = run.config, run.standard
+    config, standard, plan = run.config, run.memory.standard, run.memory.plan
     energies = run_energies(
-        [(epoch.counts, epoch.cell_point) for epoch in memory.epochs],
-        standard,
-        run.plan,
-        config.energy,
+        [(epoch.counts, epoch.cell_point) for epoch in memory.epochs], run.memory, config.energy
     )
     names = [] if run.layout is None else [placement.name for placement in run.layout.placements]
     tensors = tensor_commands(memory, names)
@@ -185,19 +175,19 @@ def result(run: PreparedRun, memory: MemoryRun) -> RunResult:
         sum_of(energies),
         tck_ps=standard.tck_ps,
         access_bytes=standard.organization.access_bytes,
-        peak_bandwidth_GBps=standard.peak_bandwidth_GBps * config.dram.channels,
+        peak_bandwidth_GBps=run.memory.peak_bandwidth_GBps,
         voltage_law=config.energy.voltage_law,
         energy_by_partition_pJ=energies,
         operating_points={
-            **run.plan.to_dict(),
+            **plan.to_dict(),
             "changes_made": [asdict(change) for change in changes_made(memory)],
         },
-        exposure=exposure_summary(memory, run.plan, names),
-        commands_by_partition=partition_commands(memory, run.plan, standard.organization.rows),
+        exposure=exposure_summary(memory, plan, names),
+        commands_by_partition=partition_commands(memory, plan, standard.organization.rows),
         commands_by_tensor={name: total_commands(by_point) for name, by_point in tensors.items()},
         energy_by_tensor_pJ={
             name: {part: getattr(energy, part) for part in (*COMMAND_PARTS, "total")}
-            for name, energy in tensor_energies(tensors, standard, run.plan, config.energy).items()
+            for name, energy in tensor_energies(tensors, run.memory, config.energy).items()
         },
         config=resolved(config),
         version=__version__,
@@ -206,7 +196,7 @@ def result(run: PreparedRun, memory: MemoryRun) -> RunResult:
         core=core_figures(memory),
         layers=[]
         if run.layout is None
-        else layer_results(memory, run.layout, standard, run.plan, config.energy),
+        else layer_results(memory, run.layout, run.memory, config.energy),
         bit_errors=memory.errors,
     )
 
@@ -236,7 +226,7 @@ def beside_baselines(run: PreparedRun, main: RunResult, progress: Progress | Non
     return replace(main, baselines=baselines)
 
 
-def run_network(config: RunConfig, standard: Standard) -> tuple[Network, Layout]:
+def run_network(config: RunConfig, memory: MemorySystem) -> tuple[Network, Layout]:
     """The network of a run as it was read, and as it is executed (fused), laid out in the memory. Raises ConfigError or NetworkError."""
     if config.trace is not None:
         raise ConfigError(
@@ -256,9 +246,7 @@ def run_network(config: RunConfig, standard: Standard) -> tuple[Network, Layout]
         base_address=config.layout.base_address,
         reuse=config.layout.reuse,
         pinned=parse_pinned(config.layout.pinned),
-        capacity_bytes=address_map(
-            config.controller.address_mapping, standard.organization, config.dram.channels
-        ).capacity_bytes,
+        capacity_bytes=memory.capacity_bytes,
     )
     return network, layout
 
@@ -270,9 +258,9 @@ def run_machine(config: RunConfig, network: Network, layout: Layout) -> Machine:
     return machine_for(config.frontend, network, layout, getattr(config, config.frontend))
 
 
-def run_layout(config: RunConfig, standard: Standard) -> Layout:
+def run_layout(config: RunConfig, memory: MemorySystem) -> Layout:
     """The network of a run as it is executed, laid out in the memory."""
-    return run_network(config, standard)[1]
+    return run_network(config, memory)[1]
 
 
 #: Tensors that a native trace may name.
@@ -289,19 +277,16 @@ class TraceChunks:
         return self.trace.chunks()
 
 
-def open_run_trace(config: RunConfig, standard: Standard) -> Trace:
+def open_run_trace(config: RunConfig, memory: MemorySystem) -> Trace:
     """The trace of a run; address vectors get their addresses from its address map, ticks their clocks from its clock period."""
     if config.trace is None:
         raise ConfigError("trace: names no trace; expected a file")
-    mapping = address_map(
-        config.controller.address_mapping, standard.organization, config.dram.channels
-    )
     timed = config.source.kind == "timed"
     return open_trace(
         config.trace,
         format=config.trace_format,
-        encode=mapping.encode,
-        tck_ps=standard.tck_ps if timed else None,
+        encode=memory.address_map.encode,
+        tck_ps=memory.standard.tck_ps if timed else None,
     )
 
 

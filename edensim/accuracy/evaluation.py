@@ -287,6 +287,7 @@ def planned(
     from edensim.bit_errors.models import at_ber
     from edensim.bit_errors.plan import plan_errors
     from edensim.config.loading import load_config
+    from edensim.dram.memory_system import MemorySystem
 
     named = [*overrides]
     if module is not None:
@@ -302,7 +303,11 @@ def planned(
             raise ConfigError(
                 "ber: given beside a module, which knows its own; expected one of the two"
             )
-        plan = plan_errors(loaded.config, model=given)
+        plan = plan_errors(
+            MemorySystem.resolve(loaded.config.dram, loaded.config.controller),
+            loaded.config.errors,
+            model=given,
+        )
     if plan.exposure == "elapsed":
         raise ConfigError(
             "errors.exposure: 'elapsed' needs the clocks of each read, which only a simulation knows; expected every_access"

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edensim.bit_errors.models import CLASSES, CellLaw, line_factors
-from edensim.dram.address import AddressMap, address_map
+from edensim.dram.address import AddressMap
+from edensim.dram.memory_system import MemorySystem
 from edensim.dram.standard import Organization
 from edensim.exceptions import ConfigError
 from edensim.kernels.cells import weak_cells as core
@@ -66,9 +67,9 @@ class Geometry:
         return np.asarray(inside | np.uint64(bank << self.bank_shift))
 
 
-def geometry_of(organization: Organization, channels: int, mapping: str) -> Geometry:
+def geometry_of(memory: MemorySystem) -> Geometry:
     """Geometry of a memory. Raises ConfigError for a mapping that does not fit and for rows of sizes that weak cells are not placed in."""
-    address = address_map(mapping, organization, channels)
+    organization, address = memory.organization, memory.address_map
     row_bits = (organization.bursts_per_row * organization.access_bytes * 8).bit_length() - 1
     if not ROW_BITS[0] <= row_bits <= ROW_BITS[1]:
         raise ConfigError(
@@ -91,7 +92,7 @@ def geometry_of(organization: Organization, channels: int, mapping: str) -> Geom
         origins |= (np.arange(len(origins)) >> index & 1) << bit
     return Geometry(
         organization=organization,
-        channels=channels,
+        channels=memory.channels,
         mapping=address,
         row_bits=row_bits,
         access_bits=address.offset_bits,

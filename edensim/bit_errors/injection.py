@@ -16,6 +16,7 @@ from edensim.bit_errors.models import ErrorModel, at_ber
 from edensim.bit_errors.module import Module
 from edensim.bit_errors.plan import ErrorPlan, plan_errors
 from edensim.config.loading import load_config
+from edensim.dram.memory_system import MemorySystem
 from edensim.exceptions import ConfigError, InputError
 
 __all__ = ["Injection", "inject", "ones_in"]
@@ -170,7 +171,13 @@ def _planned(
             "model: given beside a module, which knows its own; expected one of the two"
         )
     with loaded.locating():
-        return plan_errors(loaded.config, module=module, model=model, intervals_ns=intervals_ns)
+        return plan_errors(
+            MemorySystem.resolve(loaded.config.dram, loaded.config.controller),
+            loaded.config.errors,
+            module=module,
+            model=model,
+            intervals_ns=intervals_ns,
+        )
 
 
 def _pieces(

@@ -8,7 +8,7 @@ at a longer interval are among those that fail at a shorter one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from edensim.bit_errors.cells import Geometry, geometry_of
@@ -16,8 +16,9 @@ from edensim.bit_errors.injector import Injector, injector
 from edensim.bit_errors.models import ErrorModel, at_ber
 from edensim.bit_errors.module import Module, load_module
 from edensim.bit_errors.prediction import error_model, point_of, predict
-from edensim.config.models import RunConfig
-from edensim.dram.operating_point import OperatingPlan, OperatingPoint, resolve_operating_plan
+from edensim.config.models import ErrorsConfig
+from edensim.dram.memory_system import MemorySystem
+from edensim.dram.operating_point import OperatingPlan, OperatingPoint
 from edensim.dram.standard import Standard
 from edensim.exceptions import ConfigError
 from edensim.vocabulary import ns_from_cycles
@@ -36,8 +37,7 @@ class ErrorPlan:
     """
 
     stages: tuple[Injector, ...]
-    standard: Standard
-    plan: OperatingPlan
+    memory: MemorySystem
     exposure: str
     notes: dict[str, Any]
 
@@ -52,26 +52,24 @@ class ErrorPlan:
 
 
 def plan_errors(
-    config: RunConfig,
+    memory: MemorySystem,
+    errors: ErrorsConfig,
     *,
     module: Module | None = None,
     model: ErrorModel | None = None,
     intervals_ns: Sequence[float] | None = None,
 ) -> ErrorPlan:
-    """The errors of a configuration. module, model: instead of what `errors.module` and `errors.model` name.
+    """The errors of a memory. module, model: instead of what `errors.module` and `errors.model` name.
 
     intervals_ns: ACT-to-RD intervals that the classes of lines stand for under `elapsed`, ascending (None: 0, 1, ... LONGEST_INTERVAL cycles).
 
     Raises ConfigError, ModuleError for a point that the module cannot answer for.
     """
-    errors = config.errors
-    standard, plan = resolve_operating_plan(config.dram)
+    plan = memory.plan
     if module is None and model is None:
-        module, model = _named(config)
-    geometry = geometry_of(
-        standard.organization, config.dram.channels, config.controller.address_mapping
-    )
-    rows = rows_of(plan, standard)
+        module, model = _named(errors)
+    geometry = geometry_of(memory)
+    rows = rows_of(plan, memory.standard)
     if model is not None:
         if errors.exposure == "elapsed":
             raise ConfigError(
@@ -80,29 +78,25 @@ def plan_errors(
         seed = errors.seed if errors.seed is not None else 1
         stages = [
             injector(geometry, [model] * (1 + len(plan.partitions)), seed=seed, rows=rows)
-        ] * plan.stages
+        ] * plan.epochs
         notes: dict[str, Any] = {"model": model.to_dict(), "expected_ber": model.expected_ber()}
     else:
         assert module is not None
         seed = errors.seed if errors.seed is not None else module.seed
-        asker = _Asker(
-            module, config, replace(standard, timings=plan.specified), intervals_ns
-        )  # the device, not a point of it
+        asker = _Asker(module, errors, memory.specified, intervals_ns)
         models = _module_models(asker, plan)
         stages = [injector(geometry, each, seed=seed, rows=rows) for each in models]
         notes = asker.notes()
     return ErrorPlan(
         tuple(stages),
-        standard,
-        plan,
+        memory,
         errors.exposure,
         {**notes, "exposure": errors.exposure, "seed": seed},
     )
 
 
-def _named(config: RunConfig) -> tuple[Module | None, ErrorModel | None]:
+def _named(errors: ErrorsConfig) -> tuple[Module | None, ErrorModel | None]:
     """What the configuration names. Raises ConfigError where that is nothing or too much."""
-    errors = config.errors
     if errors.module is not None:
         for key in ("model", "ber"):
             if getattr(errors, key) is not None:
@@ -138,30 +132,14 @@ def rows_of(plan: OperatingPlan, standard: Standard) -> dict[int, list[tuple[int
 
 def _module_models(asker: _Asker, plan: OperatingPlan) -> list[list[list[ErrorModel]]]:
     """Models by stage, partition and class of lines."""
-    dram = asker.config.dram
     partitions = [
-        asker.models(
-            partition.name,
-            plan.points[partition.point],
-            config.trcd_ns if config.trcd_ns is not None else dram.trcd_ns,
-        )
-        for partition, config in zip(plan.partitions, dram.partitions, strict=True)
+        asker.models(partition.name, plan.points[partition.point]) for partition in plan.partitions
     ]
-    stages = [[asker.models("module", plan.points[0], dram.trcd_ns), *partitions]]
-    asked_ns = dram.trcd_ns
-    for index, config in enumerate(dram.changes):
-        asked_ns = config.trcd_ns if config.trcd_ns is not None else asked_ns
-        stages.append(
-            [
-                asker.models(
-                    f"module after change {index}",
-                    plan.points[plan.module_point(index + 1)],
-                    asked_ns,
-                ),
-                *partitions,
-            ]
-        )
-    return stages
+    names = ["module", *(f"module after change {index}" for index in range(len(plan.changes)))]
+    return [
+        [asker.models(name, plan.points[plan.module_point(epoch)]), *partitions]
+        for epoch, name in enumerate(names)
+    ]
 
 
 class _Asker:
@@ -170,11 +148,11 @@ class _Asker:
     def __init__(
         self,
         module: Module,
-        config: RunConfig,
+        errors: ErrorsConfig,
         standard: Standard,
         intervals_ns: Sequence[float] | None,
     ) -> None:
-        self.module, self.config, self.standard = module, config, standard
+        self.module, self.errors, self.standard = module, errors, standard
         cycles = range(LONGEST_INTERVAL + 1)
         self.intervals_ns = (
             [ns_from_cycles(each, standard.tck_ps) for each in cycles]
@@ -182,8 +160,8 @@ class _Asker:
             else list(intervals_ns)
         )
         self.options: dict[str, Any] = {
-            "temp_C": config.errors.temp_C,
-            "beyond_data": config.errors.beyond_data,
+            "temp_C": errors.temp_C,
+            "beyond_data": errors.beyond_data,
         }
         self.points: dict[str, Any] = {}
         self.assumptions: dict[str, str] = {}
@@ -199,9 +177,9 @@ class _Asker:
             "beyond_data": beyond,
         }
 
-    def models(self, name: str, point: OperatingPoint, asked_ns: float | None) -> list[ErrorModel]:
-        """Models of a partition by class of lines. asked_ns: the tRCD that the configuration asks for, if any."""
-        device = device_point(self.module, self.standard, point, asked_ns)
+    def models(self, name: str, point: OperatingPoint) -> list[ErrorModel]:
+        """Models of a partition by class of lines."""
+        device = device_point(self.module, self.standard, point)
         answer = predict(self.module, **device, **self.options)
         own = error_model(self.module, **device, **self.options)
         if all(
@@ -217,12 +195,12 @@ class _Asker:
         self.beyond += answer.beyond_data
         return (
             [own]
-            if self.config.errors.exposure == "every_access"
-            else self._by_interval(own, point, device, asked_ns)
+            if self.errors.exposure == "every_access"
+            else self._by_interval(own, point, device)
         )
 
     def _by_interval(
-        self, own: ErrorModel, point: OperatingPoint, device: dict[str, Any], asked_ns: float | None
+        self, own: ErrorModel, point: OperatingPoint, device: dict[str, Any]
     ) -> list[ErrorModel]:
         """Models for each ACT-to-RD interval, ascending; below the tRCD that is asked for, the point's own."""
         tck_ps = self.standard.tck_ps
@@ -231,7 +209,7 @@ class _Asker:
             if point.needed is not None
             else float("inf")
         )
-        run_ns = ns_from_cycles(point.timings["nRCD"], tck_ps) if asked_ns is None else asked_ns
+        run_ns = point.durations_ns["trcd_ns"]
         safe = own.replaced(weak_fraction=0.0)
         models: list[ErrorModel] = []
         for interval_ns in self.intervals_ns:
@@ -259,13 +237,15 @@ class _Asker:
         return models
 
 
-def device_point(
-    module: Module, standard: Standard, point: OperatingPoint, asked_ns: float | None
-) -> dict[str, Any]:
-    """`prediction.point_of`, but at the tRCD asked for, not at the next whole number of cycles: what the module's data are said at."""
+def device_point(module: Module, standard: Standard, point: OperatingPoint) -> dict[str, Any]:
+    """`prediction.point_of`, but at the tRCD asked for, not at the next whole number of cycles: what the module's data are said at.
+
+    standard: with the timings that the device is specified for.
+    """
     device: dict[str, Any] = dict(point_of(module, standard, point))
-    if device["trcd_ns"] is not None and asked_ns is not None:
-        device["trcd_ns"] += asked_ns - ns_from_cycles(point.timings["nRCD"], standard.tck_ps)
+    if device["trcd_ns"] is not None:
+        run_ns = ns_from_cycles(point.timings["nRCD"], standard.tck_ps)
+        device["trcd_ns"] += point.durations_ns["trcd_ns"] - run_ns
     return device
 
 

@@ -47,7 +47,7 @@ class ReadErrors:
         """Count the wrong bits of the reads among some commands, which follow those of the last call."""
         if len(commands) == 0:
             return
-        changes = self.plan.plan.changes
+        changes = self.plan.memory.plan.changes
         while self._stage < len(changes) and commands["clock"][0] >= changes[self._stage].at_cycle:
             self._stage += 1  # the engine hands out what it has before it changes the point
         numbers, columns, intervals, clocks = self._reads(commands)

@@ -5,32 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from edensim.config.loading import DEFAULT, flat
-from edensim.dram.address import address_map
-from edensim.dram.operating_point import DURATIONS, resolve_operating_plan, resolve_standard
+from edensim.config.knobs import DURATIONS
+from edensim.dram.memory_system import MemorySystem
 from edensim.dram.standard_file import find_standard, read_standard_file, standard_names
 from edensim.vocabulary import ns_from_cycles
 
 if TYPE_CHECKING:
     from edensim.config.loading import LoadedConfig
     from edensim.dram.address import AddressMap
-    from edensim.dram.operating_point import OperatingPlan
     from edensim.dram.standard import Standard
 
 Row = tuple[str, str, str]
 
-#: Keys that set a timing of the module in ns.
-KNOBS = {**DURATIONS, "trefi_ns": "nREFI"}
-
 #: What a key stands for where it is not set.
 UNSET = {
-    "dram.trcd_ns": "nRCD cycles",
-    "dram.trp_ns": "nRP cycles",
-    "dram.tras_ns": "nRAS cycles",
-    "dram.twr_ns": "nWR cycles",
-    "dram.trefi_ns": "nREFI cycles",
+    **{f"dram.{knob.name}": f"{knob.timing} cycles" for knob in DURATIONS},
     "controller.self_refresh_idle_cycles": "never",
     "energy.io_pJ_per_bit": "what the standard's interface takes",
     "trace": "none",
@@ -45,10 +35,8 @@ def explanation(loaded: LoadedConfig) -> str:
 
     Raises ConfigError or NetworkError.
     """
-    standard = resolve_standard(loaded.config.dram)
-    mapping = address_map(
-        loaded.config.controller.address_mapping, standard.organization, loaded.config.dram.channels
-    )
+    memory = MemorySystem.resolve(loaded.config.dram, loaded.config.controller)
+    standard = memory.standard
     file = str(find_standard(loaded.config.dram.standard))
     lines = ["configuration"]
     lines += _table(_configuration(loaded, standard, file))
@@ -56,19 +44,19 @@ def explanation(loaded: LoadedConfig) -> str:
         "",
         f"timings of {standard.name} {standard.organization.name} {standard.speed_bin}, clock {standard.tck_ps} ps",
     ]
-    lines += _table(_timings(loaded, standard, file))
+    lines += _table(_timings(loaded, memory, file))
     lines += ["", f"supply and currents of one device ({standard.source})"]
     lines += _table(_currents(standard))
     if loaded.config.dram.partitions or loaded.config.dram.changes:
         lines += ["", "operating points"]
-        lines += _table(_operating_points(resolve_operating_plan(loaded.config.dram)[1], standard))
+        lines += _table(_operating_points(memory))
     lines += ["", "derived"]
-    lines += _table(_derived(loaded, standard, mapping))
+    lines += _table(_derived(loaded, memory))
     if loaded.config.network is not None:
         from edensim.networks.overview import layout_overview
         from edensim.simulation import run_layout
 
-        lines += ["", layout_overview(run_layout(loaded.config, standard))]
+        lines += ["", layout_overview(run_layout(loaded.config, memory))]
     return "\n".join(lines)
 
 
@@ -126,24 +114,21 @@ def _shown(value: object) -> str:
     )
 
 
-def _timings(loaded: LoadedConfig, standard: Standard, file: str) -> Iterator[Row]:
-    dram = msgspec.structs.replace(
-        loaded.config.dram, mode="approximate", partitions=(), changes=(), **dict.fromkeys(KNOBS)
-    )
-    specified = resolve_standard(dram)
+def _timings(loaded: LoadedConfig, memory: MemorySystem, file: str) -> Iterator[Row]:
+    standard, specified = memory.standard, memory.plan.specified
     for name, cycles in standard.timings.items():
         origin = loaded.origins.get(f"dram.timings.{name}", file)
         asked = next(
             (
-                f"dram.{key}"
-                for key, timing in KNOBS.items()
-                if timing == name and getattr(loaded.config.dram, key) is not None
+                f"dram.{knob.name}"
+                for knob in DURATIONS
+                if knob.timing == name and getattr(loaded.config.dram, knob.name) is not None
             ),
             None,
         )
         if asked is not None:
             origin = f"{asked}, {loaded.origins[asked]}"
-        elif name not in loaded.config.dram.timings and cycles != specified.timings[name]:
+        elif name not in loaded.config.dram.timings and cycles != specified[name]:
             origin = "follows the operating point"
         yield name, f"{cycles:>6}", f"{ns_from_cycles(cycles, standard.tck_ps):>9.2f} ns  {origin}"
 
@@ -156,14 +141,13 @@ def _currents(standard: Standard) -> Iterator[Row]:
         yield name.upper(), f"{getattr(standard.currents, field.name):g} {unit}", ""
 
 
-def _operating_points(plan: OperatingPlan, standard: Standard) -> Iterator[Row]:
+def _operating_points(memory: MemorySystem) -> Iterator[Row]:
     """The module, its partitions, and the module after each change."""
+    plan = memory.plan
 
     def told(index: int) -> str:
         point = plan.points[index]
-        timings = ", ".join(
-            f"{name} {point.timings[name]}" for name in (*DURATIONS.values(), "nREFI")
-        )
+        timings = ", ".join(f"{knob.timing} {point.timings[knob.timing]}" for knob in DURATIONS)
         return f"{point.vdd_V:g} V, {timings}{'' if point.within_specification else '; outside specification'}"
 
     yield "module", told(0), ""
@@ -173,7 +157,7 @@ def _operating_points(plan: OperatingPlan, standard: Standard) -> Iterator[Row]:
             rows = ",".join(
                 f"{first}" if first == last else f"{first}-{last}" for first, last in partition.rows
             )
-            where.append(f"rows {rows} of {standard.organization.rows}")
+            where.append(f"rows {rows} of {memory.organization.rows}")
         yield partition.name, told(partition.point), ", ".join(where)
     for change in plan.changes:
         settling = (
@@ -193,9 +177,9 @@ def _listed(indices: tuple[int, ...]) -> str:
     return ",".join(f"{first}" if first == last else f"{first}-{last}" for first, last in spans)
 
 
-def _derived(loaded: LoadedConfig, standard: Standard, mapping: AddressMap) -> Iterator[Row]:
-    organization, timings = standard.organization, standard.timings
-    channels = loaded.config.dram.channels
+def _derived(loaded: LoadedConfig, memory: MemorySystem) -> Iterator[Row]:
+    standard, mapping = memory.standard, memory.address_map
+    organization, timings, channels = standard.organization, standard.timings, memory.channels
     yield (
         "capacity",
         f"{mapping.capacity_bytes / 2**30:g} GiB",
@@ -220,7 +204,7 @@ def _derived(loaded: LoadedConfig, standard: Standard, mapping: AddressMap) -> I
     )
     yield (
         "peak bandwidth",
-        f"{channels * standard.peak_bandwidth_GBps:.2f} GB/s",
+        f"{memory.peak_bandwidth_GBps:.2f} GB/s",
         f"{organization.access_bytes} bytes every nBL, channels {channels}",
     )
     for name, cycles, meaning in (

@@ -99,15 +99,9 @@ def convert(
 def encoding(overrides: list[str]) -> tuple[Callable[..., Any], int]:
     """How a configuration makes addresses of address vectors, and its clock period in ps."""
     from edensim.config.loading import load_config
-    from edensim.dram.address import address_map
-    from edensim.dram.operating_point import resolve_standard
+    from edensim.dram.memory_system import MemorySystem
 
     loaded = load_config(None, overrides)
     with loaded.locating():
-        standard = resolve_standard(loaded.config.dram)
-        mapping = address_map(
-            loaded.config.controller.address_mapping,
-            standard.organization,
-            loaded.config.dram.channels,
-        )
-    return mapping.encode, standard.tck_ps
+        memory = MemorySystem.resolve(loaded.config.dram, loaded.config.controller)
+        return memory.address_map.encode, memory.standard.tck_ps

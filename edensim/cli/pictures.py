@@ -118,8 +118,8 @@ def timeline(
 def stated_standard(config: Path | None, overrides: list[str] | None) -> Standard:
     """The standard of a configuration, at its operating point."""
     from edensim.config.loading import load_config
-    from edensim.dram.operating_point import resolve_standard
+    from edensim.dram.memory_system import MemorySystem
 
     loaded = load_config(config, overrides or [])
     with loaded.locating():
-        return resolve_standard(loaded.config.dram)
+        return MemorySystem.resolve(loaded.config.dram).standard

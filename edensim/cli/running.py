@@ -168,6 +168,9 @@ def energy(
 
     loaded = load_config(config, overrides or [])
     check_outputs(json_path, inputs=(commands,))
+    import msgspec
+
+    from edensim.dram.memory_system import MemorySystem
     from edensim.energy.partitions import energies_of_commands, sum_of
     from edensim.results.run_result import RunResult
     from edensim.tracefiles.commands import read_commands_csv
@@ -175,16 +178,21 @@ def energy(
     with loaded.locating():
         law = loaded.config.energy.voltage_law
         records = read_commands_csv(commands)
-        standard, counts, energies = energies_of_commands(
-            records, loaded.config, end_clock=end_clock, channels=stated_channels(loaded)
+        channels = stated_channels(loaded) or int(records["channel"].max(initial=0)) + 1
+        memory = MemorySystem.resolve(
+            msgspec.structs.replace(loaded.config.dram, channels=channels)
         )
+        counts, energies = energies_of_commands(
+            records, memory, loaded.config.energy, end_clock=end_clock
+        )
+        standard = memory.standard
         result = RunResult.from_counts(
             counts,
             sum_of(energies),
             energy_by_partition_pJ=energies,
             tck_ps=standard.tck_ps,
             access_bytes=standard.organization.access_bytes,
-            peak_bandwidth_GBps=standard.peak_bandwidth_GBps * counts.closings.shape[0],
+            peak_bandwidth_GBps=memory.peak_bandwidth_GBps,
             voltage_law=law,
             config=resolved(loaded.config),
             version=__version__,

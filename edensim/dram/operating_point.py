@@ -1,11 +1,12 @@
-"""Operating points: supply voltage and timings below (or above) what the standard specifies, for the module, its partitions, and over time.
+"""Operating points: the supply voltage and timings that the module and its partitions run at.
 
-What the device is specified for is the standard with `dram.timings`. What it is run at are `dram.vdd_V` and the durations `dram.trcd_ns`,
-`trp_ns`, `tras_ns`, `twr_ns` (rounded up to cycles) and `trefi_ns` (of the module; rounded down, so that no cell waits longer than asked).
-Timings that follow others move along (`voltage.with_timings`): nRC with nRAS and nRP, nRCDWR with nRCD, nRPab with nRP, nREFIpb with nREFI.
+The standard with `dram.timings` is what the device is specified for. `dram.vdd_V` and the durations
+in nanoseconds (`edensim.config.knobs`) are what it is run at. Durations are rounded up to cycles;
+the refresh interval, which only the module has, is rounded down, so that no cell waits longer than
+requested. Timings that depend on others follow them (`edensim.dram.voltage.with_timings`).
 
-`approximate`: timings are as asked, whatever VDD is. `safe`: they are what the cells need at that VDD, or longer where longer is asked;
-asking for shorter ones is refused.
+In mode `approximate`, timings are as requested, whatever VDD is. In mode `safe`, they are what the
+cells need at that VDD, or longer if a longer time is requested; a shorter time is refused.
 """
 
 from __future__ import annotations
@@ -17,44 +18,68 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edensim.config.models import ChangeConfig, DramConfig, PartitionConfig
-from edensim.dram.partitions import Partition, RowRange, resolve_partition
+from edensim.config.knobs import DURATIONS, KNOBS, set_knobs
+from edensim.config.models import ChangeConfig, DramConfig
+from edensim.dram.partitions import Partition, PartitionTable, RowRange
 from edensim.dram.standard import Standard, load_standard
 from edensim.dram.voltage import lowest_supported_V, required_timings, with_timings
 from edensim.exceptions import ConfigError
 from edensim.vocabulary import cycles_from_ns, ns_from_cycles
 
-#: Configuration keys of an operating point and the timing each sets.
-DURATIONS: Mapping[str, str] = {
-    "trcd_ns": "nRCD",
-    "trp_ns": "nRP",
-    "tras_ns": "nRAS",
-    "twr_ns": "nWR",
-}
-#: No duration is longer: 100 ms, more than any refresh period.
+#: Longest duration accepted: 100 ms, more than any refresh period.
 LONGEST_NS = 1e8
 
 
 def _falls_short(name: str, cycles: int, needed: int) -> bool:
-    """A timing is shorter than needed; a refresh interval longer."""
+    """Return whether a timing is too short for the cells; a refresh interval, too long."""
     return cycles > needed if name.startswith("nREFI") else cycles < needed
 
 
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
-    """What some banks run at.
+    """A supply voltage and a set of timings that some banks run at.
 
-    timings: all timings in cycles, as run. needed: those that the cells need at this VDD; None below what the curve supports, where no
-    timing is known to be enough, so that every access is outside specification.
+    Attributes
+    ----------
+    vdd_V
+        Supply voltage.
+    timings
+        All timings in cycles, by name, as run.
+    needed
+        The timings that the cells need at this voltage. None if the voltage is below what the
+        curve of `edensim.dram.voltage` supports: no timing is then known to be long enough, and
+        every access is outside specification.
+    durations_ns
+        The durations in nanoseconds, by knob, as requested; if none was requested, the duration of
+        the cycles in `timings`. Error models use them, since cells do not feel the rounding.
     """
 
     vdd_V: float
     timings: Mapping[str, int]
     needed: Mapping[str, int] | None
+    durations_ns: Mapping[str, float]
+
+    @classmethod
+    def of(
+        cls,
+        vdd_V: float,
+        timings: Mapping[str, int],
+        needed: Mapping[str, int] | None,
+        tck_ps: int,
+        requested: Mapping[str, float] | None = None,
+    ) -> OperatingPoint:
+        """Return a point, its durations those of `requested` and otherwise of the cycles."""
+        durations_ns = {
+            knob.name: ns_from_cycles(timings[knob.timing], tck_ps)
+            for knob in DURATIONS
+            if knob.timing in timings
+        }
+        asked = {name: value for name, value in (requested or {}).items() if name in durations_ns}
+        return cls(vdd_V, timings, needed, durations_ns | asked)
 
     @property
     def shortened(self) -> tuple[str, ...]:
-        """Names of timings that are shorter (nREFI: longer) than the cells need, in alphabetical order."""
+        """Names of the timings too short (nREFI: too long) for the cells, in alphabetical order."""
         if self.needed is None:
             return tuple(sorted(self.timings))
         return tuple(
@@ -67,21 +92,24 @@ class OperatingPoint:
 
     @property
     def within_specification(self) -> bool:
+        """Whether every timing is long enough for the cells."""
         return not self.shortened
 
     def to_dict(self) -> dict[str, Any]:
-        """What a result says about it: knobs in cycles, and which timings are too short."""
-        outside = ["all"] if self.needed is None else list(self.shortened)
+        """Return the voltage, the knobs in cycles, and which timings are outside specification."""
         return {
             "vdd_V": self.vdd_V,
-            **{name: self.timings[name] for name in (*DURATIONS.values(), "nREFI")},
-            "outside_specification": outside,
+            **{knob.timing: self.timings[knob.timing] for knob in DURATIONS},
+            "outside_specification": ["all"] if self.needed is None else list(self.shortened),
         }
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """From `at_cycle` on the module (not its partitions) runs at another point; no command is issued for `settling_cycles`."""
+    """A new operating point of the module, but not of its partitions, from `at_cycle` on.
+
+    No command is issued for `settling_cycles` after the change.
+    """
 
     at_cycle: int
     settling_cycles: int
@@ -90,13 +118,26 @@ class Change:
 
 @dataclass(frozen=True, eq=False)
 class OperatingPlan:
-    """All operating points of a run and who runs at which, when.
+    """All operating points of a run, which rows run at which, and when the module changes.
 
-    points: index 0 is the module at the start. specified: timings of the device at its nominal VDD (energies of events are those of its
-    data sheet, whatever the timings are). partition_of: [channels, banks_per_channel] index into `partitions`, -1 for the module.
-    ranges: rows of banks that are (parts of) partitions, in order; such a bank's other rows are the module's.
+    An epoch is the time between two changes. Commands are counted by cell: a channel's banks come
+    first, then its ranges of rows. A bank that has ranges keeps its other rows.
 
-    A cell is what commands are counted for: a channel's banks, then its ranges of rows.
+    Attributes
+    ----------
+    mode
+        `approximate` or `safe`.
+    specified
+        Timings of the device at its nominal VDD. The energy of an event follows from them, as in
+        the data sheet, whatever timings the memory is run at.
+    points
+        The operating points; the module starts at number 0.
+    partitions, changes
+        The partitions and the changes, in the order of the configuration.
+    partition_of
+        [channels, banks_per_channel] index into `partitions`; -1 means the module.
+    ranges
+        Ranges of rows that are partitions or parts of one, in order.
     """
 
     mode: str
@@ -107,9 +148,20 @@ class OperatingPlan:
     partition_of: NDArray[np.int16]
     ranges: tuple[RowRange, ...] = ()
 
+    @classmethod
+    def nominal(cls, standard: Standard, channels: int) -> OperatingPlan:
+        """Return the plan that runs every bank at the standard's own timings and voltage."""
+        timings = standard.timings
+        point = OperatingPoint.of(standard.currents.vdd_V, timings, timings, standard.tck_ps)
+        banks = standard.organization.banks_per_channel
+        return cls("approximate", timings, (point,), (), (), np.full((channels, banks), -1, "i2"))
+
     @property
     def timing_classes(self) -> tuple[tuple[Mapping[str, int], ...], tuple[int, ...]]:
-        """Distinct timings, point 0's first, and for each point which of them it has: points that differ in VDD alone share one."""
+        """The distinct timings, those of point 0 first, and which of them each point has.
+
+        Points that differ in VDD alone share a class.
+        """
         classes: list[Mapping[str, int]] = []
         for point in self.points:
             if point.timings not in classes:
@@ -117,82 +169,69 @@ class OperatingPlan:
         return tuple(classes), tuple(classes.index(point.timings) for point in self.points)
 
     @property
-    def stages(self) -> int:
-        """Stretches of the run between changes: one more than there are changes."""
+    def epochs(self) -> int:
+        """Number of epochs: one more than there are changes."""
         return len(self.changes) + 1
 
-    def module_point(self, stage: int = 0) -> int:
-        """Point of the module after `stage` changes."""
-        return self.changes[stage - 1].point if stage else 0
+    def module_point(self, epoch: int = 0) -> int:
+        """Return the number of the module's point in an epoch."""
+        return self.changes[epoch - 1].point if epoch else 0
 
-    @property
-    def bank_point(self) -> NDArray[np.int16]:
-        """[channels, banks_per_channel] point of each bank at the start."""
-        return self.bank_point_at(0)
-
-    def bank_point_at(self, stage: int) -> NDArray[np.int16]:
-        """[channels, banks_per_channel] point of each bank after `stage` changes."""
-        of_partition = np.array(
-            [*(partition.point for partition in self.partitions), self.module_point(stage)],
-            np.int16,
-        )
-        return of_partition[self.partition_of]  # -1 takes the last one, the module's
+    def bank_point_at(self, epoch: int = 0) -> NDArray[np.int16]:
+        """Return the point of each bank in an epoch, [channels, banks_per_channel]."""
+        points = [partition.point for partition in self.partitions]
+        # Index -1, which means the module, takes the last entry.
+        return np.array([*points, self.module_point(epoch)], np.int16)[self.partition_of]
 
     def ranges_of(self, channel: int) -> tuple[RowRange, ...]:
-        """The ranges of rows of one channel, those of a bank one after the other."""
+        """Return the ranges of rows of one channel, ordered by bank."""
         return tuple(rows for rows in self.ranges if rows.channel == channel)
 
     @property
     def cell_partition(self) -> NDArray[np.int16]:
-        """[channels, cells] index into `partitions` of each bank, then of each range of rows; -1: the module, -2: the channel has fewer ranges."""
+        """[channels, cells] index into `partitions` of each bank, then of each range of rows.
+
+        -1 means the module; -2 fills up a channel that has fewer ranges than another.
+        """
         return self._with_ranges(self.partition_of, [rows.partition for rows in self.ranges], -2)
 
-    def cell_point_at(self, stage: int) -> NDArray[np.int16]:
-        """[channels, cells] point of each bank, then of each range of rows (0 where a channel has fewer), after `stage` changes."""
-        return self._with_ranges(
-            self.bank_point_at(stage),
-            [self.partitions[rows.partition].point for rows in self.ranges],
-            0,
-        )
+    def cell_point_at(self, epoch: int) -> NDArray[np.int16]:
+        """Return the point of each bank, then of each range of rows, [channels, cells].
+
+        A channel that has fewer ranges than another is filled up with 0.
+        """
+        points = [self.partitions[rows.partition].point for rows in self.ranges]
+        return self._with_ranges(self.bank_point_at(epoch), points, 0)
 
     def _with_ranges(
         self, of_banks: NDArray[np.int16], of_ranges: Sequence[int], missing: int
     ) -> NDArray[np.int16]:
+        """Append each channel's values of ranges to its values of banks."""
         if not self.ranges:
             return of_banks
-        channels = len(of_banks)
-        columns = [
-            [
-                value
-                for rows, value in zip(self.ranges, of_ranges, strict=True)
-                if rows.channel == channel
-            ]
-            for channel in range(channels)
-        ]
-        most = max(map(len, columns))
-        padded = np.array(
-            [[*column, *[missing] * (most - len(column))] for column in columns], np.int16
-        )
+        by_channel: list[list[int]] = [[] for _ in of_banks]
+        for rows, value in zip(self.ranges, of_ranges, strict=True):
+            by_channel[rows.channel].append(value)
+        padded = np.full((len(of_banks), max(map(len, by_channel))), missing, np.int16)
+        for row, values in zip(padded, by_channel, strict=True):
+            row[: len(values)] = values
         return np.concatenate([of_banks, padded], axis=1)
 
     @property
     def within_specification(self) -> bool:
-        """No bank runs outside of what its cells need, at any time."""
-        used = {
-            index
-            for stage in range(self.stages)
-            for index in self.bank_point_at(stage).ravel().tolist()
-        }
+        """Whether no row ever runs outside of what its cells need."""
+        epochs = range(self.epochs)
+        used = {point for epoch in epochs for point in self.bank_point_at(epoch).ravel().tolist()}
         used |= {self.partitions[rows.partition].point for rows in self.ranges}
-        return all(self.points[index].within_specification for index in used)
+        return all(self.points[point].within_specification for point in used)
 
     def to_dict(self) -> dict[str, Any]:
-        """What a result says about it."""
+        """Return the plan as a result states it."""
         return {
             "mode": self.mode,
             "within_specification": self.within_specification,
             "points": [point.to_dict() for point in self.points],
-            "partitions": {p.name: _partition_dict(p) for p in self.partitions},
+            "partitions": {partition.name: partition.to_dict() for partition in self.partitions},
             "changes": [
                 {"at_cycle": c.at_cycle, "settling_cycles": c.settling_cycles, "point": c.point}
                 for c in self.changes
@@ -200,227 +239,228 @@ class OperatingPlan:
         }
 
 
-def _partition_dict(partition: Partition) -> dict[str, Any]:
-    told: dict[str, Any] = {
-        "channels": list(partition.channels),
-        "banks": list(partition.banks),
-        "point": partition.point,
-    }
-    return told | {"rows": [list(span) for span in partition.rows]} if partition.rows else told
-
-
-def resolve_standard(dram: DramConfig) -> Standard:
-    """The standard of a configuration with the timings of its module's operating point. Raises ConfigError."""
-    return resolve_operating_plan(dram)[0]
-
-
 def resolve_operating_plan(dram: DramConfig) -> tuple[Standard, OperatingPlan]:
-    """The standard at the module's operating point (point 0), and all operating points.
+    """Resolve a configuration's standard and operating points.
 
-    Raises ConfigError, its message begun with the key, for what the standard does not have or the mode does not allow.
+    Parameters
+    ----------
+    dram
+        The configuration's `dram` section.
+
+    Returns
+    -------
+    Standard
+        The standard with the timings of the module's point at the start.
+    OperatingPlan
+        All operating points; point 0 is the module's at the start.
+
+    Raises
+    ------
+    ConfigError
+        If the standard does not have what the configuration asks for, or the mode forbids it. The
+        message begins with the key.
     """
-    specified = load_standard(
-        dram.standard,
-        organization=dram.organization,
-        speed_bin=dram.speed_bin,
-        ranks=dram.ranks,
-        timings=dram.timings,
-    )
-    resolver = _Resolver(dram, specified)
-    resolver.point("dram", {"trefi_ns": dram.trefi_ns, **_asked(dram)})
-    partition_of = np.full((dram.channels, specified.organization.banks_per_channel), -1, np.int16)
-    partitions: list[Partition] = []
-    ranges: list[RowRange] = []
-    for index, config in enumerate(dram.partitions):
-        prefix = f"dram.partitions.{index}"
-        point = resolver.point(prefix, _asked(config), resolver.module)
-        partitions.append(
-            resolve_partition(
-                prefix, config, specified.organization, point, partition_of, partitions, ranges
-            )
-        )
-    changes = _changes(dram.changes, resolver, specified.tck_ps)
-    points = tuple(resolver.points)
-    standard = specified
-    if points[0].timings != specified.timings:
-        standard = load_standard(
+
+    def load(timings: Mapping[str, int]) -> Standard:
+        return load_standard(
             dram.standard,
             organization=dram.organization,
             speed_bin=dram.speed_bin,
             ranks=dram.ranks,
-            timings=dict(points[0].timings),
+            timings=timings,
         )
+
+    specified = load(dram.timings)
+    resolver = _Resolver(dram, specified)
+    module = set_knobs(dram)
+    resolver.point("dram", module, {})
+    table = PartitionTable(dram.channels, specified.organization)
+    for index, config in enumerate(dram.partitions):
+        prefix = f"dram.partitions.{index}"
+        table.add(prefix, config, resolver.point(prefix, set_knobs(config), module))
+    changes = _changes(dram.changes, resolver, module)
+    timings = resolver.points[0].timings
     plan = OperatingPlan(
         dram.mode,
         dict(specified.timings),
-        points,
-        tuple(partitions),
+        tuple(resolver.points),
+        tuple(table.partitions),
         changes,
-        partition_of,
-        tuple(sorted(ranges)),
+        table.partition_of,
+        tuple(sorted(table.ranges)),
     )
-    return standard, plan
+    return specified if timings == specified.timings else load(dict(timings)), plan
 
 
-def _asked(config: DramConfig | PartitionConfig | ChangeConfig) -> dict[str, float | None]:
-    return {key: getattr(config, key) for key in ("vdd_V", *DURATIONS)}
+@dataclass(frozen=True)
+class _Request:
+    """The knobs requested for one point.
+
+    Attributes
+    ----------
+    prefix
+        Configuration key of the module, the partition or the change.
+    own
+        Knobs that it sets itself.
+    knobs
+        These and the ones that it inherits from the module.
+    """
+
+    prefix: str
+    own: Mapping[str, float]
+    knobs: Mapping[str, float]
+
+    def key(self, name: str) -> str:
+        """Return the configuration key that sets a knob."""
+        return f"{self.prefix if name in self.own else 'dram'}.{name}"
 
 
 class _Resolver:
-    """Turns what is asked into points. Equal ones of the module are one, and equal ones of partitions; a partition's is never the module's, so
-    that a change of the module's finds its banks by their point.
+    """Turns requested knobs into numbered points.
+
+    Equal points of the module share a number, and so do equal points of partitions. A partition
+    never shares one with the module: the banks that a change concerns are found by their point.
     """
 
     def __init__(self, dram: DramConfig, specified: Standard) -> None:
         self.dram = dram
         self.specified = specified
         self.points: list[OperatingPoint] = []
-        self.module: dict[str, float | None] = {}
-        self._indices: dict[bool, list[int]] = {False: [], True: []}
+        self._numbers: dict[bool, list[int]] = {False: [], True: []}
 
-    def point(
-        self,
-        prefix: str,
-        asked: Mapping[str, float | None],
-        under: Mapping[str, float | None] | None = None,
-    ) -> int:
-        """Index of the point that `asked` (over what is asked `under` it: the module's keys) describes."""
-        keys = {
-            **(under or {}),
-            **{key: value for key, value in asked.items() if value is not None},
-        }
-        if not self.points:
-            self.module = keys
-        point = self._resolved(prefix, asked, keys)
-        own = self._indices[prefix.startswith("dram.partitions.")]
-        for index in own:
-            if self.points[index] == point:
-                return index
-        own.append(len(self.points))
+    def point(self, prefix: str, own: Mapping[str, float], inherited: Mapping[str, float]) -> int:
+        """Return the number of the point that `own` knobs over `inherited` ones describe."""
+        point = self._resolved(_Request(prefix, own, {**inherited, **own}))
+        numbers = self._numbers[prefix.startswith("dram.partitions.")]
+        for number in numbers:
+            if self.points[number] == point:
+                return number
+        numbers.append(len(self.points))
         self.points.append(point)
-        return own[-1]
+        return numbers[-1]
 
-    def _resolved(
-        self, prefix: str, own: Mapping[str, float | None], keys: Mapping[str, float | None]
-    ) -> OperatingPoint:
-        currents = self.specified.currents
-        vdd_V = keys.get("vdd_V") or currents.vdd_V
+    def _resolved(self, request: _Request) -> OperatingPoint:
+        standard = self.specified
+        currents = standard.currents
+        vdd_V = request.knobs.get("vdd_V", currents.vdd_V)
         if not currents.vdd_min_V <= vdd_V <= currents.vdd_max_V:
             raise ConfigError(
-                f"{prefix}.vdd_V: expected {currents.vdd_min_V:g} to {currents.vdd_max_V:g} V for {self.specified.name}, found {vdd_V:g}"
+                f"{request.prefix}.vdd_V: expected {currents.vdd_min_V:g} to "
+                f"{currents.vdd_max_V:g} V for {standard.name}, found {vdd_V:g}"
             )
-        supported = vdd_V >= currents.vdd_V or vdd_V >= lowest_supported_V(self.specified)
-        needed = required_timings(self.specified, vdd_V) if supported else None
-        changed = self._changed(prefix, own, keys)
-        base: Mapping[str, int] = self.specified.timings
+        supported = vdd_V >= currents.vdd_V or vdd_V >= lowest_supported_V(standard)
+        needed = required_timings(standard, vdd_V) if supported else None
+        cycles = self._cycles(request)
+        base: Mapping[str, int] = standard.timings
         if self.dram.mode == "safe":
             if needed is None:
                 raise ConfigError(
-                    f"{prefix}.vdd_V: expected at least {lowest_supported_V(self.specified):g} V in safe mode, where the curve of what cells need "
-                    f"ends for {self.specified.name}, found {vdd_V:g}"
+                    f"{request.prefix}.vdd_V: expected at least {lowest_supported_V(standard):g} V "
+                    f"in safe mode, because the curve of what the cells of {standard.name} need "
+                    f"ends there; found {vdd_V:g}"
                 )
-            self._check_safe(prefix, own, keys, changed, needed, vdd_V)
+            self._check_safe(request, cycles, needed, vdd_V)
             base = needed
-        timings = with_timings(base, changed)
-        self._check_order(prefix, own, timings)
-        return OperatingPoint(vdd_V, timings, needed)
+        timings = with_timings(base, cycles)
+        self._check_order(request, timings)
+        return OperatingPoint.of(vdd_V, timings, needed, standard.tck_ps, request.knobs)
 
-    def _changed(
-        self, prefix: str, own: Mapping[str, float | None], keys: Mapping[str, float | None]
-    ) -> dict[str, int]:
-        """Timings in cycles that durations ask for."""
+    def _cycles(self, request: _Request) -> dict[str, int]:
+        """Return the requested durations in cycles, by timing."""
         tck_ps = self.specified.tck_ps
-        changed = {}
-        for key, name in (*DURATIONS.items(), ("trefi_ns", "nREFI")):
-            duration_ns = keys.get(key)
+        cycles = {}
+        for knob in DURATIONS:
+            duration_ns = request.knobs.get(knob.name)
             if duration_ns is None:
                 continue
-            place = prefix if own.get(key) is not None else "dram"
-            if (
-                name in self.dram.timings and prefix == "dram"
-            ):  # what partitions and changes ask for stands beside what is specified
+            key, timing = request.key(knob.name), knob.timing
+            # Partitions and changes may deviate from what `dram.timings` specifies.
+            if timing in self.dram.timings and request.prefix == "dram":
                 raise ConfigError(
-                    f"{place}.{key}: {duration_ns:g} and dram.timings.{name} {self.dram.timings[name]} are both set; expected one of the two"
+                    f"{key}: {duration_ns:g} and dram.timings.{timing} "
+                    f"{self.dram.timings[timing]} are both set; expected one of the two"
                 )
             if duration_ns > LONGEST_NS:
                 raise ConfigError(
-                    f"{place}.{key}: expected at most {LONGEST_NS:g} ns, found {duration_ns:g}"
+                    f"{key}: expected at most {LONGEST_NS:g} ns, found {duration_ns:g}"
                 )
-            changed[name] = (
+            cycles[timing] = (
                 round(duration_ns * 1e6) // (tck_ps * 1000)
-                if key == "trefi_ns"
+                if knob.is_interval
                 else cycles_from_ns(duration_ns, tck_ps)
             )
-            if changed[name] < 1:
-                raise ConfigError(
-                    f"{place}.{key}: expected at least {'one clock period' if key == 'trefi_ns' else '1e-6'}, found {duration_ns:g}"
-                )
-        return changed
+            if cycles[timing] < 1:
+                least = "one clock period" if knob.is_interval else "1e-6"
+                raise ConfigError(f"{key}: expected at least {least}, found {duration_ns:g}")
+        return cycles
 
     def _check_safe(
         self,
-        prefix: str,
-        own: Mapping[str, float | None],
-        keys: Mapping[str, float | None],
-        changed: Mapping[str, int],
+        request: _Request,
+        cycles: Mapping[str, int],
         needed: Mapping[str, int],
         vdd_V: float,
     ) -> None:
         """Refuse timings that are too short for the cells."""
-        for key, name in (*DURATIONS.items(), ("trefi_ns", "nREFI")):
-            if name not in changed:
-                continue
-            if _falls_short(name, changed[name], needed[name]):
-                place = prefix if own.get(key) is not None else "dram"
+        for knob in DURATIONS:
+            name = knob.timing
+            if name in cycles and _falls_short(name, cycles[name], needed[name]):
+                bound = "at most" if knob.is_interval else "at least"
                 limit_ns = ns_from_cycles(needed[name], self.specified.tck_ps)
                 raise ConfigError(
-                    f"{place}.{key}: expected {'at most' if key == 'trefi_ns' else 'at least'} {limit_ns:g} ns, which is safe at {vdd_V:g} V, "
-                    f"found {keys[key]:g}; dram.mode approximate takes timings as they are asked"
+                    f"{request.key(knob.name)}: expected {bound} {limit_ns:g} ns, which is safe at "
+                    f"{vdd_V:g} V, found {request.knobs[knob.name]:g}; "
+                    "dram.mode approximate takes timings as they are requested"
                 )
 
-    def _check_order(
-        self, prefix: str, own: Mapping[str, float | None], timings: Mapping[str, int]
-    ) -> None:
+    def _check_order(self, request: _Request, timings: Mapping[str, int]) -> None:
         """Refuse a row that would have to close before it is open."""
         if timings["nRCD"] <= timings["nRAS"]:
             return
-        rcd_ns, ras_ns = (
-            ns_from_cycles(timings[name], self.specified.tck_ps) for name in ("nRCD", "nRAS")
-        )
-        if own.get("trcd_ns") is None and own.get("tras_ns") is not None:
+        own, tck_ps = request.own, self.specified.tck_ps
+        rcd_ns, ras_ns = (ns_from_cycles(timings[name], tck_ps) for name in ("nRCD", "nRAS"))
+        if "tras_ns" in own and "trcd_ns" not in own:
             raise ConfigError(
-                f"{prefix}.tras_ns: expected at least nRCD ({rcd_ns:g} ns), found {own['tras_ns']:g}"
+                f"{request.prefix}.tras_ns: expected at least nRCD ({rcd_ns:g} ns), "
+                f"found {own['tras_ns']:g}"
             )
-        found = own.get("trcd_ns") or rcd_ns
         raise ConfigError(
-            f"{prefix}.trcd_ns: expected at most nRAS ({ras_ns:g} ns), found {found:g}"
+            f"{request.prefix}.trcd_ns: expected at most nRAS ({ras_ns:g} ns), "
+            f"found {own.get('trcd_ns', rcd_ns):g}"
         )
 
 
 def _changes(
-    configs: Sequence[ChangeConfig], resolver: _Resolver, tck_ps: int
+    configs: Sequence[ChangeConfig], resolver: _Resolver, module: Mapping[str, float]
 ) -> tuple[Change, ...]:
-    """Changes in their order; each stands on the one before."""
+    """Resolve the changes in order; each starts from the knobs that the one before left."""
     changes: list[Change] = []
-    state = resolver.module
+    knobs = dict(module)
     for index, config in enumerate(configs):
         prefix = f"dram.changes.{index}"
-        asked = {**_asked(config), "trefi_ns": config.trefi_ns}
-        if all(value is None for value in asked.values()):
+        own = set_knobs(config)
+        if not own:
             raise ConfigError(
-                f"{prefix}: changes nothing; expected at least one of {', '.join(asked)}"
+                f"{prefix}: changes nothing; expected at least one of {', '.join(KNOBS)}"
             )
         if changes:
-            free_from = changes[-1].at_cycle + changes[-1].settling_cycles
-            if config.at_cycle <= changes[-1].at_cycle:
-                raise ConfigError(
-                    f"{prefix}.at_cycle: expected more than {changes[-1].at_cycle}, the cycle of dram.changes.{index - 1}, found {config.at_cycle}"
-                )
-            if config.at_cycle < free_from:
-                raise ConfigError(
-                    f"{prefix}.at_cycle: expected at least {free_from}, when dram.changes.{index - 1} has settled, found {config.at_cycle}"
-                )
-        point = resolver.point(prefix, asked, state)
-        state = {**state, **{key: value for key, value in asked.items() if value is not None}}
-        changes.append(Change(config.at_cycle, cycles_from_ns(config.settling_ns, tck_ps), point))
+            _check_after(f"{prefix}.at_cycle", config.at_cycle, changes)
+        point = resolver.point(prefix, own, knobs)
+        knobs |= own
+        settling_cycles = cycles_from_ns(config.settling_ns, resolver.specified.tck_ps)
+        changes.append(Change(config.at_cycle, settling_cycles, point))
     return tuple(changes)
+
+
+def _check_after(key: str, at_cycle: int, changes: Sequence[Change]) -> None:
+    """Refuse a change that comes before the last one, or before that has settled."""
+    last, name = changes[-1], f"dram.changes.{len(changes) - 1}"
+    settled_at = last.at_cycle + last.settling_cycles
+    if at_cycle <= last.at_cycle:
+        raise ConfigError(
+            f"{key}: expected more than {last.at_cycle}, the cycle of {name}, found {at_cycle}"
+        )
+    if at_cycle < settled_at:
+        raise ConfigError(
+            f"{key}: expected at least {settled_at}, when {name} has settled, found {at_cycle}"
+        )

@@ -1,10 +1,13 @@
-"""Partitions: banks named by channel, rank and bank, or rows of them, that have an operating point of their own and share none with another.
+"""Partitions: banks, or ranges of their rows, that have an operating point of their own.
 
-Rows of a bank that are a partition (a subarray or several) divide the bank. The rule: an activation gives the bank the timings of the row it opens.
-They hold for that ACT and for every command to the bank until the next ACT: reads and writes, the precharge that closes the row, and the time from
-it to the next ACT. A per-bank refresh, which restores rows anywhere, and the time before the first ACT have the timings of the rows in no partition:
-the module's. Rank-wide commands have the module's timings as ever. What a command costs is paid at the VDD of the row it was for, by the same rule;
-background and all-bank refresh by each range's share of the rows.
+A partition names banks by channel, rank and bank, and shares none with another partition. It may be
+restricted to ranges of rows, such as a subarray; these divide the bank. An activation then gives
+the bank the timings of the row it opens. They hold for that ACT and for every command to the bank
+until the next ACT: reads and writes, the precharge that closes the row, and the time from it to the
+next ACT. A per-bank refresh, which restores rows anywhere in the bank, and the time before the first
+ACT have the module's timings, which are those of the rows in no partition. So have commands to a
+whole rank. Each command's energy is paid at the VDD of the row it was for, by the same rule;
+background and all-bank refresh are paid by each range's share of the rows.
 """
 
 from __future__ import annotations
@@ -13,23 +16,32 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edensim.config.models import PartitionConfig
 from edensim.dram.standard import Organization
 from edensim.exceptions import ConfigError
 
-#: Ranges of rows in one bank that have timings of their own.
+#: Largest number of ranges of rows in one bank.
 MOST_RANGES = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """Banks with a point of their own. banks: flat banks in each of `channels`. point: index into the plan's points.
+    """Banks, or rows of them, with an operating point of their own.
 
-    rows: first and last of each range of rows, the same in every bank; none: whole banks.
+    Attributes
+    ----------
+    name
+        Name in results.
+    channels, banks
+        Channels, and flat bank numbers in each of them.
+    point
+        Index into the plan's points.
+    rows
+        First and last row of each range, the same in every bank; empty for whole banks.
     """
 
     name: str
@@ -38,10 +50,19 @@ class Partition:
     point: int
     rows: tuple[tuple[int, int], ...] = ()
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the partition as a result states it."""
+        values: dict[str, Any] = {
+            "channels": list(self.channels),
+            "banks": list(self.banks),
+            "point": self.point,
+        }
+        return values | {"rows": [list(span) for span in self.rows]} if self.rows else values
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class RowRange:
-    """Rows first to last of one flat bank of one channel, which are (part of) a partition."""
+    """Rows `first` to `last` of one bank of one channel, which belong to a partition."""
 
     channel: int
     bank: int
@@ -50,69 +71,98 @@ class RowRange:
     partition: int
 
 
-def resolve_partition(
-    prefix: str,
-    config: PartitionConfig,
-    organization: Organization,
-    point: int,
-    partition_of: NDArray[np.int16],
-    others: Sequence[Partition],
-    ranges: list[RowRange],
-) -> Partition:
-    """The partition of a configuration, entered as the next one: whole banks into `partition_of` ([channels, banks_per_channel], -1 where free),
-    rows into `ranges`.
+class PartitionTable:
+    """The partitions of a configuration, added one after the other.
 
-    Raises ConfigError for a channel, rank, bank or row that is not there, one that another partition has, and a name used twice.
+    Attributes
+    ----------
+    partitions
+        The partitions so far.
+    partition_of
+        [channels, banks_per_channel] index of the partition that has the whole bank, else -1.
+    ranges
+        The ranges of rows of all partitions so far.
     """
-    name = config.name if config.name is not None else f"partition {len(others)}"
-    for index, other in enumerate(others):
-        if other.name == name:
-            raise ConfigError(
-                f"{prefix}.name: expected a name that no other partition has, found {name!r}, which dram.partitions.{index} has"
-            )
-    if name == "module":
-        raise ConfigError(
-            f"{prefix}.name: 'module' stands for the banks of no partition; expected another name"
+
+    def __init__(self, channels: int, organization: Organization) -> None:
+        self.organization = organization
+        self.partitions: list[Partition] = []
+        self.partition_of = np.full((channels, organization.banks_per_channel), -1, np.int16)
+        self.ranges: list[RowRange] = []
+
+    def add(self, prefix: str, config: PartitionConfig, point: int) -> None:
+        """Add a partition that runs at point number `point`.
+
+        Raises ConfigError, its message begun with a key under `prefix`, for a channel, rank, bank
+        or row that does not exist or that another partition has, and for a name used twice.
+        """
+        organization, number = self.organization, len(self.partitions)
+        per_rank = organization.banks_per_rank
+        name = self._name(f"{prefix}.name", config.name)
+        channels = _indices(
+            f"{prefix}.channels", config.channels, len(self.partition_of), "channels"
         )
-    channels = _indices(f"{prefix}.channels", config.channels, len(partition_of), "channels")
-    ranks = _indices(f"{prefix}.ranks", config.ranks, organization.ranks, "ranks")
-    banks = _indices(f"{prefix}.banks", config.banks, organization.banks_per_rank, "banks per rank")
-    flat = tuple(rank * organization.banks_per_rank + bank for rank in ranks for bank in banks)
-    rows = _row_spans(f"{prefix}.rows", config.rows, organization.rows)
-    taken = np.argwhere(partition_of[np.ix_(channels, flat)] >= 0)
-    if taken.size:
-        channel, bank = channels[taken[0][0]], flat[taken[0][1]]
-        owner = int(partition_of[channel, bank])
-        rank, bank = divmod(bank, organization.banks_per_rank)
-        raise ConfigError(
-            f"{prefix}.banks: {name!r} overlaps dram.partitions.{owner} ({others[owner].name!r}): both have channel {channel} rank {rank} bank {bank}"
-        )
-    asked = rows or ((0, organization.rows - 1),)
-    own = {(channel, bank) for channel in channels for bank in flat}
-    for known in ranges:
-        if (known.channel, known.bank) in own and any(
-            first <= known.last and known.first <= last for first, last in asked
-        ):
-            rank, bank = divmod(known.bank, organization.banks_per_rank)
-            row = next(
-                max(first, known.first)
-                for first, last in asked
-                if first <= known.last and known.first <= last
-            )
+        ranks = _indices(f"{prefix}.ranks", config.ranks, organization.ranks, "ranks")
+        banks = _indices(f"{prefix}.banks", config.banks, per_rank, "banks per rank")
+        flat = tuple(rank * per_rank + bank for rank in ranks for bank in banks)
+        rows = _row_spans(f"{prefix}.rows", config.rows, organization.rows)
+        partition = Partition(name, channels, flat, point, rows)
+        self._refuse_overlap(prefix, partition)
+        self.partitions.append(partition)
+        if rows:
+            self.ranges += [
+                RowRange(channel, bank, first, last, number)
+                for channel in channels
+                for bank in sorted(flat)
+                for first, last in rows
+            ]
+            _check_divisions(f"{prefix}.rows", self.ranges)
+        else:
+            self.partition_of[np.ix_(channels, flat)] = number
+
+    def _name(self, key: str, name: str | None) -> str:
+        """Return the partition's name. Raises ConfigError for a name that is taken."""
+        name = f"partition {len(self.partitions)}" if name is None else name
+        for index, other in enumerate(self.partitions):
+            if other.name == name:
+                raise ConfigError(
+                    f"{key}: expected a name that no other partition has, found {name!r}, "
+                    f"which dram.partitions.{index} has"
+                )
+        if name == "module":
             raise ConfigError(
-                f"{prefix}.{'rows' if rows else 'banks'}: {name!r} overlaps dram.partitions.{known.partition} ({others[known.partition].name!r}): "
-                f"both have channel {known.channel} rank {rank} bank {bank} row {row}"
+                f"{key}: 'module' stands for the banks of no partition; expected another name"
             )
-    if rows:
-        ranges += [
-            RowRange(channel, bank, first, last, len(others))
-            for channel, bank in sorted(own)
-            for first, last in rows
-        ]
-        _check_divisions(f"{prefix}.rows", ranges)
-    else:
-        partition_of[np.ix_(channels, flat)] = len(others)
-    return Partition(name, channels, flat, point, rows)
+        return name
+
+    def _refuse_overlap(self, prefix: str, partition: Partition) -> None:
+        """Raise ConfigError if a bank or row of the partition belongs to another one."""
+        channels, banks = partition.channels, partition.banks
+        taken = np.argwhere(self.partition_of[np.ix_(channels, banks)] >= 0)
+        if taken.size:
+            channel, bank = channels[taken[0][0]], banks[taken[0][1]]
+            owner = int(self.partition_of[channel, bank])
+            self._refuse(f"{prefix}.banks", partition.name, owner, channel, bank)
+        spans = partition.rows or ((0, self.organization.rows - 1),)
+        for known in self.ranges:
+            if known.channel not in channels or known.bank not in banks:
+                continue
+            for first, last in spans:
+                if first <= known.last and known.first <= last:
+                    key = f"{prefix}.{'rows' if partition.rows else 'banks'}"
+                    row = f" row {max(first, known.first)}"
+                    self._refuse(
+                        key, partition.name, known.partition, known.channel, known.bank, row
+                    )
+
+    def _refuse(
+        self, key: str, name: str, owner: int, channel: int, bank: int, row: str = ""
+    ) -> None:
+        rank, bank = divmod(bank, self.organization.banks_per_rank)
+        raise ConfigError(
+            f"{key}: {name!r} overlaps dram.partitions.{owner} ({self.partitions[owner].name!r}): "
+            f"both have channel {channel} rank {rank} bank {bank}{row}"
+        )
 
 
 def _row_spans(

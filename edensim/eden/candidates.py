@@ -6,7 +6,7 @@ Points that differ in VDD only share a simulation: no command depends on it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -15,7 +15,7 @@ from edensim.bit_errors.module import Module
 from edensim.bit_errors.plan import device_point
 from edensim.bit_errors.prediction import predict
 from edensim.config.models import ErrorsConfig, RunConfig
-from edensim.dram.operating_point import resolve_operating_plan
+from edensim.dram.memory_system import MemorySystem
 from edensim.exceptions import ConfigError, EdensimError, ModuleError
 from edensim.results.layers import baseline_point
 from edensim.results.run_result import RunResult
@@ -100,8 +100,8 @@ def candidates(
     base = msgspec.structs.replace(
         config, dram=baseline_point(config.dram, "nominal"), errors=ErrorsConfig(), baselines=()
     )
-    standard, plan = resolve_operating_plan(base.dram)
-    nominal_V, nominal_ns = plan.points[0].vdd_V, plan.specified["nRCD"] * standard.tck_ps / 1000
+    point = MemorySystem.resolve(base.dram, base.controller).plan.points[0]
+    nominal_V, nominal_ns = point.vdd_V, point.durations_ns["trcd_ns"]
     volts: list[float | None] = [
         *(vdd_V or (round(nominal_V - step, 6) for step in VDD_STEPS_V if step < nominal_V / 2))
     ]
@@ -127,7 +127,8 @@ def candidates(
                 base, dram=msgspec.structs.replace(base.dram, vdd_V=vdd, trcd_ns=time)
             )
             try:
-                ber = 0.0 if nominal else _ber(own, module, confidence)
+                memory = MemorySystem.resolve(own.dram, own.controller)
+                ber = 0.0 if nominal else _ber(memory, module, confidence)
                 prepared = prepare(own)
             except (ModuleError, ConfigError) as problem:
                 if (
@@ -140,7 +141,7 @@ def candidates(
                     f"VDD {vdd if vdd is not None else nominal_V:g} V, tRCD {time if time is not None else nominal_ns:g} ns: {problem}"
                 )
                 continue
-            key = tuple(sorted(prepared.plan.points[0].timings.items()))
+            key = tuple(sorted(memory.plan.points[0].timings.items()))
             if key not in runs:
                 runs[key] = simulate_prepared(prepared)
             found.append(Candidate(vdd, time, ber, result(prepared, runs[key])))
@@ -151,12 +152,9 @@ def candidates(
     return found, left_out
 
 
-def _ber(config: RunConfig, module: Module, confidence: str) -> float:
-    """Of the module at a configuration's point."""
-    standard, plan = resolve_operating_plan(config.dram)
-    device = device_point(
-        module, replace(standard, timings=plan.specified), plan.points[0], config.dram.trcd_ns
-    )
+def _ber(memory: MemorySystem, module: Module, confidence: str) -> float:
+    """Return the module's BER at the memory's operating point."""
+    device = device_point(module, memory.specified, memory.plan.points[0])
     if all(value is None for value in device.values()):
         return 0.0
     answer = predict(module, **device)

@@ -305,7 +305,6 @@ def _mapped(
             Part("nominal", found[0], (0, parts[0].rows[0] - 1 if parts else -1), tuple(kept)),
             *parts,
         ]
-    organization = prepared.standard.organization
     return DramMapping(
         network=layout.network.name,
         module=device.name,
@@ -319,14 +318,11 @@ def _mapped(
         costs=costs,
         comparison=comparison(final, nominal),
         metadata=metadata(
-            banks=run.dram.channels
-            * organization.ranks
-            * organization.bankgroups
-            * organization.banks,
+            banks=prepared.memory.channels * prepared.memory.organization.banks_per_channel,
             partitions=len(parts),
             items=len(items),
             bits=layout.bits,
-            tck_ps=prepared.standard.tck_ps,
+            tck_ps=prepared.memory.standard.tck_ps,
             bounding=run.eden.bounding != "off",
         ),
         run=final,

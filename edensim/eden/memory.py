@@ -13,6 +13,7 @@ from edensim.bit_errors.injector import Injector, injector
 from edensim.bit_errors.models import ErrorModel, at_ber
 from edensim.bit_errors.plan import plan_errors
 from edensim.config.loading import load_config, resolved
+from edensim.dram.memory_system import MemorySystem
 from edensim.exceptions import ConfigError
 
 
@@ -73,7 +74,11 @@ def memory_of(
             if errors.module is None
             else None
         )
-        plan = plan_errors(loaded.config, model=given)
+        plan = plan_errors(
+            MemorySystem.resolve(loaded.config.dram, loaded.config.controller),
+            errors,
+            model=given,
+        )
     [structure, *_] = plan.injector.models[0]
     notes = plan.notes if given is None else {"model": structure.name}
     return Memory(structure, plan.geometry, plan.injector.seed, resolved(loaded.config), notes)

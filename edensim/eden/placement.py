@@ -10,8 +10,8 @@ import msgspec
 import numpy as np
 
 from edensim.config.models import PartitionConfig, RunConfig
-from edensim.dram.address import AddressMap, address_map
-from edensim.dram.operating_point import resolve_operating_plan
+from edensim.dram.address import AddressMap
+from edensim.dram.memory_system import MemorySystem
 from edensim.dram.partitions import MOST_RANGES
 from edensim.eden.candidates import Candidate
 from edensim.exceptions import ConfigError
@@ -36,11 +36,8 @@ def placed(
     The memory is divided as its contents are, so that each part pays for its share of background and refresh.
     Raises ConfigError for address mappings in which rows are no ranges of addresses, and for too many partitions or data.
     """
-    standard, _ = resolve_operating_plan(config.dram)
-    mapping = address_map(
-        config.controller.address_mapping, standard.organization, config.dram.channels
-    )
-    rows = standard.organization.rows
+    memory = MemorySystem.resolve(config.dram, config.controller)
+    mapping, rows = memory.address_map, memory.organization.rows
     unit = _rows_together(mapping, config.controller.address_mapping, rows)
     blocks = rows // unit
     block = mapping.capacity_bytes // blocks

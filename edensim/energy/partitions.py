@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edensim.config.models import EnergyConfig, RunConfig
+from edensim.config.models import EnergyConfig
 from edensim.dram.command_epochs import staged_counts
 from edensim.dram.counts import Counts
-from edensim.dram.operating_point import OperatingPlan, resolve_operating_plan
+from edensim.dram.memory_system import MemorySystem
 from edensim.dram.standard import Standard
 from edensim.energy.breakdown import EnergyBreakdown
 from edensim.energy.data import data_factors
@@ -34,20 +33,19 @@ Stage = tuple[Counts, NDArray[np.integer]]
 
 
 def run_energies(
-    stages: Sequence[Stage], standard: Standard, plan: OperatingPlan, config: EnergyConfig
+    stages: Sequence[Stage], memory: MemorySystem, config: EnergyConfig
 ) -> dict[str, EnergyBreakdown]:
     """Energy of a run by partition (`module`: banks of none), its stages added up. `sum_of` makes it one breakdown.
 
-    standard: at any operating point: events cost what `plan.specified` says. Raises ConfigError for settings that do not fit the standard.
+    Raises ConfigError for settings that do not fit the standard.
     """
-    read_factor, write_factor = data_factors(config, standard)
-    io_pJ_per_bit = io_energy_of(config, standard)
+    read_factor, write_factor = data_factors(config, memory.standard)
+    io_pJ_per_bit = io_energy_of(config, memory.standard)
     total: dict[str, EnergyBreakdown] = {}
     for counts, cell_point in stages:
         for name, energy in partition_energies(
             counts,
-            standard,
-            plan,
+            memory,
             cell_point=cell_point,
             voltage_law=config.voltage_law,
             io_pJ_per_bit=io_pJ_per_bit,
@@ -60,20 +58,24 @@ def run_energies(
 
 def energies_of_commands(
     commands: NDArray[np.void],
-    config: RunConfig,
+    memory: MemorySystem,
+    config: EnergyConfig,
     *,
     end_clock: int | None = None,
-    channels: int | None = None,
-) -> tuple[Standard, Counts, dict[str, EnergyBreakdown]]:
-    """The standard of a configuration, counts of a command list (COMMAND records) and its energy by partition.
+) -> tuple[Counts, dict[str, EnergyBreakdown]]:
+    """Return the counts of a command list (COMMAND records) and its energy by partition.
 
-    Changes of operating point take effect as `edensim.dram.command_epochs` says. channels: None is as many as the commands name.
+    Changes of operating point take effect as `edensim.dram.command_epochs` says.
     Raises ConfigError, TraceError or InputError.
     """
-    channels = channels or int(commands["channel"].max(initial=0)) + 1
-    standard, plan = resolve_operating_plan(msgspec.structs.replace(config.dram, channels=channels))
-    counts, stages = staged_counts(commands, standard, plan, end_clock=end_clock, channels=channels)
-    return standard, counts, run_energies(stages, standard, plan, config.energy)
+    counts, stages = staged_counts(
+        commands,
+        memory.standard,
+        memory.plan,
+        end_clock=end_clock,
+        channels=memory.channels,
+    )
+    return counts, run_energies(stages, memory, config)
 
 
 def sum_of(energies: Mapping[str, EnergyBreakdown]) -> EnergyBreakdown:
@@ -86,8 +88,7 @@ def sum_of(energies: Mapping[str, EnergyBreakdown]) -> EnergyBreakdown:
 
 def partition_energies(
     counts: Counts,
-    standard: Standard,
-    plan: OperatingPlan,
+    memory: MemorySystem,
     *,
     cell_point: NDArray[np.integer] | None = None,
     voltage_law: str = "linear",
@@ -97,6 +98,7 @@ def partition_energies(
     write_factor: float = 1.0,
 ) -> dict[str, EnergyBreakdown]:
     """Energy of `counts` by partition, `module` first (absent where partitions have every bank). Arguments as memory_energy has them."""
+    standard, plan = memory.standard, memory.plan
     cells = cells_of(counts, plan, standard.organization.rows)
     points = plan.cell_point_at(0) if cell_point is None else cell_point
     if points.shape != cells.closings.shape:
@@ -132,8 +134,6 @@ def memory_energy(
     standard: Standard,
     *,
     vdd_V: float | None = None,
-    plan: OperatingPlan | None = None,
-    cell_point: NDArray[np.integer] | None = None,
     voltage_law: str = "linear",
     vpp_rail: bool = False,
     io_pJ_per_bit: float = 0.0,
@@ -142,8 +142,7 @@ def memory_energy(
 ) -> EnergyBreakdown:
     """Energy of the DRAM devices for `counts`, all channels, ranks and partitions together.
 
-    vdd_V: supply voltage of all banks; None is the nominal one, where all laws agree. plan: instead, operating points bank by bank, those of
-    `cell_point` (by default the plan's at its start); events then cost what the plan says the device is specified for.
+    vdd_V: supply voltage of all banks; None is the nominal one, where all laws agree.
     voltage_law: a key of VOLTAGE_LAWS. io_pJ_per_bit: energy on the data wires; reported as `io`, the same under every law.
     read_factor, write_factor: how much more a column command costs than the currents say (edensim.energy.data).
     vpp_rail: add what activations draw from the word-line rail (IPP0 over tRAS + tRP). It is left out by default: its standby
@@ -152,22 +151,6 @@ def memory_energy(
     Raises ConfigError for an unknown law, a voltage that is not positive, or currents that make no sense.
     """
     law = find_law(voltage_law)
-    if plan is not None:
-        if vdd_V is not None:
-            raise TypeError("vdd_V and plan are both given; expected one of the two")
-        return sum_of(
-            partition_energies(
-                counts,
-                standard,
-                plan,
-                cell_point=cell_point,
-                voltage_law=voltage_law,
-                vpp_rail=vpp_rail,
-                io_pJ_per_bit=io_pJ_per_bit,
-                read_factor=read_factor,
-                write_factor=write_factor,
-            )
-        )
     nominal_V = standard.currents.vdd_V
     supply_V = nominal_V if vdd_V is None else vdd_V
     if not (0 < supply_V < float("inf")):

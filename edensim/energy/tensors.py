@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from edensim.config.models import EnergyConfig
-from edensim.dram.operating_point import OperatingPlan
-from edensim.dram.standard import Standard
+from edensim.dram.memory_system import MemorySystem
 from edensim.energy.breakdown import EnergyBreakdown
 from edensim.energy.data import data_factors
 from edensim.energy.events import event_energies
@@ -26,11 +25,11 @@ CommandsByPoint = Mapping[int, Mapping[str, int]]
 
 def tensor_energies(
     tensors: Mapping[str, CommandsByPoint],
-    standard: Standard,
-    plan: OperatingPlan,
+    memory: MemorySystem,
     config: EnergyConfig,
 ) -> dict[str, EnergyBreakdown]:
     """Energy of each tensor's commands. With those of no tensor they add up to the run's activate, precharge, read, write and I/O energy."""
+    standard, plan = memory.standard, memory.plan
     read_factor, write_factor = data_factors(config, standard)
     event, law = event_energies(standard, plan.specified), find_law(config.voltage_law)
     burst_pJ = standard.organization.access_bytes * 8 * io_energy_of(config, standard)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edensim.config.models import ControllerConfig
-from edensim.dram.address import address_map
 from edensim.dram.counts import Counts
-from edensim.dram.standard import Standard
+from edensim.dram.memory_system import MemorySystem
 from edensim.engine.records import (
     Records,
     channel_records,
@@ -25,9 +23,6 @@ from edensim.engine.timing_record import timing_record
 from edensim.exceptions import ProtocolError
 from edensim.kernels.controller import state
 from edensim.vocabulary import COMMAND
-
-if TYPE_CHECKING:
-    from edensim.dram.operating_point import OperatingPlan
 
 #: Commands handed out at once.
 COMMAND_CHUNK = 65_536
@@ -96,40 +91,31 @@ class Engine:
 
     def __init__(
         self,
-        standard: Standard,
+        memory: MemorySystem,
         controller: ControllerConfig,
-        channels: int,
         listeners: Listeners,
         *,
-        plan: OperatingPlan | None = None,
         keep_returns: bool = False,
         exposure_tensors: int | None = None,
     ) -> None:
         """exposure_tensors: count exposures, by bank and for so many tensors, and those tensors' commands; None: do not."""
+        standard, plan, channels = memory.standard, memory.plan, memory.channels
         self.standard, self.controller, self.listeners, self.plan = (
             standard,
             controller,
             listeners,
             plan,
         )
-        self.mapping = mapping_record(
-            address_map(controller.address_mapping, standard.organization, channels), standard
-        )
-        classes, class_of = (None, (0,)) if plan is None else plan.timing_classes
+        self.mapping = mapping_record(memory.address_map, standard)
+        classes, class_of = plan.timing_classes
         self.class_of = np.array(class_of)
-        self.changes = [] if plan is None else list(plan.changes)
+        self.changes = list(plan.changes)
         self.stage = 0
         self.timing = timing_record(standard, controller, classes, halts=bool(self.changes))
         self.channels = channel_records(channels, standard, self.timing, keep_returns)
         self.banks = standard.organization.banks_per_channel
-        self.ranges = [
-            () if plan is None else plan.ranges_of(channel) for channel in range(channels)
-        ]
-        self.cell_point = (
-            np.zeros((channels, self.banks), np.int64)
-            if plan is None
-            else plan.cell_point_at(0).astype(np.int64)
-        )
+        self.ranges = [plan.ranges_of(channel) for channel in range(channels)]
+        self.cell_point = plan.cell_point_at(0).astype(np.int64)
         for channel, ranges in enumerate(self.ranges):
             divide_banks(self.channels[channel], ranges, self.banks)
             set_points(self.channels[channel], self.cell_point[channel], self.class_of, self.banks)
@@ -141,7 +127,7 @@ class Engine:
             channels,
         )
         self.commands = np.zeros(COMMAND_CHUNK if listeners.commands else 0, COMMAND)
-        tensors, points = exposure_tensors or 0, 1 if plan is None else len(plan.points)
+        tensors, points = exposure_tensors or 0, len(plan.points)
         self.loop["expose"], self.loop["tensors"] = exposure_tensors is not None, tensors
         self.loop["cells"], self.loop["points"] = self.cell_point.shape[1], points
         self._binned = (
@@ -257,7 +243,6 @@ class Engine:
 
     def _change_point(self, clock: int) -> None:
         """Every bank is closed: switch the module, and banks outside partitions, to the next operating point; commands wait until it has settled."""
-        assert self.plan is not None
         change = self.changes.pop(0)
         self.stage += 1
         self._close_epoch(self.snapshot(clock))

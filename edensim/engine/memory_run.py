@@ -7,22 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from edensim.config.models import ControllerConfig, SourceConfig
 from edensim.dram.counts import Counts
-from edensim.dram.standard import Standard
+from edensim.dram.memory_system import MemorySystem
 from edensim.engine.engine import Engine, Epoch, Exposure, Listeners, TensorCounts
 from edensim.engine.machine import CoreFigures, LayerRun, Machine
 from edensim.engine.open_loop import run_stream
 from edensim.engine.records import Records
 from edensim.engine.trace_core import run_processor
 from edensim.vocabulary import COMMAND
-
-if TYPE_CHECKING:
-    from edensim.dram.operating_point import OperatingPlan
 
 __all__ = [
     "Epoch",
@@ -61,13 +58,11 @@ class MemoryRun:
 
 
 def simulate_memory(
-    standard: Standard,
+    memory: MemorySystem,
     controller: ControllerConfig,
     source: SourceConfig,
     requests: Iterable[Records],
     *,
-    channels: int = 1,
-    plan: OperatingPlan | None = None,
     exposure_tensors: int | None = None,
     commands: bool = False,
     on_commands: Callable[[Records], None] | None = None,
@@ -77,7 +72,6 @@ def simulate_memory(
     """Run requests through the memory. Saturating and timed sources drain it; a core stops when its instructions have retired.
 
     requests: chunks of REQUEST records, in order.
-    plan: operating points of module and partitions, and their changes; by default the standard's timings everywhere.
     exposure_tensors: count how long after its ACT each read came, by bank and for that many tensors, and the commands of those; None: do not.
     commands: keep the issued commands in the result; on_commands: receive them in chunks instead.
     on_progress: called with the number of requests consumed after each chunk.
@@ -89,11 +83,9 @@ def simulate_memory(
     listeners = Listeners(on_commands or (kept.append if commands else None), on_progress, locate)
     is_core = source.kind == "core"
     engine = Engine(
-        standard,
+        memory,
         controller,
-        channels,
         listeners,
-        plan=plan,
         keep_returns=is_core,
         exposure_tensors=exposure_tensors,
     )
@@ -118,12 +110,10 @@ def simulate_memory(
 
 
 def simulate_machine(
-    standard: Standard,
+    memory: MemorySystem,
     controller: ControllerConfig,
     machine: Machine,
     *,
-    channels: int = 1,
-    plan: OperatingPlan | None = None,
     exposure_tensors: int | None = None,
     on_commands: Callable[[Records], None] | None = None,
     on_progress: Callable[[int], None] | None = None,
@@ -137,11 +127,9 @@ def simulate_machine(
     that must not be.
     """
     engine = Engine(
-        standard,
+        memory,
         controller,
-        channels,
         Listeners(on_commands, on_progress),
-        plan=plan,
         keep_returns=True,
         exposure_tensors=exposure_tensors,
     )

@@ -229,6 +229,7 @@ def draw_weak_cells(paths: Sequence[Path], where: Sequence[str]) -> SubFigure:
 
     from edensim.bit_errors.cells import cell_tables, geometry_of, weak_cells
     from edensim.bit_errors.prediction import error_model
+    from edensim.dram.memory_system import MemorySystem
     from edensim.dram.standard import load_standard
 
     if len(paths) != 1:
@@ -237,8 +238,8 @@ def draw_weak_cells(paths: Sequence[Path], where: Sequence[str]) -> SubFigure:
     model = error_model(
         module, trcd_ns=point.get("trcd_ns"), vdd_V=point.get("vdd_V"), temp_C=point.get("temp_C")
     )
-    organization = load_standard("DDR4").organization
-    geometry = geometry_of(organization, 1, "RoBaRaCoCh")
+    memory = MemorySystem.nominal(load_standard("DDR4"))
+    organization, geometry = memory.organization, geometry_of(memory)
     tables = cell_tables(geometry, [[model.law]])
     rows = np.linspace(0, organization.rows - 1, 256).astype(np.int64)
     counts = np.zeros((len(rows), geometry.banks))

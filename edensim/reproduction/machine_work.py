@@ -9,7 +9,8 @@ import msgspec
 from edensim.config.loading import load_config, resolved
 from edensim.config.models import RunConfig
 from edensim.config.paths import config_folders
-from edensim.dram.standard import Standard, load_standard
+from edensim.dram.memory_system import MemorySystem
+from edensim.dram.standard import Standard
 from edensim.results.run_result import RunResult
 from edensim.simulation import PreparedRun, prepare, result, simulate_prepared
 
@@ -35,9 +36,7 @@ def machine_run(
     base = machine_config(
         machine, [f"network={network}", f"precision={precision}", *(settings or [])]
     )
-    standard = load_standard(
-        base.dram.standard, organization=base.dram.organization, speed_bin=base.dram.speed_bin
-    )
+    standard = MemorySystem.resolve(base.dram, base.controller).specified
     point = msgspec.structs.replace(base.dram, **point_of(standard, less_V, less_ns, ideal))
     prepared = prepare(msgspec.structs.replace(base, dram=point, baselines=()))
     memory = simulate_prepared(prepared)

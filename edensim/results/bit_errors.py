@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edensim.config.models import RunConfig
+from edensim.config.models import ErrorsConfig
+from edensim.dram.memory_system import MemorySystem
 from edensim.engine.memory_run import MemoryRun
 from edensim.engine.records import Records
 from edensim.networks.layout import Layout
@@ -48,7 +49,11 @@ class ErrorWatch:
 
 
 def error_watch(
-    config: RunConfig, layout: Layout | None, chunks: Iterable[Records] | None
+    memory: MemorySystem,
+    errors: ErrorsConfig,
+    ones_fraction: float,
+    layout: Layout | None,
+    chunks: Iterable[Records] | None,
 ) -> ErrorWatch | None:
     """The watch that a configuration asks for; None without `errors.module` and `errors.ber`.
 
@@ -56,12 +61,12 @@ def error_watch(
 
     Raises InputError for errors that cannot be had at these operating points.
     """
-    if config.errors.module is None and config.errors.ber is None and config.errors.model is None:
+    if errors.module is None and errors.ber is None and errors.model is None:
         return None
     from edensim.bit_errors.plan import plan_errors
     from edensim.bit_errors.reads import ReadErrors, Span, cuts_of, ranges_of_requests, spans_of
 
-    plan = plan_errors(config)
+    plan = plan_errors(memory, errors)
     access = plan.geometry.organization.access_bytes
     if layout is not None:
         always = (0, 1 << 62)
@@ -76,4 +81,4 @@ def error_watch(
         )
     else:
         spans = spans_of(ranges_of_requests(chunks) if chunks is not None else [], access)
-    return ErrorWatch(ReadErrors(plan, cuts_of(spans, access), config.energy.ones_fraction), spans)
+    return ErrorWatch(ReadErrors(plan, cuts_of(spans, access), ones_fraction), spans)

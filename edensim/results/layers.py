@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from edensim.config.models import DramConfig, EnergyConfig
-from edensim.dram.operating_point import OperatingPlan
-from edensim.dram.standard import Standard
+from edensim.dram.memory_system import MemorySystem
 from edensim.energy.partitions import run_energies, sum_of
 from edensim.engine.memory_run import MemoryRun
 from edensim.networks.layout import Layout
@@ -22,11 +21,7 @@ IDEAL_TRCD_NS = 1e-3
 
 
 def layer_results(
-    memory: MemoryRun,
-    layout: Layout,
-    standard: Standard,
-    plan: OperatingPlan,
-    energy: EnergyConfig,
+    memory_run: MemoryRun, layout: Layout, memory: MemorySystem, energy: EnergyConfig
 ) -> list[dict[str, Any]]:
     """Return one entry for each layer that ran on a machine, in order.
 
@@ -35,10 +30,10 @@ def layer_results(
     the machine. A pass that is no layer of the network has the operator "pass".
     """
     results = []
-    for run in memory.layers:
+    for run in memory_run.layers:
         layer = None if run.layer is None else layout.network.layers[run.layer]
         gemm = None if layer is None else layout.network.gemm(layer)
-        breakdown = sum_of(run_energies([(run.counts, run.cell_point)], standard, plan, energy))
+        breakdown = sum_of(run_energies([(run.counts, run.cell_point)], memory, energy))
         entry: dict[str, Any] = {
             "name": "" if layer is None else layer.name,
             "operator": "pass" if layer is None else layer.operator.value,

@@ -31,7 +31,8 @@ from edensim.config.loading import (
     resolved,
 )
 from edensim.config.models import RunConfig, SourceConfig
-from edensim.dram.operating_point import OperatingPlan, resolve_operating_plan
+from edensim.dram.memory_system import MemorySystem
+from edensim.dram.operating_point import OperatingPlan
 from edensim.dram.standard import Standard
 from edensim.energy.events import event_energies
 from edensim.engine.timing_record import timing_record
@@ -293,7 +294,8 @@ class _Planner:
         """The standard at its operating points, and digests of all of it and of its timing."""
         name = msgspec.json.encode(config.dram)
         if name not in self.standards:
-            standard, points = resolve_operating_plan(config.dram)
+            memory = MemorySystem.resolve(config.dram, config.controller)
+            standard, points = memory.standard, memory.plan
             event_energies(standard)  # refuses currents that make no sense
             self.standards[name] = (
                 standard,

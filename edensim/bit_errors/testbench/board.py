@@ -18,6 +18,7 @@ from edensim.bit_errors.testbench.counters import Point, Tally
 from edensim.bit_errors.testbench.program import OPERATION, Word
 from edensim.bit_errors.testbench.virtual import VirtualModule
 from edensim.config.models import ControllerConfig, DramConfig, SourceConfig
+from edensim.dram.memory_system import MemorySystem
 from edensim.dram.standard import Standard, load_standard
 from edensim.engine.memory_run import simulate_memory
 from edensim.exceptions import InputError, ProtocolError
@@ -64,7 +65,7 @@ class Board:
             ranks=dram.ranks,
             timings=dram.timings,
         )
-        self.geometry = geometry_of(self.standard.organization, 1, MAPPING)
+        self.geometry = geometry_of(MemorySystem.nominal(self.standard, address_mapping=MAPPING))
         self.vdd_V: float | None = None
         self.board_ns = 0.0
         self._reads: dict[int, NDArray[np.uint32]] = {}

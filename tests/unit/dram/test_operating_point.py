@@ -29,7 +29,7 @@ def plan_of(**dram: Any) -> OperatingPlan:
 def test_without_an_operating_point_it_is_the_standard() -> None:
     standard, plan = resolve_operating_plan(DramConfig())
     assert standard.timings["nRCD"] == 16
-    assert (len(plan.points), plan.partitions, plan.changes, plan.stages) == (1, (), (), 1)
+    assert (len(plan.points), plan.partitions, plan.changes, plan.epochs) == (1, (), (), 1)
     assert plan.points[0].timings == plan.points[0].needed == plan.specified == standard.timings
     assert plan.points[0].vdd_V == 1.2
     assert plan.within_specification
@@ -389,7 +389,7 @@ def test_changes_stand_on_one_another_and_partitions_keep_their_point() -> None:
         (2000, 0),
         (3000, 0),
     ]
-    module = [plan.points[plan.module_point(stage)] for stage in range(plan.stages)]
+    module = [plan.points[plan.module_point(stage)] for stage in range(plan.epochs)]
     assert [(p.vdd_V, p.timings["nRCD"]) for p in module] == [
         (1.2, 16),
         (1.0, 16),
@@ -397,7 +397,7 @@ def test_changes_stand_on_one_another_and_partitions_keep_their_point() -> None:
         (1.2, 16),
     ]
     assert plan.module_point(3) == plan.module_point(0) == 0
-    for stage in range(plan.stages):
+    for stage in range(plan.epochs):
         assert set(plan.bank_point_at(stage)[0, :4]) == {plan.partitions[0].point}
         assert set(plan.bank_point_at(stage)[0, 4:]) == {plan.module_point(stage)}
 
