@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from edensim.config.loading import load_config
-from edensim.dram.operating_point import resolve_operating_plan
+from edensim.dram.memory_system import MemorySystem
 from edensim.engine.engine import Engine, Listeners
 from edensim.engine.loop_nests import run_loop_nests
 from edensim.machines.cpu.machine import cpu_machine
@@ -52,13 +52,11 @@ def figures(
             *settings,
         ],
     ).config
-    standard, plan = resolve_operating_plan(config.dram)
+    memory = MemorySystem.resolve(config.dram, config.controller)
     read = load_network(
         network, batch=config.batch, height=config.input_height, width=config.input_width
     )
-    engine = Engine(
-        standard, config.controller, config.dram.channels, Listeners(), plan=plan, keep_returns=True
-    )
+    engine = Engine(memory, config.controller, Listeners(), keep_returns=True)
     machine = cpu_machine(read, lay_out(read.fused(), precision), config.cpu)
     begin, wall = time.process_time(), time.perf_counter()
     run = run_loop_nests(engine, machine)

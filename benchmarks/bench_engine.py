@@ -16,6 +16,7 @@ import numpy as np
 import workloads as shared
 
 from edensim.config.models import ControllerConfig, SourceConfig
+from edensim.dram.memory_system import MemorySystem
 from edensim.dram.standard import load_standard
 from edensim.engine.memory_run import simulate_memory
 from edensim.vocabulary import REQUEST
@@ -29,7 +30,9 @@ def engine_seconds(requests: np.ndarray) -> float:
     standard = load_standard("DDR4", organization="8Gb_x8", speed_bin="2400R")
     chunks = [requests[first : first + CHUNK] for first in range(0, len(requests), CHUNK)]
     begin = time.process_time()
-    simulate_memory(standard, ControllerConfig(), SourceConfig(kind="saturating"), chunks)
+    simulate_memory(
+        MemorySystem.nominal(standard), ControllerConfig(), SourceConfig(kind="saturating"), chunks
+    )
     return time.process_time() - begin
 
 

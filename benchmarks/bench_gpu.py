@@ -14,7 +14,7 @@ import workloads as shared
 from edensim.config.loading import load_config
 from edensim.config.models import DramConfig
 from edensim.config.paths import configs_folder
-from edensim.dram.operating_point import resolve_operating_plan
+from edensim.dram.memory_system import MemorySystem
 from edensim.engine.memory_run import simulate_machine
 from edensim.machines.gpu.machine import gpu_machine
 from edensim.networks.layout import lay_out
@@ -52,17 +52,17 @@ def figures(name: str, options: Any) -> dict[str, Any]:
     )
     cycles, seconds, run = [], [], None
     for trcd_ns in (None, options.trcd_ns, 0.001):
-        standard, plan = resolve_operating_plan(
-            DramConfig(standard="GDDR5", channels=options.channels, trcd_ns=trcd_ns)
+        memory = MemorySystem.resolve(
+            DramConfig(standard="GDDR5", channels=options.channels, trcd_ns=trcd_ns), controller
         )
         begin = time.process_time()
-        run = simulate_machine(standard, controller, machine, channels=options.channels, plan=plan)
+        run = simulate_machine(memory, controller, machine)
         seconds.append(time.process_time() - begin)
         cycles.append(run.cycles)
     counters = machine.counters()
     moved = counters["l2_fill_bytes"] + counters["l2_writeback_bytes"]
-    bandwidth = standard.peak_bandwidth_GBps * options.channels
-    ms = [count * standard.tck_ps / 1e9 for count in cycles]
+    bandwidth = memory.peak_bandwidth_GBps
+    ms = [count * memory.standard.tck_ps / 1e9 for count in cycles]
     sectors = (counters["l2_read_bytes"] + counters["l2_write_bytes"]) / 32
     return {
         "walk_s": walk,

@@ -16,6 +16,7 @@ import workloads as shared
 from edensim.bit_errors.cells import geometry_of
 from edensim.bit_errors.injector import Injector, injector
 from edensim.bit_errors.models import ErrorModel, at_ber, kinds
+from edensim.dram.memory_system import MemorySystem
 from edensim.dram.standard import load_standard
 
 BERS = (1e-6, 1e-4, 1e-3, 1e-2, 4e-2)
@@ -59,11 +60,8 @@ def main() -> None:
         "--peers", metavar="PYTHON", help="a Python with torch, mrfi and pytorchfi"
     )
     arguments = options.parse_args()
-    geometry = geometry_of(
-        load_standard("DDR4", organization="8Gb_x8").organization,
-        arguments.channels,
-        arguments.mapping,
-    )
+    standard = load_standard("DDR4", organization="8Gb_x8")
+    geometry = geometry_of(MemorySystem.nominal(standard, arguments.channels, arguments.mapping))
     array = np.random.default_rng(1).integers(0, 256, arguments.bytes, dtype=np.uint8)
     names = [kind.name for kind in kinds()]
     results: dict[str, Any] = {}

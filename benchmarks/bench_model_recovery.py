@@ -20,6 +20,7 @@ from edensim.bit_errors.cells import geometry_of
 from edensim.bit_errors.injector import injector
 from edensim.bit_errors.models import ErrorModel
 from edensim.bit_errors.selection import ErrorMap, select_model
+from edensim.dram.memory_system import MemorySystem
 from edensim.dram.standard import load_standard
 
 ROWS, BITLINES, READS = 512, 512, 16
@@ -51,7 +52,9 @@ def drawn_model(kind: int, random: np.random.Generator) -> ErrorModel:
 def measured(model: ErrorModel, seed: int) -> ErrorMap:
     """What a board would show: the same rows read again and again."""
     standard = load_standard("DDR4")
-    placed = injector(geometry_of(standard.organization, 1, "ChRaBaRoCo"), model, seed=seed)
+    placed = injector(
+        geometry_of(MemorySystem.nominal(standard, address_mapping="ChRaBaRoCo")), model, seed=seed
+    )
     row_bytes = standard.organization.bursts_per_row * standard.organization.access_bytes
     random = np.random.default_rng(seed)
     stored = random.integers(0, 256, (ROWS, row_bytes), dtype=np.uint8)

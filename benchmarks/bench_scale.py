@@ -12,6 +12,7 @@ import numpy as np
 import workloads as shared
 
 from edensim.config.models import ControllerConfig, SourceConfig
+from edensim.dram.memory_system import MemorySystem
 from edensim.dram.standard import load_standard
 from edensim.engine.memory_run import simulate_memory
 from edensim.vocabulary import REQUEST
@@ -49,8 +50,9 @@ def main() -> None:
     options.add_argument("--step", type=int, default=10_000_000)
     arguments = options.parse_args()
     standard = load_standard("DDR4", organization="8Gb_x8", speed_bin="2400R")
+    memory = MemorySystem.nominal(standard)
     source = SourceConfig(kind="saturating")
-    simulate_memory(standard, ControllerConfig(), source, stream(CHUNK))
+    simulate_memory(memory, ControllerConfig(), source, stream(CHUNK))
     steps: list[dict[str, Any]] = []
     last = [0, time.process_time()]
     print(f"{'requests':>12}{'CPU ns each':>13}{'peak MB':>9}   (generating the requests included)")
@@ -65,7 +67,7 @@ def main() -> None:
         last[:] = [done, now]
 
     run = simulate_memory(
-        standard, ControllerConfig(), source, stream(arguments.requests), on_progress=report
+        memory, ControllerConfig(), source, stream(arguments.requests), on_progress=report
     )
     print(f"{run.counts.reads + run.counts.writes:,} requests, {run.cycles:,} memory cycles")
     shared.finish(arguments, {"benchmark": "scale", "cycles": run.cycles, "steps": steps})

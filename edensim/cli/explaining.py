@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from edensim.config.loading import DEFAULT, flat
 from edensim.config.knobs import DURATIONS
+from edensim.config.loading import DEFAULT, flat
 from edensim.dram.memory_system import MemorySystem
 from edensim.dram.standard_file import find_standard, read_standard_file, standard_names
 from edensim.vocabulary import ns_from_cycles

@@ -12,20 +12,20 @@ from edensim.dram.command_counts import (
     gap_between,
 )
 from edensim.dram.counts import Counts
+from edensim.dram.memory_system import MemorySystem
 from edensim.dram.operating_point import OperatingPlan
 from edensim.dram.standard import Standard
 from edensim.vocabulary import Command
 
 
-def staged_counts(
-    commands: NDArray[np.void],
-    standard: Standard,
-    plan: OperatingPlan,
-    *,
-    end_clock: int | None = None,
-    channels: int | None = None,
+def counts_by_epoch(
+    commands: NDArray[np.void], memory: MemorySystem, *, end_clock: int | None = None
 ) -> tuple[Counts, list[tuple[Counts, NDArray[np.int16]]]]:
-    """Counts of a command list, and those of each stage of a plan with the points of its cells. Raises as counts_from_commands does."""
+    """Return the counts of a command list, and those of each epoch with the points of its cells.
+
+    Raises what `counts_from_commands` raises.
+    """
+    standard, plan, channels = memory.standard, memory.plan, memory.channels
     last_clock = int(commands["clock"].max(initial=0)) if end_clock is None else end_clock
     begins = [clock for clock in stage_clocks(commands, standard, plan) if clock <= last_clock]
     counted: list[Counts] = []

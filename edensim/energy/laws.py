@@ -11,7 +11,6 @@ from dataclasses import fields, replace
 from typing import Final
 
 from edensim.energy.breakdown import EnergyBreakdown
-from edensim.exceptions import ConfigError, nearest
 
 #: Energy at the nominal VDD and the ratio VDD / nominal VDD, to energy at that VDD.
 VoltageLaw = Callable[[EnergyBreakdown, float], EnergyBreakdown]
@@ -59,13 +58,3 @@ def array(energy: EnergyBreakdown, ratio: float) -> EnergyBreakdown:
         precharge=factor * energy.precharge,
         refresh=factor * energy.refresh,
     )
-
-
-def find_law(name: str) -> VoltageLaw:
-    """A law by name. Raises ConfigError with the nearest known one."""
-    law = VOLTAGE_LAWS.get(name)
-    if law is None:
-        raise ConfigError(
-            f"energy.voltage_law: found {name!r}, expected one of {', '.join(VOLTAGE_LAWS)}{nearest(name, VOLTAGE_LAWS)}"
-        )
-    return law

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from edensim.config.models import ControllerConfig, DramConfig, SourceConfig
 from edensim.dram.address import AddressMap, address_map
 from edensim.dram.legality import plan_gaps
+from edensim.dram.memory_system import MemorySystem
 from edensim.dram.operating_point import OperatingPlan, resolve_operating_plan
 from edensim.dram.protocol import check_commands
 from edensim.dram.standard import Standard, load_standard, standard_names
@@ -49,6 +50,12 @@ class Memory:
         return resolve(
             self.standard, self.ranks, self.channels, self.timings, self.controller.address_mapping
         )
+
+    def system(self, plan: OperatingPlan | None = None) -> MemorySystem:
+        standard, mapping = self.resolved()[0], self.controller.address_mapping
+        if plan is None:
+            return MemorySystem.nominal(standard, self.channels, mapping)
+        return MemorySystem(standard, plan, mapping)
 
 
 @functools.cache
@@ -177,9 +184,7 @@ def run_both(
         max_cycles=200_000,
     )
     chunks = np.array_split(requests, pieces)
-    return twin, simulate_memory(
-        standard, memory.controller, source, chunks, channels=memory.channels, commands=True
-    )
+    return twin, simulate_memory(memory.system(), memory.controller, source, chunks, commands=True)
 
 
 def described(record: np.void) -> str:
@@ -351,9 +356,7 @@ def test_operating_points(
         standard, memory.controller, source, requests, mapping, channels=memory.channels, plan=plan
     )
     cut = np.array_split(requests, pieces)
-    engine = simulate_memory(
-        standard, memory.controller, source, cut, channels=memory.channels, commands=True, plan=plan
-    )
+    engine = simulate_memory(memory.system(plan), memory.controller, source, cut, commands=True)
     assert engine.commands is not None
     commands = engine.commands[np.lexsort((engine.commands["channel"], engine.commands["clock"]))]
     assert first_difference(twin.commands, commands) == ""
@@ -387,11 +390,10 @@ def test_sleep_between_bursts(memory: Memory, seed: int) -> None:
         channels=memory.channels,
     )
     engine = simulate_memory(
-        standard,
+        memory.system(),
         memory.controller,
         SourceConfig(kind="timed"),
         [quiet_gaps(memory, seed)],
-        channels=memory.channels,
         commands=True,
     )
     assert_same(memory, twin, engine)
@@ -423,7 +425,7 @@ def test_a_change_that_settles_for_long(scheduler: str, row_policy: str) -> None
     )
     source = SourceConfig(kind="saturating")
     twin = simulate_reference(standard, controller, source, requests, mapping, plan=plan)
-    engine = simulate_memory(standard, controller, source, [requests], commands=True, plan=plan)
+    engine = simulate_memory(memory.system(plan), controller, source, [requests], commands=True)
     assert engine.commands is not None
     assert first_difference(twin.commands, engine.commands) == ""
     assert len(engine.epochs) == 2

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from edensim.config.loading import load_config
-from edensim.dram.operating_point import resolve_operating_plan
+from edensim.dram.memory_system import MemorySystem
 from edensim.engine.engine import Engine, Listeners
 from edensim.engine.loop_nests import CpuRun, run_loop_nests
 from edensim.machines.cpu.machine import cpu_machine
@@ -31,10 +31,8 @@ RECORDED = (
 def run(*more: str) -> CpuRun:
     config = load_config(None, [*RECORDED, *more]).config
     network = load_network("yolov3-tiny", height=96, width=96)
-    standard, plan = resolve_operating_plan(config.dram)
-    engine = Engine(
-        standard, config.controller, config.dram.channels, Listeners(), plan=plan, keep_returns=True
-    )
+    memory = MemorySystem.resolve(config.dram, config.controller)
+    engine = Engine(memory, config.controller, Listeners(), keep_returns=True)
     return run_loop_nests(
         engine, cpu_machine(network, lay_out(network.fused(), config.precision), config.cpu)
     )

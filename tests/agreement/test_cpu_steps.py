@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edensim.config.loading import load_config
-from edensim.dram.operating_point import resolve_operating_plan
+from edensim.dram.memory_system import MemorySystem
 from edensim.engine import loop_nest_sampling as cpu_sampling
 from edensim.engine.engine import Engine, Listeners
 from edensim.engine.loop_nests import CpuRun, run_loop_nests
@@ -30,10 +30,8 @@ def run(filters: int, *settings: str) -> CpuRun:
     builder.convolution("a", "input", filters, 1)
     builder.pooling("b", "a", "max", 2)
     network = builder.build()
-    standard, plan = resolve_operating_plan(config.dram)
-    engine = Engine(
-        standard, config.controller, config.dram.channels, Listeners(), plan=plan, keep_returns=True
-    )
+    memory = MemorySystem.resolve(config.dram, config.controller)
+    engine = Engine(memory, config.controller, Listeners(), keep_returns=True)
     return run_loop_nests(engine, cpu_machine(network, lay_out(network, "fp32"), config.cpu))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edensim.config.models import ControllerConfig, CpuConfig, DramConfig, SourceConfig
-from edensim.dram.operating_point import resolve_operating_plan
+from edensim.dram.memory_system import MemorySystem
 from edensim.engine.engine import Engine, Listeners
 from edensim.engine.loop_nests import CpuEngine
 from edensim.engine.memory_run import simulate_memory
@@ -63,8 +63,8 @@ def recorded(_: np.random.Generator) -> np.ndarray:
 
 def cycles_of_cores(records: np.ndarray) -> tuple[int, int, int]:
     """Core cycles, instructions and activations for reads."""
-    standard, plan = resolve_operating_plan(DramConfig())
-    engine = Engine(standard, ControllerConfig(), 1, Listeners(), plan=plan, keep_returns=True)
+    memory = MemorySystem.resolve(DramConfig())
+    engine = Engine(memory, ControllerConfig(), Listeners(), keep_returns=True)
     config = CpuConfig(
         cores=1,
         prefetch="none",
@@ -87,9 +87,10 @@ def cycles_of_cores(records: np.ndarray) -> tuple[int, int, int]:
 @pytest.mark.parametrize("kind", [streams, scattered, recorded])
 def test_a_trace_of_misses_takes_as_long(kind):
     records = kind(np.random.default_rng(7))
-    standard, plan = resolve_operating_plan(DramConfig())
     source = SourceConfig(kind="core", llc_kB=64, llc_latency_cycles=LATENCY)
-    core = simulate_memory(standard, ControllerConfig(), source, [records], plan=plan).core
+    core = simulate_memory(
+        MemorySystem.resolve(DramConfig()), ControllerConfig(), source, [records]
+    ).core
     cycles, instructions, activations = cycles_of_cores(records)
     assert instructions == core.instructions == int(records["gap"].sum()) + len(records)
     assert core.llc_read_misses == pytest.approx(len(records), rel=0.02)
@@ -101,8 +102,8 @@ def cycles_of_loads(kind: int, lines: int = 2000, standard_name: str = "DDR4") -
     """Core cycles of loads of lines far apart, eight instructions between."""
     from edensim.machines.cpu.loop_nests import LayerBuilder, Ref
 
-    standard, plan = resolve_operating_plan(DramConfig(standard=standard_name))
-    engine = Engine(standard, ControllerConfig(), 1, Listeners(), plan=plan, keep_returns=True)
+    memory = MemorySystem.resolve(DramConfig(standard=standard_name))
+    engine = Engine(memory, ControllerConfig(), Listeners(), keep_returns=True)
     cpu = CpuEngine(engine, CpuConfig(cores=1, prefetch="none"), 0)
     builder = LayerBuilder("loads", np.zeros((0, 3), np.int64))
     builder.add((lines,), 1, [Ref(0, (64 * 1031,), kind=kind)], element_cost=8)
@@ -114,7 +115,7 @@ def cycles_of_loads(kind: int, lines: int = 2000, standard_name: str = "DDR4") -
 
 def test_dependent_loads_wait_for_each_other():
     independent, dependent = cycles_of_loads(LOAD), cycles_of_loads(DEPENDENT)
-    standard, _ = resolve_operating_plan(DramConfig())
+    standard = MemorySystem.resolve(DramConfig()).standard
     timings = standard.timings
     alone = (
         timings["nRCD"] + timings["nCL"] + timings["nBL"]
@@ -124,6 +125,6 @@ def test_dependent_loads_wait_for_each_other():
 
 
 def test_a_line_may_take_several_memory_accesses():
-    standard, _ = resolve_operating_plan(DramConfig(standard="HBM2"))
+    standard = MemorySystem.resolve(DramConfig(standard="HBM2")).standard
     assert standard.organization.access_bytes <= 64
     assert cycles_of_loads(LOAD, standard_name="HBM2") > 0

@@ -15,7 +15,7 @@ from edensim.config.models import (
     RunConfig,
     SourceConfig,
 )
-from edensim.dram.operating_point import resolve_operating_plan
+from edensim.dram.memory_system import MemorySystem
 from edensim.energy.partitions import energies_of_commands, run_energies, sum_of
 from edensim.engine.memory_run import simulate_memory
 from edensim.vocabulary import REQUEST
@@ -72,21 +72,22 @@ def test_energy_of_a_run_s_own_commands(
     config = msgspec.convert(
         {"dram": dram, "controller": {"row_policy": row_policy, "refresh": refresh}}, RunConfig
     )
-    standard, plan = resolve_operating_plan(config.dram)
+    memory = MemorySystem.resolve(config.dram, config.controller)
     run = simulate_memory(
-        standard,
+        memory,
         config.controller,
         SourceConfig(kind="saturating"),
         [collisions(700, 3)],
         commands=True,
-        plan=plan,
     )
     assert run.commands is not None
     assert len(run.epochs) == len(changes) + 1
     told = run_energies(
-        [(epoch.counts, epoch.cell_point) for epoch in run.epochs], standard, plan, config.energy
+        [(epoch.counts, epoch.cell_point) for epoch in run.epochs], memory, config.energy
     )
-    _, counts, energies = energies_of_commands(run.commands, config, end_clock=run.cycles)
+    counts, energies = energies_of_commands(
+        run.commands, memory, config.energy, end_clock=run.cycles
+    )
     for name in (
         "commands",
         "closings",
@@ -112,19 +113,14 @@ def test_energies_add_up_whatever_the_division() -> None:
     )
     totals = []
     for dram in (plain, divided):
-        standard, plan = resolve_operating_plan(dram)
+        memory = MemorySystem.resolve(dram)
         run = simulate_memory(
-            standard,
+            memory,
             ControllerConfig(),
             SourceConfig(kind="saturating"),
             [collisions(700, 4)],
-            plan=plan,
         )
         totals.append(
-            sum_of(
-                run_energies(
-                    [(run.counts, run.epochs[0].cell_point)], standard, plan, EnergyConfig()
-                )
-            )
+            sum_of(run_energies([(run.counts, run.epochs[0].cell_point)], memory, EnergyConfig()))
         )
     assert totals[1].to_dict() == pytest.approx(totals[0].to_dict(), rel=1e-12)

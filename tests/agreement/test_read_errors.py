@@ -12,12 +12,12 @@ import edensim
 from edensim.bit_errors.injector import Injector, injector
 from edensim.bit_errors.models import ErrorModel, at_ber, kinds
 from edensim.bit_errors.module import load_module
-from edensim.bit_errors.plan import plan_errors
+from edensim.bit_errors.plan import ErrorPlan, plan_errors
 from edensim.bit_errors.prediction import predict
 from edensim.bit_errors.reads import ReadErrors, Span, Tensors, cuts_of
 from edensim.config.loading import load_config
 from edensim.config.models import RunConfig
-from edensim.dram.operating_point import resolve_operating_plan
+from edensim.dram.memory_system import MemorySystem
 from edensim.tracefiles.commands import read_commands_csv
 from edensim.vocabulary import COMMAND, Command
 
@@ -43,6 +43,11 @@ curves:
     coefficients: {any: [-1.5, -1.0]}
     structure: {kind: wordline, failure_probability: 0.5, parameters: {spread: 0.7}}
 """
+
+
+def errors_of(config: RunConfig, **options: object) -> ErrorPlan:
+    memory = MemorySystem.resolve(config.dram, config.controller)
+    return plan_errors(memory, config.errors, **options)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -74,7 +79,7 @@ def watched(
     model: ErrorModel | None = None,
     ones: float = 0.5,
 ) -> dict:
-    reads = ReadErrors(plan_errors(config, model=model), np.zeros(0, np.int64), ones)
+    reads = ReadErrors(errors_of(config, model=model), np.zeros(0, np.int64), ones)
     for first in range(0, len(commands), chunk):
         reads.watch(commands[first : first + chunk])
     return reads.summary()
@@ -113,7 +118,7 @@ def test_every_access(commands: np.ndarray, name: str, stored: int) -> None:
     )
     told = watched(config, commands, model=model, ones=float(stored > 0))
     reads, flips = flips_one_by_one(
-        injector(plan_errors(config, model=model).geometry, model), commands, stored, by_line=False
+        injector(errors_of(config, model=model).geometry, model), commands, stored, by_line=False
     )
     assert (told["reads"], told["flips"]) == (reads, flips)
     assert flips > 1000
@@ -150,7 +155,7 @@ def test_wrong_bits_never_change(module: Path) -> None:
     ).config
     told = watched(config, commands)
     assert (told["reads"], told["flips"]) == flips_one_by_one(
-        plan_errors(config).injector, commands, 0, by_line=True
+        errors_of(config).injector, commands, 0, by_line=True
     )
     assert (told["reads"], told["flips"]) == (8, 28)
 
@@ -160,7 +165,7 @@ def test_elapsed(commands: np.ndarray, module: Path) -> None:
     settings = ["dram.channels=2", "dram.trcd_ns=5", f"errors.module={module}"]
     elapsed = load_config(None, [*settings, "errors.exposure=elapsed"]).config
     told = watched(elapsed, commands)
-    reads, flips = flips_one_by_one(plan_errors(elapsed).injector, commands, 0x5A, by_line=True)
+    reads, flips = flips_one_by_one(errors_of(elapsed).injector, commands, 0x5A, by_line=True)
     assert (told["reads"], told["flips"]) == (reads, flips)
     every = watched(load_config(None, settings).config, commands)
     assert 0 < told["flips"] < every["flips"]
@@ -205,8 +210,8 @@ def test_partitions_fail_at_their_own_points(module: Path) -> None:
     sections = {"dram": {"partitions": partitions}}
     array = np.zeros(16 * 8192 * 8, np.uint8)
     done = edensim.inject(array, module=module, **sections)
-    standard, _ = resolve_operating_plan(load_config(None, [], sections).config.dram)
-    geometry = plan_errors(load_config(None, [f"errors.module={module}"], sections).config).geometry
+    standard = MemorySystem.resolve(load_config(None, [], sections).config.dram).standard
+    geometry = errors_of(load_config(None, [f"errors.module={module}"], sections).config).geometry
     fields = geometry.mapping.decode(np.arange(0, array.size, 64))
     bank = fields["bankgroup"] * standard.organization.banks + fields["bank"]
     flips = np.unpackbits(done.array).reshape(-1, 512).sum(axis=1)

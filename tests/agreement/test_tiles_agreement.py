@@ -7,7 +7,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from edensim.config.models import ControllerConfig
-from edensim.dram.address import address_map
+from edensim.dram.memory_system import MemorySystem
 from edensim.dram.standard import load_standard
 from edensim.engine.memory_run import simulate_machine
 from edensim.engine.tiles import Schedule
@@ -72,8 +72,9 @@ def test_same_commands_and_same_tiles(
     schedules = tuple(schedule_of(part) for part in work)
     kept: list[np.ndarray] = []
     machine = tiles.Machine(schedules, depth=depth, outstanding=outstanding, clock_MHz=clock)
-    simulate_machine(standard, controller, machine, channels=channels, on_commands=kept.append)
-    mapping = address_map(controller.address_mapping, standard.organization, channels)
+    memory = MemorySystem.nominal(standard, channels, controller.address_mapping)
+    simulate_machine(memory, controller, machine, on_commands=kept.append)
+    mapping = memory.address_map
     twin, _ = simulate_reference_tiles(
         standard,
         controller,

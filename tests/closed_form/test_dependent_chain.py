@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edensim.config.models import ControllerConfig, SourceConfig
+from edensim.dram.memory_system import MemorySystem
 from edensim.dram.standard import load_standard
 from edensim.engine.memory_run import simulate_memory
 from edensim.vocabulary import REQUEST
@@ -25,7 +26,9 @@ def chain_cycles(addresses: np.ndarray, nRCD: int, refresh: str = "none") -> int
     standard = load_standard(
         "DDR4", organization="8Gb_x8", speed_bin="2400R", timings={"nRCD": nRCD}
     )
-    run = simulate_memory(standard, ControllerConfig(refresh=refresh), CHAIN, [requests])
+    run = simulate_memory(
+        MemorySystem.nominal(standard), ControllerConfig(refresh=refresh), CHAIN, [requests]
+    )
     assert run.core is not None
     return run.core.cycles
 

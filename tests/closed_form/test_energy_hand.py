@@ -15,8 +15,8 @@ from edensim.dram.counts import Counts
 from edensim.dram.operating_point import resolve_operating_plan
 from edensim.dram.standard import load_standard
 from edensim.energy.events import event_energies
-from edensim.energy.partitions import memory_energy
 from edensim.vocabulary import Command
+from tests.oracles.energies import memory_energy
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import pytest
 
 from edensim.config.loading import load_config
 from edensim.config.paths import configs_folder
+from edensim.dram.memory_system import MemorySystem
 from edensim.dram.standard import load_standard
 from edensim.engine.memory_run import simulate_machine
 from edensim.machines.gpu.machine import gpu_machine
@@ -80,7 +81,11 @@ def times(shape: tuple[int, ...], build: Build) -> tuple[float, float, float]:
     gpu, channels = CONFIG.gpu, CONFIG.dram.channels
     standard = load_standard(CONFIG.dram.standard, organization=CONFIG.dram.organization)
     machine = gpu_machine(network, lay_out(network, "fp32"), CONFIG.gpu)
-    run = simulate_machine(standard, CONFIG.controller, machine, channels=channels)
+    run = simulate_machine(
+        MemorySystem.nominal(standard, channels, CONFIG.controller.address_mapping),
+        CONFIG.controller,
+        machine,
+    )
     moved = sum(
         sum(layer.read_bytes.values()) + sum(layer.write_bytes.values()) for layer in run.layers
     )

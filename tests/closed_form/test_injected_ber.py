@@ -8,6 +8,7 @@ import pytest
 from edensim.bit_errors.cells import Geometry, cell_tables, geometry_of, weak_cells
 from edensim.bit_errors.injector import injector
 from edensim.bit_errors.models import ErrorModel, at_ber, line_factors
+from edensim.dram.memory_system import MemorySystem
 from edensim.dram.standard import load_standard
 
 #: Bytes injected by BER: enough for a hundred flips or more, few enough to be quick.
@@ -27,7 +28,7 @@ PIECE = 1 << 20
 
 @pytest.fixture(scope="module")
 def geometry() -> Geometry:
-    return geometry_of(load_standard("DDR4", organization="8Gb_x8").organization, 1, "RoBaRaCoCh")
+    return geometry_of(MemorySystem.nominal(load_standard("DDR4", organization="8Gb_x8")))
 
 
 @pytest.mark.parametrize("ber", SIZES)

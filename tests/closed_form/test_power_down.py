@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from edensim.config.models import ControllerConfig, SourceConfig
+from edensim.dram.memory_system import MemorySystem
 from edensim.dram.standard import load_standard
-from edensim.energy.partitions import memory_energy
 from edensim.engine.memory_run import MemoryRun, simulate_memory
 from edensim.vocabulary import REQUEST, Command
+from tests.oracles.energies import memory_energy
 
 STANDARD = load_standard("DDR4", organization="8Gb_x8", speed_bin="2400R")
+MEMORY = MemorySystem.nominal(STANDARD)
 
 
 def two_reads(power_down: str, row_policy: str = "open") -> MemoryRun:
@@ -25,7 +27,7 @@ def two_reads(power_down: str, row_policy: str = "open") -> MemoryRun:
         power_down_exit_ns=7.5,
     )
     return simulate_memory(
-        STANDARD, controller, SourceConfig(kind="timed"), [requests], commands=True
+        MEMORY, controller, SourceConfig(kind="timed"), [requests], commands=True
     )
 
 
@@ -74,6 +76,6 @@ def test_no_sleep_before_the_data_is_back() -> None:
     """A run that ends with its only read has not slept."""
     requests = np.zeros(1, REQUEST)
     controller = ControllerConfig(refresh="none", power_down="idle", power_down_idle_cycles=1)
-    run = simulate_memory(STANDARD, controller, SourceConfig(kind="timed"), [requests])
+    run = simulate_memory(MEMORY, controller, SourceConfig(kind="timed"), [requests])
     assert run.cycles == 37
     assert run.counts.rank_powerdown_active_cycles.tolist() == [[0]]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edensim.config.models import ControllerConfig, DramConfig, SourceConfig
-from edensim.dram.operating_point import resolve_operating_plan
+from edensim.dram.memory_system import MemorySystem
 from edensim.engine.memory_run import simulate_memory
 from edensim.vocabulary import REQUEST, Command
 
@@ -20,16 +20,14 @@ def refreshes(at_cycle: int, trefi_ns: float, end: int = 50_000) -> list[int]:
         {"speed_bin": "2400R", "changes": [{"at_cycle": at_cycle, "trefi_ns": trefi_ns}]},
         DramConfig,
     )
-    standard, plan = resolve_operating_plan(dram)
     requests = np.zeros(1, REQUEST)
     requests["clock"] = end
     run = simulate_memory(
-        standard,
+        MemorySystem.resolve(dram),
         ControllerConfig(),
         SourceConfig(kind="timed"),
         [requests],
         commands=True,
-        plan=plan,
     )
     assert run.commands is not None
     assert run.epochs[1].halted_at == at_cycle + 1

@@ -7,16 +7,18 @@ import numpy as np
 import pytest
 
 from edensim.config.models import ControllerConfig, SourceConfig
+from edensim.dram.memory_system import MemorySystem
 from edensim.dram.standard import load_standard
-from edensim.energy.partitions import memory_energy
 from edensim.engine.memory_run import MemoryRun, simulate_memory
 from edensim.engine.timing_record import timing_record
 from edensim.exceptions import ConfigError
 from edensim.vocabulary import REQUEST, Command
+from tests.oracles.energies import memory_energy
 
 pytestmark = pytest.mark.nojit
 
 STANDARD = load_standard("DDR4", organization="8Gb_x8", speed_bin="2400R")
+MEMORY = MemorySystem.nominal(STANDARD)
 #: nRFC and 10 ns, which are 433 and 13 clocks of 833 ps.
 EXIT = 433 + 13
 
@@ -28,7 +30,7 @@ def two_reads(second: int = 50_000, **controller: object) -> MemoryRun:
     config = msgspec.convert(
         {"row_policy": "closed", "self_refresh_idle_cycles": 1000, **controller}, ControllerConfig
     )
-    return simulate_memory(STANDARD, config, SourceConfig(kind="timed"), [requests], commands=True)
+    return simulate_memory(MEMORY, config, SourceConfig(kind="timed"), [requests], commands=True)
 
 
 def issued(run: MemoryRun) -> list[tuple[int, str]]:
@@ -94,7 +96,7 @@ def test_a_run_that_ends_asleep_counts_it() -> None:
     requests["clock"] = 300
     controller = ControllerConfig(row_policy="closed", refresh="none", self_refresh_idle_cycles=100)
     run = simulate_memory(
-        load_standard("DDR4", speed_bin="2400R", ranks=2),
+        MemorySystem.nominal(load_standard("DDR4", speed_bin="2400R", ranks=2)),
         controller,
         SourceConfig(kind="timed"),
         [requests],

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edensim.config.models import ControllerConfig, SourceConfig
+from edensim.dram.memory_system import MemorySystem
 from edensim.engine.memory_run import simulate_memory
 from edensim.exceptions import NetworkError
 from edensim.machines.schedule import ScheduleBuilder
@@ -27,7 +28,7 @@ def test_reads_of_one_tile_are_a_saturating_stream():
     requests = np.zeros(len(addresses), REQUEST)
     requests["address"] = addresses
     stream = simulate_memory(
-        tiles.standard(),
+        MemorySystem.nominal(tiles.standard()),
         ControllerConfig(refresh="none"),
         SourceConfig(),
         [requests],

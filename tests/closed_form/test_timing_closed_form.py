@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from edensim.config.models import ControllerConfig, SourceConfig
+from edensim.dram.memory_system import MemorySystem
 from edensim.dram.standard import Standard, load_standard, standard_names
 from edensim.engine.memory_run import MemoryRun, simulate_memory
 from edensim.vocabulary import REQUEST, Command
@@ -32,7 +33,13 @@ def run(
     refresh: str = "none",
 ) -> MemoryRun:
     controller = ControllerConfig(refresh=refresh, address_mapping=mapping)
-    return simulate_memory(standard, controller, SourceConfig(kind=kind), [requests], commands=True)
+    return simulate_memory(
+        MemorySystem.nominal(standard, address_mapping=mapping),
+        controller,
+        SourceConfig(kind=kind),
+        [requests],
+        commands=True,
+    )
 
 
 def clocks(run: MemoryRun, command: Command) -> np.ndarray:
@@ -146,11 +153,10 @@ def test_each_channel_brings_its_bandwidth() -> None:
     requests = reads(64 * np.arange(20_000))
     cycles = [
         simulate_memory(
-            standard,
+            MemorySystem.nominal(standard, channels),
             ControllerConfig(refresh="none"),
             SourceConfig(kind="saturating"),
             [requests],
-            channels=channels,
         ).cycles
         for channels in (1, 2, 4)
     ]

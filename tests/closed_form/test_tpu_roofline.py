@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pytest
 
 from edensim.config.models import ControllerConfig, DramConfig, RunConfig, TpuConfig
-from edensim.dram.operating_point import resolve_operating_plan
+from edensim.dram.memory_system import MemorySystem
 from edensim.engine.memory_run import simulate_machine
 from edensim.machines.tpu.machine import tpu_machine
 from edensim.networks.builder import NetworkBuilder
@@ -38,19 +38,17 @@ class Run:
 def run(network: Network, config: RunConfig = TPU_V1) -> Run:
     """A network at int8, closed loop."""
     layout = lay_out(network.fused(), "int8")
-    standard, plan = resolve_operating_plan(config.dram)
+    memory_system = MemorySystem.resolve(config.dram, config.controller)
     machine = tpu_machine(layout.network, layout, config.tpu)
     tensors = len(layout.placements)
     memory = simulate_machine(
-        standard,
+        memory_system,
         config.controller,
         machine,
-        channels=config.dram.channels,
-        plan=plan,
         exposure_tensors=tensors,
     )
     cycles = sum(layer.cycles for layer in memory.layers)
-    seconds = cycles * standard.tck_ps / 1e12
+    seconds = cycles * memory_system.standard.tck_ps / 1e12
     macs_per_cycle = network.macs / (seconds * config.tpu.clock_MHz * 1e6)
     stalled = sum(layer.stall_share * layer.cycles for layer in memory.layers) / cycles
     return Run(

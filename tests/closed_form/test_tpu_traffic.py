@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edensim.config.models import RunConfig, TpuConfig
-from edensim.dram.operating_point import resolve_operating_plan
+from edensim.dram.memory_system import MemorySystem
 from edensim.engine.memory_run import simulate_machine
 from edensim.machines.tpu.machine import TpuMachine, tpu_machine
 from edensim.networks.builder import NetworkBuilder
@@ -181,13 +181,10 @@ def test_the_engine_moves_the_same(plan: tuple[str, str]) -> None:
     """Closed loop to the end, more than the buffers hold: bytes by tensor as the schedule says."""
     config = RunConfig(tpu=TpuConfig(**tight(plan)))
     tpu = machine(convolutions(), **tight(plan))
-    standard, point = resolve_operating_plan(config.dram)
     memory = simulate_machine(
-        standard,
+        MemorySystem.resolve(config.dram, config.controller),
         config.controller,
         tpu,
-        channels=1,
-        plan=point,
         exposure_tensors=len(tpu.layout.placements),
     )
     read, written, _ = moved(tpu)

@@ -15,9 +15,9 @@ import pytest
 
 from edensim.dram.command_counts import counts_from_commands
 from edensim.dram.standard import Constraint, Currents, Organization, Standard, load_standard
-from edensim.energy.partitions import memory_energy
 from edensim.vocabulary import COMMAND, Command, Level
 from tests.locations import DATA
+from tests.oracles.energies import memory_energy
 from tests.oracles.ramulator import CASES, peer_file
 
 ENERGIES = DATA / "drampower-6.2" / "energies.json"

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from edensim.config.models import ControllerConfig, SourceConfig
+from edensim.dram.memory_system import MemorySystem
 from edensim.dram.standard import load_standard
 from edensim.engine.memory_run import simulate_memory
 from edensim.vocabulary import REQUEST
@@ -83,7 +84,7 @@ def test_variant(
 ) -> None:
     standard = load_standard("DDR4", organization="8Gb_x8", speed_bin="2400R")
     run = simulate_memory(
-        standard,
+        MemorySystem.nominal(standard),
         ControllerConfig(**VARIANTS[variant]),
         SourceConfig(kind="saturating"),
         [requests(stream)],

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from edensim.config.models import ControllerConfig
+from edensim.dram.memory_system import MemorySystem
 from edensim.dram.standard import Standard, load_standard
 from edensim.engine.engine import Engine
 from edensim.engine.machine import MachineRun
@@ -49,10 +50,9 @@ def run(*work: Schedule, channels: int = 1, **settings: Any) -> tuple[MemoryRun,
     kept: list[np.ndarray] = []
     machine = Machine(work, **settings)
     memory = simulate_machine(
-        standard(),
+        MemorySystem.nominal(standard(), channels),
         ControllerConfig(refresh="none"),
         machine,
-        channels=channels,
         on_commands=kept.append,
     )
     return memory, np.concatenate(kept) if kept else np.zeros(0)

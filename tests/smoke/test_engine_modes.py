@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from edensim.config.models import ControllerConfig, SourceConfig
+from edensim.dram.memory_system import MemorySystem
 from edensim.dram.protocol import check_commands
 from edensim.dram.standard import load_standard
 from edensim.engine.memory_run import simulate_memory
@@ -36,11 +37,10 @@ def test_small_run(case: dict[str, Any]) -> None:
     requests["writeback"] = requests["tensor"] = -1
     standard = load_standard("DDR4", ranks=2, timings={"nREFI": 1500})
     run = simulate_memory(
-        standard,
+        MemorySystem.nominal(standard, channels=2),
         ControllerConfig(**case),
         SourceConfig(kind="saturating"),
         [requests],
-        channels=2,
         commands=True,
     )
     assert (run.counts.reads, run.counts.writes) == (

@@ -11,6 +11,7 @@ import pytest
 
 import edensim
 from edensim.config.models import ControllerConfig, SourceConfig
+from edensim.dram.memory_system import MemorySystem
 from edensim.dram.standard import load_standard
 from edensim.engine.memory_run import MemoryRun, simulate_memory
 from edensim.vocabulary import COMMAND, REQUEST
@@ -43,11 +44,10 @@ def test_one_chunk_or_seven_give_the_same_commands(kind: str, row_policy: str) -
     def run(chunks: list[np.ndarray]) -> MemoryRun:
         source = SourceConfig(kind=kind, llc_kB=64)  # type: ignore[arg-type]
         return simulate_memory(
-            standard,
+            MemorySystem.nominal(standard, channels=2),
             ControllerConfig(row_policy=row_policy),
             source,
             chunks,
-            channels=2,
             commands=True,
         )  # type: ignore[arg-type]
 
@@ -77,7 +77,7 @@ def peak_bytes(requests: int) -> int:
     tracemalloc.start()
     try:
         run = simulate_memory(
-            load_standard("DDR4"),
+            MemorySystem.nominal(load_standard("DDR4")),
             ControllerConfig(),
             SourceConfig(kind="saturating"),
             chunks(),

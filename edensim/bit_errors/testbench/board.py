@@ -185,7 +185,11 @@ class Board:
         )
         listener = None if is_write else self._listener(found)
         run = simulate_memory(
-            standard, controller, SourceConfig(kind="timed"), [requests], on_commands=listener
+            MemorySystem.nominal(standard, address_mapping=MAPPING),
+            controller,
+            SourceConfig(kind="timed"),
+            [requests],
+            on_commands=listener,
         )
         opened = int(run.counts.commands[..., Command.ACT].sum())
         if opened != count:

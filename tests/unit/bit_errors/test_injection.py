@@ -16,7 +16,7 @@ import edensim
 from edensim.bit_errors.cells import Geometry, cell_tables, geometry_of, place_of, weak_cells
 from edensim.bit_errors.injector import Injector, injector
 from edensim.bit_errors.models import ErrorModel, at_ber, kinds
-from edensim.dram.address import address_map
+from edensim.dram.memory_system import MemorySystem
 from edensim.dram.standard import load_standard, standard_names
 from edensim.exceptions import ConfigError, InputError
 
@@ -25,9 +25,8 @@ MAPPINGS = ["RoBaRaCoCh", "ChRaBaRoCo", "MOP4CLXOR"]
 
 
 def memory(mapping: str = "RoBaRaCoCh", channels: int = 2) -> Geometry:
-    return geometry_of(
-        load_standard("DDR4", organization="8Gb_x8", ranks=2).organization, channels, mapping
-    )
+    standard = load_standard("DDR4", organization="8Gb_x8", ranks=2)
+    return geometry_of(MemorySystem.nominal(standard, channels, mapping))
 
 
 def model_of(name: str, ber: float) -> ErrorModel:
@@ -191,7 +190,7 @@ def test_flips_never_change() -> None:
         "wordline": "bf25cd8e91df57b1",
         "data-dependent": "ffbf5a68be7460f7",
     }
-    geometry = geometry_of(load_standard("HBM2").organization, 1, "RoBaRaCoCh")
+    geometry = geometry_of(MemorySystem.nominal(load_standard("HBM2")))
     array = (np.arange(1_000, dtype=np.int64) * 37 % 251).astype(np.uint8)
     found = {}
     for name in KINDS:
@@ -215,9 +214,9 @@ def test_flips_never_change() -> None:
 @pytest.mark.public_compiler
 @pytest.mark.parametrize("standard", standard_names())
 def test_every_standard_has_weak_cells(standard: str) -> None:
-    organization = load_standard(standard).organization
-    geometry = geometry_of(organization, 1, "RoBaRaCoCh")
-    last = address_map("RoBaRaCoCh", organization, 1).capacity_bytes
+    memory = MemorySystem.nominal(load_standard(standard))
+    geometry = geometry_of(memory)
+    last = memory.capacity_bytes
     array = np.zeros(1 << 16, np.uint8)
     flips = injector(geometry, at_ber("bitline", 0.01), seed=1).flip(array, last - array.size)
     assert flips == pytest.approx(0.01 * 8 * array.size, rel=0.2)
@@ -271,9 +270,7 @@ def test_line_classes_are_laws_of_their_own() -> None:
 
 def test_partitions_have_errors_of_their_own() -> None:
     """Whole banks and ranges of rows; what no partition covers is the module's."""
-    geometry = geometry_of(
-        load_standard("DDR4", organization="8Gb_x8").organization, 1, "RoBaRaCoCh"
-    )
+    geometry = geometry_of(MemorySystem.nominal(load_standard("DDR4", organization="8Gb_x8")))
     none = at_ber(0, 0.0)
     rows = {bank: [(65536, 0)] for bank in range(16)} | {
         2: [(65536, 1)],

@@ -12,11 +12,15 @@ from hypothesis import strategies as st
 
 from edensim.config.loading import load_config
 from edensim.config.models import ChangeConfig, DramConfig, PartitionConfig
-from edensim.dram.operating_point import OperatingPlan, resolve_operating_plan, resolve_standard
-from edensim.dram.standard import load_standard
+from edensim.dram.operating_point import OperatingPlan, resolve_operating_plan
+from edensim.dram.standard import Standard, load_standard
 from edensim.dram.voltage import required_timings
 from edensim.exceptions import ConfigError
 from edensim.vocabulary import cycles_from_ns
+
+
+def resolve_standard(dram: DramConfig) -> Standard:
+    return resolve_operating_plan(dram)[0]
 
 
 def plan_of(**dram: Any) -> OperatingPlan:
@@ -146,7 +150,7 @@ def test_longer_timings_may_be_asked_for_in_safe_mode_shorter_ones_not() -> None
         (DramConfig(mode="safe", trefi_ns=9000.0), r"^dram.trefi_ns: expected at most 7800.21 ns"),
         (
             DramConfig(mode="safe", vdd_V=0.75),
-            r"^dram.vdd_V: expected at least 0.8 V in safe mode, where the curve .* ends for DDR4, found 0.75",
+            r"^dram.vdd_V: expected at least 0.8 V in safe mode, because the curve .* DDR4 need ends there; found 0.75",
         ),
     ):
         with pytest.raises(ConfigError, match=message):
@@ -194,7 +198,7 @@ def test_partitions_have_their_banks_and_inherit_from_the_module() -> None:
     expected = np.zeros((2, 32), int)
     expected[1, [0, 1, 2, 15, 16, 17, 18, 31]] = weights.point
     expected[0, 16:] = other.point
-    assert (plan.bank_point == expected).all()
+    assert (plan.bank_point_at() == expected).all()
 
 
 def test_rows_of_banks_are_partitions_and_the_rest_is_the_module_s() -> None:
@@ -215,7 +219,7 @@ def test_rows_of_banks_are_partitions_and_the_rest_is_the_module_s() -> None:
         (1, 1, 0, 199),
         (1, 1, 4096, 4096),
     ]
-    assert plan.bank_point[1].tolist() == [0] * 16
+    assert plan.bank_point_at()[1].tolist() == [0] * 16
     fast = plan.partitions[0].point
     assert plan.cell_point_at(1)[1].tolist() == [plan.module_point(1)] * 16 + [fast] * 4
     assert plan.cell_partition[:, 16:].tolist() == [[-2] * 4, [0] * 4]

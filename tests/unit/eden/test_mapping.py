@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 import edensim
 from edensim.config.loading import load_config
-from edensim.dram.address import address_map
 from edensim.eden.assignment import exact, greedy, safe_costs
 from edensim.eden.metadata import metadata
 from edensim.exceptions import InputError
@@ -86,12 +85,7 @@ def test_fine_each_tensor_is_read_at_its_partitions_point(machine: str, tmp_path
     assert again.energy_pJ.total == pytest.approx(found.run.energy_pJ.total)
     prepared = prepare(load_config(tmp_path / "mapped.yaml").config)
     assert prepared.layout is not None
-    rows = prepared.standard.organization.rows
-    mapping = address_map(
-        prepared.config.controller.address_mapping,
-        prepared.standard.organization,
-        prepared.config.dram.channels,
-    )
+    rows, mapping = prepared.memory.organization.rows, prepared.memory.address_map
     for part in found.partitions:
         first, last = part["rows"]
         assert 0 <= first <= last < rows

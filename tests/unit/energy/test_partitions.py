@@ -10,29 +10,29 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edensim.config.models import ChangeConfig, DramConfig, EnergyConfig, PartitionConfig, RunConfig
+from edensim.config.models import ChangeConfig, DramConfig, EnergyConfig, PartitionConfig
 from edensim.dram.counts import Counts
-from edensim.dram.operating_point import OperatingPlan, resolve_operating_plan
-from edensim.dram.standard import Standard, load_standard
+from edensim.dram.memory_system import MemorySystem
+from edensim.dram.standard import load_standard
 from edensim.energy.breakdown import EnergyBreakdown
 from edensim.energy.data import data_factors
 from edensim.energy.io import io_energy_pJ_per_bit
 from edensim.energy.laws import VOLTAGE_LAWS
 from edensim.energy.partitions import (
     energies_of_commands,
-    memory_energy,
     partition_energies,
     run_energies,
     sum_of,
 )
 from edensim.exceptions import ConfigError
 from edensim.vocabulary import COMMAND, COMMANDS, Command
+from tests.oracles.energies import costs, memory_energy
 
 COMPONENTS = EnergyBreakdown.__slots__
 
 
-def planned(**dram: Any) -> tuple[Standard, OperatingPlan]:
-    return resolve_operating_plan(DramConfig(speed_bin="2400R", **dram))
+def planned(**dram: Any) -> MemorySystem:
+    return MemorySystem.resolve(DramConfig(speed_bin="2400R", **dram))
 
 
 def random_counts(seed: int, channels: int = 1, ranks: int = 1) -> Counts:
@@ -57,11 +57,11 @@ def values(energy: EnergyBreakdown) -> dict[str, float]:
 
 @pytest.mark.parametrize("law", VOLTAGE_LAWS)
 def test_one_point_for_all_is_the_plain_energy(law: str) -> None:
-    standard, plan = planned(vdd_V=1.05)
+    memory = planned(vdd_V=1.05)
     counts = random_counts(1)
-    assert memory_energy(counts, standard, plan=plan, voltage_law=law) == memory_energy(
-        counts, standard, vdd_V=1.05, voltage_law=law
-    )
+    assert memory_energy(
+        counts, memory.standard, plan=memory.plan, voltage_law=law
+    ) == memory_energy(counts, memory.standard, vdd_V=1.05, voltage_law=law)
 
 
 @pytest.mark.parametrize("law", VOLTAGE_LAWS)
@@ -69,26 +69,26 @@ def test_one_point_for_all_is_the_plain_energy(law: str) -> None:
 @settings(max_examples=20, deadline=None)
 def test_equal_partitions_change_nothing(law: str, seed: int, first: int, last: int) -> None:
     first, last = sorted((first, last))
-    standard, plan = planned(
+    memory = planned(
         vdd_V=1.0, ranks=2, partitions=(PartitionConfig(name="some", banks=f"{first}-{last}"),)
     )
     counts = random_counts(seed, ranks=2)
-    parts = partition_energies(counts, standard, plan, voltage_law=law)
+    parts = partition_energies(counts, memory, costs(memory, law))
     assert list(parts) == (["module", "some"] if last - first < 15 else ["some"])
     assert values(sum_of(parts)) == pytest.approx(
-        values(memory_energy(counts, standard, vdd_V=1.0, voltage_law=law)), rel=1e-12
+        values(memory_energy(counts, memory.standard, vdd_V=1.0, voltage_law=law)), rel=1e-12
     )
 
 
 def test_each_bank_pays_at_its_own_voltage() -> None:
     """Linear law; bank 0 at 0.6 V less. 10 activates there and 10 elsewhere; a refresh and the background are shared by sixteenths."""
-    standard, plan = planned(partitions=(PartitionConfig(name="low", banks="0", vdd_V=0.9),))
+    memory = planned(partitions=(PartitionConfig(name="low", banks="0", vdd_V=0.9),))
     counts = Counts.empty(1, 1, 16, cycles=1000)
     counts.commands[0, 0, Command.ACT] = counts.commands[0, 5, Command.ACT] = 10
     counts.commands[0, 0, Command.REFab] = 1
     counts.rank_active_cycles[0, 0] = 160
-    parts = partition_energies(counts, standard, plan)
-    nominal = memory_energy(counts, standard)
+    parts = partition_energies(counts, memory, costs(memory))
+    nominal = memory_energy(counts, memory.standard)
     assert parts["low"].activate == pytest.approx(0.75 * nominal.activate / 2)
     assert parts["module"].activate == pytest.approx(nominal.activate / 2)
     for name in ("refresh", "background_active", "background_precharged"):
@@ -97,22 +97,22 @@ def test_each_bank_pays_at_its_own_voltage() -> None:
 
 
 def test_a_refresh_is_shared_by_the_banks_of_its_rank_only() -> None:
-    standard, plan = planned(
+    memory = planned(
         ranks=2, channels=2, partitions=(PartitionConfig(name="second", channels="1", ranks=(1,)),)
     )
     counts = Counts.empty(2, 2, 32, cycles=1000)
     counts.commands[1, 16, Command.REFab] = 3
-    parts = partition_energies(counts, standard, plan)
+    parts = partition_energies(counts, memory, costs(memory))
     assert parts["module"].refresh == 0
-    assert parts["second"].refresh == memory_energy(counts, standard).refresh > 0
+    assert parts["second"].refresh == memory_energy(counts, memory.standard).refresh > 0
 
 
 def test_rows_pay_at_their_own_voltage() -> None:
     """A quarter of bank 3's rows at 0.9 V of 1.2 V, linear law: 6 of its 10 activates, and a quarter of the bank's sixteenth of the background."""
-    standard, plan = planned(
+    memory = planned(
         partitions=(PartitionConfig(name="quarter", banks="3", rows="0-16383", vdd_V=0.9),)
     )
-    assert standard.organization.rows == 65536
+    assert memory.standard.organization.rows == 65536
     counts = Counts.empty(1, 1, 16, cycles=1000)
     counts.commands[0, 3, Command.ACT] = 10
     counts.commands[0, 3, Command.RD] = 30
@@ -122,8 +122,8 @@ def test_rows_pay_at_their_own_voltage() -> None:
     ranged[0, 0, Command.ACT], ranged[0, 0, Command.RD] = 6, 20
     counts = dataclasses.replace(counts, range_commands=ranged, range_closings=np.array([[6]]))
     parts, nominal = (
-        partition_energies(counts, standard, plan, io_pJ_per_bit=1.0),
-        memory_energy(counts, standard, io_pJ_per_bit=1.0),
+        partition_energies(counts, memory, costs(memory, io_pJ_per_bit=1.0)),
+        memory_energy(counts, memory.standard, io_pJ_per_bit=1.0),
     )
     assert parts["quarter"].activate == pytest.approx(0.75 * 0.6 * nominal.activate)
     assert parts["quarter"].precharge == pytest.approx(0.75 * 0.6 * nominal.precharge)
@@ -136,17 +136,17 @@ def test_rows_pay_at_their_own_voltage() -> None:
 
 
 def test_stages_of_a_run_add_up_at_their_own_points() -> None:
-    standard, plan = planned(
+    memory = planned(
         partitions=(PartitionConfig(name="kept", banks="0-7"),),
         changes=(ChangeConfig(at_cycle=500, vdd_V=0.9),),
     )
     before, after = random_counts(2), random_counts(3)
-    stages = [(before, plan.bank_point_at(0)), (after, plan.bank_point_at(1))]
-    energies = run_energies(stages, standard, plan, EnergyConfig(io_pJ_per_bit=0.0))
+    stages = [(before, memory.plan.bank_point_at(0)), (after, memory.plan.bank_point_at(1))]
+    energies = run_energies(stages, memory, EnergyConfig(io_pJ_per_bit=0.0))
     first, second = (
-        partition_energies(counts, standard, plan, cell_point=points) for counts, points in stages
+        partition_energies(counts, memory, costs(memory), points) for counts, points in stages
     )
-    at_nominal = partition_energies(after, standard, plan)
+    at_nominal = partition_energies(after, memory, costs(memory))
     assert energies["kept"].total == pytest.approx(first["kept"].total + at_nominal["kept"].total)
     assert energies["module"].total == pytest.approx(
         first["module"].total + 0.75 * at_nominal["module"].total
@@ -156,7 +156,7 @@ def test_stages_of_a_run_add_up_at_their_own_points() -> None:
 
 def test_commands_of_a_tensor_cost_what_they_cost_in_a_run() -> None:
     """The hook for energy by tensor: tensors' commands add up to the run's."""
-    standard, _ = planned()
+    standard = planned().standard
     counts = random_counts(4)
     whole = memory_energy(counts, standard, vdd_V=1.0, voltage_law="quadratic")
     half = counts.commands.sum(axis=(0, 1)) // 2
@@ -177,11 +177,9 @@ def test_commands_of_a_tensor_cost_what_they_cost_in_a_run() -> None:
 
 
 def test_counts_must_be_of_the_plan_s_shape() -> None:
-    standard, plan = planned()
+    memory = planned()
     with pytest.raises(ValueError, match="expected the same"):
-        memory_energy(random_counts(5, ranks=2), standard, plan=plan)
-    with pytest.raises(TypeError, match="vdd_V and plan"):
-        memory_energy(random_counts(5), standard, plan=plan, vdd_V=1.0)
+        partition_energies(random_counts(5, ranks=2), memory, costs(memory))
 
 
 # ------------------------------------------------------------------------------------------------------------------------------- monotone
@@ -207,9 +205,10 @@ def test_a_lower_voltage_never_costs_more(
             {"partitions": (PartitionConfig(banks="3-9", vdd_V=higher),)},
         ),
     ):
-        plans = [planned(mode=mode, **dram) for dram in (low, high)]
+        memories = [planned(mode=mode, **dram) for dram in (low, high)]
         cheap, dear = (
-            memory_energy(counts, standard, plan=plan, voltage_law=law) for standard, plan in plans
+            memory_energy(counts, memory.standard, plan=memory.plan, voltage_law=law)
+            for memory in memories
         )
         for name in COMPONENTS:
             assert 0 <= getattr(cheap, name) <= getattr(dear, name) * (1 + 1e-12)
@@ -220,10 +219,10 @@ def test_a_lower_voltage_never_costs_more(
 @settings(max_examples=30, deadline=None)
 def test_laws_are_ordered(seed: int, vdd_V: float) -> None:
     """Below the nominal VDD quadratic saves at least as much as linear and as array."""
-    standard, _ = planned()
+    memory = planned()
     counts = random_counts(seed)
     linear, quadratic, array = (
-        memory_energy(counts, standard, vdd_V=vdd_V, voltage_law=law).total
+        memory_energy(counts, memory.standard, vdd_V=vdd_V, voltage_law=law).total
         for law in ("linear", "quadratic", "array")
     )
     assert quadratic <= min(linear, array) * (1 + 1e-12)
@@ -259,16 +258,21 @@ def test_ones_cost_nothing_on_a_wire_pulled_up() -> None:
 
 
 def test_io_counts_bursts_stays_out_of_the_total_and_keeps_its_supply() -> None:
-    standard, plan = planned(vdd_V=1.0)
+    memory = planned(vdd_V=1.0)
     counts = Counts.empty(1, 1, 16, cycles=100)
     counts.commands[0, 2, [Command.RD, Command.WRA]] = 3, 4
     for law in VOLTAGE_LAWS:
-        energy = memory_energy(counts, standard, plan=plan, voltage_law=law, io_pJ_per_bit=2.0)
+        energy = memory_energy(
+            counts, memory.standard, plan=memory.plan, voltage_law=law, io_pJ_per_bit=2.0
+        )
         assert energy.io == 7 * 512 * 2.0
-        assert energy.total == memory_energy(counts, standard, plan=plan, voltage_law=law).total
+        assert (
+            energy.total
+            == memory_energy(counts, memory.standard, plan=memory.plan, voltage_law=law).total
+        )
         assert energy.total_with_io == energy.total + energy.io
-    default = sum_of(run_energies([(counts, plan.bank_point)], standard, plan, EnergyConfig()))
-    assert default.io == pytest.approx(7 * 512 * io_energy_pJ_per_bit(standard))
+    default = sum_of(run_energies([(counts, memory.plan.bank_point_at())], memory, EnergyConfig()))
+    assert default.io == pytest.approx(7 * 512 * io_energy_pJ_per_bit(memory.standard))
 
 
 # --------------------------------------------------------------------------------------------------------------------------------- data
@@ -307,13 +311,13 @@ def test_data_factors_are_positive(vendor: str, ones: float, toggles: float) -> 
 
 
 def test_data_factors_reach_reads_and_writes_only() -> None:
-    standard, plan = resolve_operating_plan(DramConfig(standard="DDR3L"))
+    memory = MemorySystem.resolve(DramConfig(standard="DDR3L"))
     counts = Counts.empty(1, 1, 8, cycles=1000)
     counts.commands[0, 1, [Command.ACT, Command.RD, Command.WR]] = 1, 5, 7
     config = EnergyConfig(data_model="vampire-B", ones_fraction=0.25, io_pJ_per_bit=0.0)
-    reads, writes = data_factors(config, standard)
-    plain = memory_energy(counts, standard, plan=plan)
-    energy = sum_of(run_energies([(counts, plan.bank_point)], standard, plan, config))
+    reads, writes = data_factors(config, memory.standard)
+    plain = memory_energy(counts, memory.standard, plan=memory.plan)
+    energy = sum_of(run_energies([(counts, memory.plan.bank_point_at())], memory, config))
     assert values(energy) == pytest.approx(
         {**values(plain), "read": reads * plain.read, "write": writes * plain.write}
     )
@@ -339,29 +343,23 @@ def commands_of(*rows: tuple[int, int, Command, int]) -> np.ndarray[Any, Any]:
 
 
 def test_a_command_list_is_split_by_partition_too() -> None:
-    """Channels are as many as the commands name, and a partition may name them."""
+    """A partition may name channels."""
     commands = commands_of((10, 0, Command.ACT, 0), (30, 0, Command.RD, 0), (40, 1, Command.ACT, 2))
-    config = RunConfig(
-        dram=DramConfig(
-            speed_bin="2400R", partitions=(PartitionConfig(name="low", channels="1", vdd_V=0.9),)
-        )
-    )
-    standard, counts, energies = energies_of_commands(commands, config, end_clock=100)
-    nominal = memory_energy(counts, standard)
+    memory = planned(channels=2, partitions=(PartitionConfig(name="low", channels="1", vdd_V=0.9),))
+    counts, energies = energies_of_commands(commands, memory, EnergyConfig(), end_clock=100)
+    nominal = memory_energy(counts, memory.standard)
     assert counts.commands.shape[0] == 2
     assert energies["low"].activate == pytest.approx(0.75 * nominal.activate / 2)
     assert energies["module"].read == nominal.read
-    assert energies["module"].io == pytest.approx(512 * io_energy_pJ_per_bit(standard))
+    assert energies["module"].io == pytest.approx(512 * io_energy_pJ_per_bit(memory.standard))
 
 
 def test_a_command_list_that_never_closes_its_banks_changes_at_the_stated_clock() -> None:
     """A row open from clock 0 to 200: 100 clocks at 1.2 V and 100 at 0.9 V."""
-    config = RunConfig(
-        dram=DramConfig(speed_bin="2400R", changes=(ChangeConfig(at_cycle=100, vdd_V=0.9),))
-    )
+    memory = planned(changes=(ChangeConfig(at_cycle=100, vdd_V=0.9),))
     commands = np.zeros(2, COMMAND)
     commands["clock"], commands["command"] = (0, 150), (Command.ACT, Command.RD)
-    _, counts, energies = energies_of_commands(commands, config, end_clock=200)
+    counts, energies = energies_of_commands(commands, memory, EnergyConfig(), end_clock=200)
     nominal = memory_energy(counts, load_standard("DDR4", speed_bin="2400R"))
     assert energies["module"].background_active == pytest.approx(
         nominal.background_active * 1.75 / 2

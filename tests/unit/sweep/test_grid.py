@@ -199,13 +199,17 @@ def test_a_simulation_does_not_look_at_what_the_simulation_key_leaves_out(
     blind = dataclasses.replace(
         run,
         config=msgspec.structs.replace(run.config, energy=None, dram=dram),
-        standard=dataclasses.replace(run.standard, currents=None, name="", source=""),
-        plan=dataclasses.replace(
-            run.plan,
-            mode=None,
-            specified=None,
-            points=tuple(
-                dataclasses.replace(point, vdd_V=None, needed=None) for point in run.plan.points
+        memory=dataclasses.replace(
+            run.memory,
+            standard=dataclasses.replace(run.memory.standard, currents=None, name="", source=""),
+            plan=dataclasses.replace(
+                run.memory.plan,
+                mode=None,
+                specified=None,
+                points=tuple(
+                    dataclasses.replace(point, vdd_V=None, needed=None, durations_ns=None)
+                    for point in run.memory.plan.points
+                ),
             ),
         ),
     )

@@ -12,7 +12,7 @@ import pytest
 
 from edensim.config.loading import load_config
 from edensim.config.models import ControllerConfig, CpuConfig, DramConfig
-from edensim.dram.operating_point import resolve_operating_plan
+from edensim.dram.memory_system import MemorySystem
 from edensim.engine.engine import Engine, Listeners
 from edensim.engine.loop_nest_layer import LoopNestLayer
 from edensim.engine.loop_nests import CpuEngine, run_loop_nests
@@ -64,8 +64,8 @@ def machine_of(network: Network, *more: str):
 
 
 def engine_of(channels: int = 1) -> Engine:
-    standard, plan = resolve_operating_plan(DramConfig(channels=channels))
-    return Engine(standard, ControllerConfig(), channels, Listeners(), plan=plan, keep_returns=True)
+    memory = MemorySystem.resolve(DramConfig(channels=channels))
+    return Engine(memory, ControllerConfig(), Listeners(), keep_returns=True)
 
 
 def accesses(layer: LoopNestLayer):
