@@ -130,7 +130,7 @@ def simulate_prepared(
     watch = error_watch(
         run.memory,
         config.errors,
-        config.energy.ones_fraction,
+        config.energy,
         run.layout,
         TraceChunks(trace) if trace is not None and names_tensors else None,
     )

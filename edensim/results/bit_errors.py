@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edensim.config.models import ErrorsConfig
+from edensim.config.models import EnergyConfig, ErrorsConfig
 from edensim.dram.memory_system import MemorySystem
 from edensim.engine.memory_run import MemoryRun
 from edensim.engine.records import Records
@@ -51,7 +51,7 @@ class ErrorWatch:
 def error_watch(
     memory: MemorySystem,
     errors: ErrorsConfig,
-    ones_fraction: float,
+    energy: EnergyConfig,
     layout: Layout | None,
     chunks: Iterable[Records] | None,
 ) -> ErrorWatch | None:
@@ -81,4 +81,4 @@ def error_watch(
         )
     else:
         spans = spans_of(ranges_of_requests(chunks) if chunks is not None else [], access)
-    return ErrorWatch(ReadErrors(plan, cuts_of(spans, access), ones_fraction), spans)
+    return ErrorWatch(ReadErrors(plan, cuts_of(spans, access), energy.ones_fraction), spans)
