@@ -39,7 +39,7 @@ def reproduce(
 ) -> None:
     """Run the EDEN paper's results again and set them beside the published ones: report.html, .md and .json. Goes on where it was interrupted."""
     from edensim.cli.progress import Progress
-    from edensim.reproduction.report import difference, shown
+    from edensim.reproduction.report import difference, with_unit
     from edensim.reproduction.reproduce import reproduce as run
 
     with Progress(quiet, "tasks") as progress:
@@ -57,7 +57,7 @@ def reproduce(
             raise
     if not quiet:
         for section, row in result.key_rows:
-            figures = f"published {shown(row.published, row)}, ours {shown(row.ours, row, 'none')} {difference(row)}"
+            figures = f"published {with_unit(row.published, row)}, ours {with_unit(row.ours, row, 'none')} {difference(row)}"
             typer.echo(f"{section.number:>2} {row.what}: {figures}".rstrip())
         typer.echo(
             f"{output / 'report.html'}: {sum(len(section.rows) for section in result.sections)} rows, {result.cpu_s:,.0f} CPU s"

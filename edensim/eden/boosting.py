@@ -21,6 +21,7 @@ from edensim._version import __version__
 from edensim.accuracy.evaluation import BOUNDINGS, interval_of, require_torch
 from edensim.eden.memory import Memory, memory_of
 from edensim.exceptions import EdensimError, InputError, nearest
+from edensim.results.data_frame import data_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,9 +98,7 @@ class Boosted:
 
     def to_dataframe(self) -> pd.DataFrame:
         """A row an epoch."""
-        import pandas as pd
-
-        return pd.DataFrame(
+        return data_frame(
             [
                 {"epoch": number + 1, "ber": epoch.ber, "loss": epoch.loss}
                 for number, epoch in enumerate(self.epochs)

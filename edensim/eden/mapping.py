@@ -30,6 +30,7 @@ from edensim.eden.tolerance import Tolerance
 from edensim.exceptions import ConfigError, InputError, nearest
 from edensim.networks.layout import Layout
 from edensim.networks.network import Operator
+from edensim.results.data_frame import data_frame
 from edensim.results.layers import comparison
 from edensim.results.run_result import RunResult
 from edensim.simulation import prepare, result, simulate_prepared
@@ -91,9 +92,7 @@ class DramMapping:
 
     def to_dataframe(self) -> pd.DataFrame:
         """A row an item."""
-        import pandas as pd
-
-        return pd.DataFrame([{"item": name, **item} for name, item in self.items.items()])
+        return data_frame([{"item": name, **item} for name, item in self.items.items()])
 
     def summary(self) -> str:
         """A few lines."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from edensim._version import __version__
 from edensim.exceptions import InputError
+from edensim.results.data_frame import data_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -211,14 +212,12 @@ class Tolerance:
 
     def to_dataframe(self) -> pd.DataFrame:
         """A row per data item (name, role, bytes, ber, accuracy), or, where it is not fine-grained, per probe (ber, mean, low, high, passed)."""
-        import pandas as pd
-
         if self.items:
-            return pd.DataFrame(
+            return data_frame(
                 [{"item": name, **item.to_dict()} for name, item in self.items.items()]
             )
         ends = [probe.interval or (probe.mean, probe.mean) for probe in self.probes]
-        return pd.DataFrame(
+        return data_frame(
             [
                 {"ber": p.ber, "mean": p.mean, "low": low, "high": high, "passed": p.passed}
                 for p, (low, high) in zip(self.probes, ends, strict=True)

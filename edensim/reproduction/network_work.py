@@ -1,10 +1,14 @@
-"""Work of networks: accuracy under errors, boosting, tolerances, mappings. A network is trained where it has no weights, from its own seed."""
+"""Run the work of networks: accuracy under bit errors, boosting, tolerances, mappings.
+
+The functions take plain arguments, since each is a task. A network without a file of weights is
+trained here, from its own seed.
+"""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,304 +21,300 @@ from edensim.accuracy.evaluation_target import Subject, subject
 from edensim.accuracy.networks.registry import build
 from edensim.accuracy.training import normalization_for, train
 from edensim.accuracy.weights import Normalization, load_weights
-from edensim.bit_errors.injector import injector
+from edensim.bit_errors.injector import Injector, injector
 from edensim.bit_errors.models import at_ber
 from edensim.eden.boosting import boost
 from edensim.eden.characterization import tolerance
 from edensim.eden.mapping import map_to_dram
+from edensim.networks.readers.description import save_network
+from edensim.networks.readers.torch_module import read_module
 from edensim.reproduction.machine_work import machine_config
 
-#: Seeds of the memories that networks are tested in, away from those that they are boosted and characterized in.
+#: First seed of the memories that networks are tested in. The memories that they are boosted and
+#: characterized in have others.
 TEST_SEED: Final = 1000
-#: Of model 3: with equal probabilities it would be model 0. Zeros fail more often, as EDEN saw when tRCD is lowered.
+#: Of model 3, which with equal probabilities would be model 0. Zeros fail more often, as EDEN saw
+#: when tRCD is lowered.
 DATA_DEPENDENT: Final = {"failure_of_ones": 0.1, "failure_of_zeros": 0.9}
 
 
-def module_of(
-    network: str,
-    data: str,
-    weights: str | None,
-    seed: int,
-    train_images: int | None = None,
-    size: int | None = None,
-) -> tuple[torch.nn.Module, Normalization]:
-    """A network with its weights, or trained on the data from this seed; and what its images are normalized by."""
-    dataset = load_dataset(data, "train", train_images, size=size)
-    normalization = normalization_for(network, dataset)
-    if weights is None:
-        return train(network, dataset, normalization=normalization, seed=seed), normalization
-    module = build(network, dataset.shape, len(dataset.classes), seed=seed)
-    return module, load_weights(module, Path(weights), network) or normalization
+@dataclass(frozen=True)
+class Workload:
+    """A network with its data and its precision.
 
+    Attributes
+    ----------
+    network, data : str
+        Names of the network and of the data set.
+    weights : str or None
+        File of trained weights; None: the network is trained from the seed.
+    precision : str
+        How weights and feature maps are stored.
+    seed : int
+        Seed of training, boosting and characterization.
+    images, train_images : int or None
+        Number of test and training images; None: all.
+    size : int or None
+        Height and width that images are scaled to.
+    """
 
-def curve(
-    tested: Subject,
-    bers: Sequence[float],
-    memories: int,
-    model: int = 0,
-    failures: Mapping[str, float] | None = None,
-) -> list[dict[str, Any]]:
-    """Accuracies in some memories at each BER, and the rate at which bits really flipped."""
-    plan = planned(
-        module=None, model=model, ber=1e-3, seed=TEST_SEED, config=None, overrides=(), sections={}
-    )
-    found = []
-    for ber in bers:
-        errors = [
-            injector(plan.geometry, at_ber(model, ber, **(failures or {})), seed=TEST_SEED + memory)
-            for memory in range(memories)
-        ]
-        outcomes = tested.outcomes(errors)
-        tallies = [tally for outcome in outcomes for tally in outcome.items.values()]
-        flipped = sum(tally.flips for tally in tallies) / max(
-            1, sum(tally.bits for tally in tallies)
+    network: str
+    data: str
+    weights: str | None
+    precision: str
+    seed: int
+    images: int | None
+    train_images: int | None = None
+    size: int | None = None
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of boosting."""
+        return 2e-3 if self.weights is None else 1e-3
+
+    def model(self) -> tuple[torch.nn.Module, Normalization]:
+        """Return the trained network, and what its images are normalized by."""
+        dataset = load_dataset(self.data, "train", self.train_images, size=self.size)
+        normalization = normalization_for(self.network, dataset)
+        if self.weights is None:
+            model = train(self.network, dataset, normalization=normalization, seed=self.seed)
+            return model, normalization
+        model = build(self.network, dataset.shape, len(dataset.classes), seed=self.seed)
+        return model, load_weights(model, Path(self.weights), self.network) or normalization
+
+    def evaluation_target(
+        self, model: torch.nn.Module, normalization: Normalization, images: int | None = None
+    ) -> Subject:
+        """Return a network of this workload at its precision, ready to be tested on images."""
+        return subject(
+            model,
+            self.data,
+            precision=self.precision,
+            images=images or self.images,
+            normalization=normalization,
         )
-        found.append(
-            {
-                "ber": ber,
-                "flipped": flipped,
-                "accuracies": [outcome.accuracy for outcome in outcomes],
-            }
-        )
-    return found
 
 
 def shape_curve(
-    network: str,
-    data: str,
-    weights: str | None,
-    precision: str,
-    model: int,
-    bers: list[float],
-    memories: int,
-    images: int | None,
-    seed: int,
+    workload: Mapping[str, Any], model: int, bers: list[float], memories: int
 ) -> dict[str, Any]:
-    """Accuracy against BER of one error model at one precision, not boosted."""
-    module, normalization = module_of(network, data, weights, seed)
-    tested = subject(module, data, precision=precision, images=images, normalization=normalization)
-    [clean] = tested.outcomes([None])
-    return {
-        "clean": clean.accuracy,
-        "images": clean.images,
-        "points": curve(tested, bers, memories, model, DATA_DEPENDENT if model == 3 else None),
-    }
+    """Return the accuracy of an un-boosted network at each BER of one error model."""
+    work = Workload(**workload)
+    tested = work.evaluation_target(*work.model())
+    failures = DATA_DEPENDENT if model == 3 else {}
+    return _curve(tested, bers, memories, model, failures)
 
 
 def retrained_curve(
-    network: str,
-    data: str,
-    weights: str | None,
-    precision: str,
+    workload: Mapping[str, Any],
     variant: str,
     ber: float,
     epochs: int,
-    seed: int,
     bers: list[float],
     memories: int,
-    images: int | None,
-    train_images: int | None,
 ) -> dict[str, Any]:
-    """Accuracy against BER of a network after one variant of retraining, under model 0. baseline: none; poor-fit: curricular,
-    with model 1's errors."""
-    module, normalization = module_of(network, data, weights, seed, train_images)
+    """Return the accuracy of a network after retraining up to a BER, at each BER of model 0.
+
+    The variants are those of `boost`, and besides: baseline, which is not retrained; control,
+    which is retrained without errors; poor-fit, which is curricular with the errors of model 1.
+    """
+    work = Workload(**workload)
+    model, normalization = work.model()
     if variant != "baseline":
-        options: dict[str, Any] = {
-            "variant": {"poor-fit": "curricular", "control": "none"}.get(variant, variant)
-        }
-        if variant == "poor-fit":
-            options |= {"train_model": 1}
-        rate = 2e-3 if weights is None else 1e-3
-        options |= {"device": "cpu", "repeats": 1, "images": 64, "train_images": train_images}
-        options |= {
-            "epochs": epochs,
-            "rate": rate,
-            "seed": seed,
-            "precision": precision,
-            "normalization": normalization,
-        }
-        module = boost(module, ber=ber, data=data, **options).module
-    tested = subject(module, data, precision=precision, images=images, normalization=normalization)
-    [clean] = tested.outcomes([None])
-    return {
-        "clean": clean.accuracy,
-        "images": clean.images,
-        "points": curve(tested, bers, memories),
-    }
+        options: dict[str, Any] = {"train_model": 1} if variant == "poor-fit" else {}
+        model = boost(
+            model,
+            ber=ber,
+            data=work.data,
+            variant={"poor-fit": "curricular", "control": "none"}.get(variant, variant),
+            device="cpu",
+            repeats=1,
+            images=64,
+            train_images=work.train_images,
+            epochs=epochs,
+            rate=work.rate,
+            seed=work.seed,
+            precision=work.precision,
+            normalization=normalization,
+            **options,
+        ).module
+    return _curve(work.evaluation_target(model, normalization), bers, memories)
 
 
 def device_curve(
-    network: str,
-    data: str,
-    weights: str | None,
-    precision: str,
+    workload: Mapping[str, Any],
     device: str,
     axis: str,
     values: list[float],
     boost_ber: float,
     epochs: int,
-    seed: int,
     memories: int,
-    images: int | None,
 ) -> dict[str, Any]:
-    """Accuracy at lowered VDDs or tRCDs of a fitted module, un-boosted (boost_ber 0) or boosted up to a BER."""
-    module, normalization = module_of(network, data, weights, seed)
+    """Return the accuracy of a network at lowered VDDs or tRCDs of a DRAM module.
+
+    The network is boosted up to `boost_ber`; with 0, it is not boosted.
+    """
+    work = Workload(**workload)
+    model, normalization = work.model()
     if boost_ber:
-        options: dict[str, Any] = {
-            "device": "cpu",
-            "precision": precision,
-            "epochs": epochs,
-            "repeats": 1,
-            "images": 64,
-            "seed": seed,
-        }
-        module = boost(
-            module, ber=boost_ber, data=data, normalization=normalization, **options
+        model = boost(
+            model,
+            ber=boost_ber,
+            data=work.data,
+            normalization=normalization,
+            device="cpu",
+            precision=work.precision,
+            epochs=epochs,
+            repeats=1,
+            images=64,
+            seed=work.seed,
         ).module
-    tested = subject(module, data, precision=precision, images=images, normalization=normalization)
-    [clean] = tested.outcomes([None])
-    points = []
+    tested = work.evaluation_target(model, normalization)
+    curve = _curve(tested, [], memories)
+    standard = "DDR3L" if axis == "vdd_V" else "DDR3"
     for value in values:
-        standard = "DDR3L" if axis == "vdd_V" else "DDR3"
-        overrides = [f"dram.standard={standard}", f"dram.{axis}={value}", "errors.beyond_data=true"]
         plan = planned(
             module=device,
             model=None,
             ber=None,
             seed=TEST_SEED,
             config=None,
-            overrides=overrides,
+            overrides=[
+                f"dram.standard={standard}",
+                f"dram.{axis}={value}",
+                "errors.beyond_data=true",
+            ],
             sections={},
         )
         errors = [replace(plan.injector, seed=TEST_SEED + memory) for memory in range(memories)]
-        outcomes = tested.outcomes(errors)
-        tallies = [tally for outcome in outcomes for tally in outcome.items.values()]
-        flipped = sum(tally.flips for tally in tallies) / max(
-            1, sum(tally.bits for tally in tallies)
-        )
-        points.append(
-            {
-                "at": value,
-                "flipped": flipped,
-                "accuracies": [outcome.accuracy for outcome in outcomes],
-            }
-        )
-    return {"clean": clean.accuracy, "images": clean.images, "points": points}
+        curve["points"].append({"at": value, **_tested(tested, errors)})
+    return curve
 
 
 def coarse_tolerance(
-    network: str,
-    data: str,
-    weights: str | None,
-    precision: str,
-    bounding: str,
-    boosted: bool,
-    epochs: int,
-    seed: int,
-    images: int | None,
-    train_images: int | None,
-    size: int | None = None,
+    workload: Mapping[str, Any], bounding: str, boosted: bool, epochs: int
 ) -> dict[str, Any]:
-    """The BER that a network tolerates at a drop of 1 %, as given; and boosted: up to three times that BER, as long as it is more each time."""
-    module, normalization = module_of(network, data, weights, seed, train_images, size)
+    """Return the BER that a network tolerates at an accuracy drop of 1 %.
+
+    If `boosted`, the network is also boosted up to three times that BER, and again, up to three
+    times, as long as it tolerates more each time.
+    """
+    work = Workload(**workload)
+    model, normalization = work.model()
     common: dict[str, Any] = {
-        "data": data,
-        "precision": precision,
+        "data": work.data,
+        "precision": work.precision,
         "bounding": bounding,
-        "seed": seed,
-        "images": images,
+        "seed": work.seed,
+        "images": work.images,
+        "device": "cpu",
+        "normalization": normalization,
+        "size": work.size,
     }
-    common |= {"device": "cpu", "normalization": normalization, "size": size}
-    given = tolerance(module, **common)
-    found: dict[str, Any] = {
+    given = tolerance(model, **common)
+    rounds: list[dict[str, float]] = []
+    outcome: dict[str, Any] = {
         "clean": given.clean_accuracy,
         "unboosted": given.ber,
         "images": given.images,
-        "rounds": [],
+        "rounds": rounds,
     }
     if not boosted:
-        return found
-    goal, best = max(0.0, given.clean_accuracy - 0.01), given.ber
+        return outcome
+    goal, best_ber = max(0.0, given.clean_accuracy - 0.01), given.ber
     for _ in range(3):
-        options: dict[str, Any] = {
-            "epochs": epochs,
-            "rate": 2e-3 if weights is None else 1e-3,
-            "train_images": train_images,
-            "repeats": 1,
-        }
-        target = min(0.5, (best or 1e-4) * 3)
-        done = boost(module, ber=target, **common, **options)
-        after = (
-            tolerance(done.module, target=goal, **common).ber if done.clean_after >= goal else 0.0
+        target_ber = min(0.5, (best_ber or 1e-4) * 3)
+        done = boost(
+            model,
+            ber=target_ber,
+            epochs=epochs,
+            rate=work.rate,
+            train_images=work.train_images,
+            repeats=1,
+            **common,
         )
-        found["rounds"].append({"target": target, "tolerable": after, "clean": done.clean_after})
-        if after <= best:
+        ber = tolerance(done.module, target=goal, **common).ber if done.clean_after >= goal else 0.0
+        rounds.append({"target": target_ber, "tolerable": ber, "clean": done.clean_after})
+        if ber <= best_ber:
             break
-        best, module = after, done.module
-    return found | {"boosted": best}
+        best_ber, model = ber, done.module
+    return outcome | {"boosted": best_ber}
 
 
 def fine_mapping(
-    network: str,
-    data: str,
-    weights: str | None,
-    precision: str,
-    device: str,
-    machine: str,
-    seed: int,
-    images: int | None,
-    share: float = 0.5,
-    repeats: int = 1,
-    step: float = 0.125,
-    cap: float = 20.0,
-    fine_epochs: int = 0,
-    train_images: int | None = None,
+    workload: Mapping[str, Any], device: str, machine: str, search: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What each weight tensor and ifm tolerates, and a mapping of them to four partitions of a module, by both algorithms.
+    """Return what each tensor tolerates, and a mapping to four partitions of a DRAM module.
 
-    fine_epochs: of retraining after each round of raises.
+    `search` holds further options of `tolerance`. The mapping is found by both algorithms, and
+    compared for one inference on a machine.
     """
-    from edensim.networks.readers.description import save_network
-    from edensim.networks.readers.torch_module import read_module
-
-    module, normalization = module_of(network, data, weights, seed)
-    options: dict[str, Any] = {
-        "device": "cpu",
-        "normalization": normalization,
-        "fine": True,
-        "begin": 0.5,
-        "validation_share": share,
-        "fine_repeats": repeats,
-    }
-    options |= {"precision": precision, "seed": seed, "images": images, "step": step, "cap": cap}
-    options |= {"fine_epochs": fine_epochs, "train_images": train_images}
-    found = tolerance(module, data=data, **options)
-    tested = subject(module, data, precision=precision, images=64, normalization=normalization)
+    work = Workload(**workload)
+    model, normalization = work.model()
+    tolerances = tolerance(
+        model,
+        data=work.data,
+        device="cpu",
+        normalization=normalization,
+        fine=True,
+        begin=0.5,
+        precision=work.precision,
+        seed=work.seed,
+        images=work.images,
+        **search,
+    )
+    tested = work.evaluation_target(model, normalization, images=64)
+    network = read_module(tested.network.module, batch=1, shape=tested.dataset.shape)
     with tempfile.TemporaryDirectory() as folder:
-        description = Path(folder) / "network.json"
-        save_network(
-            replace(
-                read_module(tested.network.module, batch=1, shape=tested.dataset.shape),
-                name=network,
-            ),
-            description,
-        )
-        run = msgspec.structs.replace(
-            machine_config(machine, [f"precision={precision}", f"errors.module={device}"]),
-            network=str(description),
-        )
-        mapping = map_to_dram(found, run, partitions=4)
-    items = {
-        name: {"role": item.role, "bytes": item.bytes, "ber": item.ber}
-        for name, item in found.items.items()
-    }
-    parts = [{**part, "items": list(part["items"])} for part in mapping.to_dict()["partitions"]]
+        path = Path(folder) / "network.json"
+        save_network(replace(network, name=work.network), path)
+        settings = [f"precision={work.precision}", f"errors.module={device}"]
+        run = msgspec.structs.replace(machine_config(machine, settings), network=str(path))
+        mapping = map_to_dram(tolerances, run, partitions=4)
     return {
-        "clean": found.clean_accuracy,
-        "coarse": found.ber,
-        "images": found.images,
-        "items": items,
-        "partitions": parts,
+        "clean": tolerances.clean_accuracy,
+        "coarse": tolerances.ber,
+        "images": tolerances.images,
+        "items": {
+            name: {"role": item.role, "bytes": item.bytes, "ber": item.ber}
+            for name, item in tolerances.items.items()
+        },
+        "partitions": [
+            {**part, "items": list(part["items"])} for part in mapping.to_dict()["partitions"]
+        ],
         "costs": dict(mapping.costs),
         "comparison": dict(mapping.comparison),
+    }
+
+
+def _curve(
+    tested: Subject,
+    bers: Sequence[float],
+    memories: int,
+    model: int = 0,
+    failures: Mapping[str, float] | None = None,
+) -> dict[str, Any]:
+    """Return the accuracy without errors, and in some memories at each BER of an error model."""
+    plan = planned(
+        module=None, model=model, ber=1e-3, seed=TEST_SEED, config=None, overrides=(), sections={}
+    )
+    [clean] = tested.outcomes([None])
+    points = []
+    for ber in bers:
+        errors = [
+            injector(plan.geometry, at_ber(model, ber, **(failures or {})), seed=TEST_SEED + memory)
+            for memory in range(memories)
+        ]
+        points.append({"ber": ber, **_tested(tested, errors)})
+    return {"clean": clean.accuracy, "images": clean.images, "points": points}
+
+
+def _tested(tested: Subject, errors: Sequence[Injector]) -> dict[str, Any]:
+    """Return the accuracies with these errors, and the share of bits that really flipped."""
+    outcomes = tested.outcomes(errors)
+    counts = [count for outcome in outcomes for count in outcome.items.values()]
+    bits = sum(count.bits for count in counts)
+    return {
+        "flipped": sum(count.flips for count in counts) / max(1, bits),
+        "accuracies": [outcome.accuracy for outcome in outcomes],
     }

@@ -1,4 +1,4 @@
-"""What the paper published: configs/published/eden-micro2019.yaml."""
+"""Read what the EDEN paper published: configs/published/eden-micro2019.yaml."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ FILE: Final = "eden-micro2019.yaml"
 
 @cache
 def published() -> dict[str, Any]:
-    """Tables and figures by name. Shared: not to be changed."""
-    found: dict[str, Any] = yaml.safe_load(
-        (configs_folder() / "published" / FILE).read_text(encoding="utf-8")
-    )
-    return found
+    """Return the paper's tables and figures by name. The dictionary is shared: do not change it."""
+    path = configs_folder() / "published" / FILE
+    content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return content
 
 
 #: How the paper names the networks.

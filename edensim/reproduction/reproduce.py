@@ -1,50 +1,18 @@
-"""`edensim.reproduce`: targets to tasks, tasks to sections, sections to one report."""
+"""Run the paper's results again: targets become tasks, tasks sections, sections one report."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from edensim._version import __version__
 from edensim.accuracy.evaluation import require_torch
 from edensim.exceptions import InputError
-from edensim.reproduction.published import published
-from edensim.reproduction.section import Row, Section
-from edensim.reproduction.target import scope
-from edensim.reproduction.targets import chosen
-from edensim.reproduction.worker_pool import outcomes
-
-Advance = Callable[[int, int | None], None]
-
-
-@dataclass(frozen=True)
-class Reproduction:
-    """The report. cpu_s: of all its tasks, those of earlier runs included."""
-
-    sections: tuple[Section, ...]
-    full: bool
-    seeds: int
-    cpu_s: float
-
-    @property
-    def key_rows(self) -> list[tuple[Section, Row]]:
-        """What stands in the summary."""
-        return [(section, row) for section in self.sections for row in section.rows if row.key]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
-        return {
-            "format": "edensim-reproduction-1",
-            "source": published()["source"],
-            "version": __version__,
-            "full": self.full,
-            "seeds": list(range(1, self.seeds + 1)),
-            "cpu_s": self.cpu_s,
-            "sections": [section.to_dict() for section in self.sections],
-        }
+from edensim.reproduction.report import write
+from edensim.reproduction.section import Reproduction
+from edensim.reproduction.target import scope_of
+from edensim.reproduction.targets import targets_named
+from edensim.reproduction.task import ProgressCallback, run_tasks
 
 
 def reproduce(
@@ -54,16 +22,47 @@ def reproduce(
     full: bool = False,
     datasets: str | os.PathLike[str] | None = None,
     workers: int | None = None,
-    progress: Advance | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Reproduction:
-    """Run targets again (by name or number; `all`), and write report.html, report.md, report.json and figures/ to a folder.
+    """Run results of the EDEN paper again, and write a report that compares them.
 
-    full: also what needs more than came with edensim: ResNet-20 on CIFAR-10, from the folder `datasets` (cifar10-jpeg.tar.gz and
-    resnet20-12fca82f.th). workers: processes (None: one a core). Each finished task is kept in OUTPUT/tasks and not run again by the same version.
+    The report consists of report.html, report.md, report.json and figures/. Each finished task is
+    kept in a file of the folder tasks/, and is not run again by the same version of edensim.
 
-    Raises InputError for unknown targets and folders, EdensimError for a task that fails.
+    Parameters
+    ----------
+    targets : sequence of str
+        Names or numbers of targets; "all" is every one.
+    output : path
+        The folder to write to.
+    full : bool
+        Also run what needs more data than edensim brings, such as ResNet-20 on CIFAR-10.
+    datasets : path, optional
+        The folder with that data: cifar10-jpeg.tar.gz and resnet20-12fca82f.th. Needed with
+        `full`, and only then.
+    workers : int, optional
+        Number of worker processes; by default one per processor. The report does not depend on it.
+    progress : callable, optional
+        Called with the number of finished tasks and the number of all tasks.
+
+    Returns
+    -------
+    Reproduction
+        The content of the report.
+
+    Raises
+    ------
+    InputError
+        For unknown targets, and folders that cannot be used.
+    EdensimError
+        If a task fails. What is finished is kept.
+
+    References
+    ----------
+    S. Koppula et al., "EDEN: Enabling Energy-Efficient, High-Performance Deep Neural Network
+    Inference Using Approximate DRAM", MICRO 2019.
     """
-    wanted = chosen(targets)
+    wanted = targets_named(targets)
     folder = Path(output)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: expected a folder, found a file")
@@ -73,21 +72,20 @@ def reproduce(
         raise InputError(f"workers: expected 1 or more, found {workers}")
     if any(6 <= target.number <= 10 for target in wanted):
         require_torch()
-    asked = scope(full, Path(datasets).resolve() if datasets is not None else None)
-    tasks = {target.name: target.tasks(asked) for target in wanted}
-    every = [task for own in tasks.values() for task in own.values()]
-    found = outcomes(
-        every, folder / "tasks", workers=workers or os.cpu_count() or 1, progress=progress
+    scope = scope_of(full, Path(datasets).resolve() if datasets is not None else None)
+    by_target = {target.name: target.tasks(scope) for target in wanted}
+    tasks = [task for named in by_target.values() for task in named.values()]
+    records = run_tasks(
+        tasks, folder / "tasks", workers=workers or os.cpu_count() or 1, progress=progress
     )
-    sections = tuple(
+    sections = [
         target.section(
-            asked, {name: found[task.key]["outcome"] for name, task in tasks[target.name].items()}
+            scope,
+            {name: records[task.key]["outcome"] for name, task in by_target[target.name].items()},
         )
         for target in wanted
-    )
-    cpu_s = sum(found[key]["cpu_s"] for key in {task.key for task in every})
-    result = Reproduction(sections, full, asked.seeds, round(cpu_s, 1))
-    from edensim.reproduction.report import write
-
-    write(result, folder)
-    return result
+    ]
+    cpu_s = sum(record["cpu_s"] for record in records.values())
+    reproduction = Reproduction(tuple(sections), full, scope.seeds, round(cpu_s, 1))
+    write(reproduction, folder)
+    return reproduction

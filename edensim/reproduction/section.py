@@ -1,10 +1,13 @@
-"""A part of the report: rows of published and own figures, text, pictures."""
+"""Hold the content of the report: rows of published and own figures, text, pictures."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from edensim._version import __version__
+from edensim.reproduction.published import published
 
 if TYPE_CHECKING:
     from matplotlib.figure import SubFigure
@@ -12,9 +15,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Row:
-    """One figure, published and ours, in one unit. None: not published, or not ours to give; `why` then says why. why: what the difference is due to.
+    """One figure, published and ours, in one unit.
 
-    key: a row that says in short how the target came out, and stands in the summary.
+    Attributes
+    ----------
+    what : str
+        What the figure is.
+    published, ours : float or None
+        The two values; None if it was not published, or we cannot give it.
+    unit : str
+        Unit of both.
+    why : str
+        The reason for the difference, or for a missing value.
+    interval : tuple of float, optional
+        95 % interval of ours.
+    key : bool
+        Whether the row stands in the summary.
     """
 
     what: str
@@ -27,28 +43,25 @@ class Row:
 
     @property
     def difference(self) -> float | None:
-        """Ours less the published one, in the row's unit."""
+        """Ours less the published figure, in the row's unit."""
         return None if self.published is None or self.ours is None else self.ours - self.published
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Row:
-        """What `to_dict` gave."""
-        ends = values["interval"]
-        own = {name: values[name] for name in ("what", "published", "ours", "unit", "why", "key")}
-        return cls(**own, interval=(ends[0], ends[1]) if ends is not None else None)
+        """Return the row that `to_dict` described."""
+        fields = {name: value for name, value in values.items() if name != "difference"}
+        return cls(**fields | {"interval": values["interval"] and tuple(values["interval"])})
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
-        plain = {
-            name: getattr(self, name)
-            for name in ("what", "published", "ours", "difference", "unit", "why", "key")
-        }
-        return plain | {"interval": list(self.interval) if self.interval is not None else None}
+        """Return the row as plain values."""
+        names = ("what", "published", "ours", "difference", "unit", "why", "key", "interval")
+        values = {name: getattr(self, name) for name in names}
+        return values | {"interval": self.interval and list(self.interval)}
 
 
 @dataclass(frozen=True)
 class Picture:
-    """draw: gives the panel; name: of its file; title: what it shows, in words for those who cannot see it."""
+    """A picture: the name of its file, what it shows in words, and how it is drawn."""
 
     name: str
     title: str
@@ -57,42 +70,84 @@ class Picture:
 
 @dataclass(frozen=True)
 class Table:
-    """A table that is no comparison row by row."""
+    """A table of text that does not compare row by row."""
 
     title: str
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
 
 
-@dataclass(frozen=True)
-class Section:
-    """One target. text: paragraphs (Markdown); runs: what was run at which configuration and seeds."""
+@dataclass(frozen=True, kw_only=True)
+class Content:
+    """What stands in the report about one target.
 
-    number: int
-    name: str
-    title: str
+    The text is paragraphs of Markdown, and `runs` says at which operating point and seed each
+    task ran.
+    """
+
     rows: Sequence[Row]
     text: Sequence[str] = ()
     tables: Sequence[Table] = ()
     pictures: Sequence[Picture] = ()
     runs: Mapping[str, Any] = field(default_factory=dict)
 
+
+@dataclass(frozen=True, kw_only=True)
+class Section(Content):
+    """The part of the report on one target, with the target's number and names."""
+
+    number: int
+    name: str
+    title: str
+
     def to_dict(self) -> dict[str, Any]:
-        """Plain values; pictures by the name of their file."""
+        """Return the section as plain values, with the file name of each picture."""
         return {
             "number": self.number,
             "name": self.name,
             "title": self.title,
             "rows": [row.to_dict() for row in self.rows],
             "text": list(self.text),
-            "tables": [
-                {
-                    "title": table.title,
-                    "header": list(table.header),
-                    "rows": [list(row) for row in table.rows],
-                }
-                for table in self.tables
-            ],
+            "tables": [asdict(table) for table in self.tables],
             "pictures": [f"{picture.name}.svg" for picture in self.pictures],
             "runs": dict(self.runs),
+        }
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """The whole report.
+
+    Attributes
+    ----------
+    sections : tuple of Section
+        One for each target.
+    full : bool
+        Whether the data sets that edensim does not bring were used.
+    seeds : int
+        Number of seeds of a target that has seeds.
+    cpu_s : float
+        CPU seconds of all tasks, including those of earlier runs.
+    """
+
+    sections: tuple[Section, ...]
+    full: bool
+    seeds: int
+    cpu_s: float
+
+    @property
+    def key_rows(self) -> list[tuple[Section, Row]]:
+        """The rows of the summary, with their sections."""
+        return [(section, row) for section in self.sections for row in section.rows if row.key]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as plain values, which report.json holds."""
+        return {
+            "format": "edensim-reproduction-1",
+            "source": published()["source"],
+            "version": __version__,
+            "full": self.full,
+            "seeds": list(range(1, self.seeds + 1)),
+            "cpu_s": self.cpu_s,
+            "sections": [section.to_dict() for section in self.sections],
         }

@@ -1,4 +1,4 @@
-"""What a target is: the work that it needs, and the section that comes of it."""
+"""Define targets: the work that each needs, and the section that it becomes."""
 
 from __future__ import annotations
 
@@ -10,40 +10,78 @@ from typing import Any, Final
 
 from edensim.accuracy.datasets import installed
 from edensim.exceptions import InputError
-from edensim.reproduction.section import Section
+from edensim.reproduction.section import Content, Section
 from edensim.reproduction.task import Task
 
 
 @dataclass(frozen=True)
 class Source:
-    """A network that can be tested. weights: a file (None: trained here, from each seed). images: of the test (None: all).
+    """A network with its data set.
 
-    label: in names of tasks; coarse_seeds: of target 9, where others have the scope's. brief: in target 9 only int8 and FP32, un-boosted, once.
-    size: height and width that its images are brought to.
+    Attributes
+    ----------
+    network, data : str
+        Names of the network and of the data set.
+    title : str
+        Both, for people.
+    label : str
+        Both, in the names of tasks.
+    weights : str or None
+        File of trained weights; None: the network is trained here, from each seed.
+    images, train_images : int or None
+        Number of test and training images; None: all.
+    epochs : int
+        Epochs of retraining.
+    coarse_seeds : int
+        Number of seeds of target 9. Other targets have the scope's.
+    brief : bool
+        Whether target 9 runs only int8 and FP32, without boosting.
+    size : int or None
+        Height and width that images are scaled to.
     """
 
     network: str
     data: str
     title: str
+    label: str
     weights: str | None = None
     images: int | None = None
     train_images: int | None = None
-    epochs: int = 40
-    label: str = ""
-    coarse_seeds: int = 5
+    epochs: int = 10
+    coarse_seeds: int = 1
     brief: bool = False
     size: int | None = None
 
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """As the work of networks takes them."""
-        return {"network": self.network, "data": self.data, "weights": self.weights}
+    def workload(self, precision: str, seed: int, **more: Any) -> dict[str, Any]:
+        """Return the arguments of `network_work.Workload`."""
+        return {
+            "network": self.network,
+            "data": self.data,
+            "weights": self.weights,
+            "precision": precision,
+            "seed": seed,
+            "images": self.images,
+            **more,
+        }
 
 
 @dataclass(frozen=True)
 class Scope:
-    """How much is run. seeds: of networks and of boosting; memories: that each is tested in; sources: networks with data, the first always there;
-    coarse_only: of target 9 alone."""
+    """How much is run.
+
+    Attributes
+    ----------
+    full : bool
+        Whether the data sets that edensim does not bring are used.
+    seeds : int
+        Number of seeds of networks and of boosting.
+    memories : int
+        Number of memories that each network is tested in.
+    sources : tuple of Source
+        Networks of targets 6 to 10; the first is always there.
+    coarse_only : tuple of Source
+        Networks of target 9 alone.
+    """
 
     full: bool
     seeds: int
@@ -52,16 +90,30 @@ class Scope:
     coarse_only: tuple[Source, ...] = ()
 
 
-#: Networks with published weights for ImageNet that come with packages.
+#: Networks with published weights for ImageNet that come with Python packages.
 IMAGENET: Final = {"squeezenet1.1": "SqueezeNet 1.1", "mobilenetv2": "MobileNetV2"}
 
 
-def scope(full: bool, datasets: Path | None) -> Scope:
-    """What can be run with what is at hand: LeNet on digits always, on Fashion-MNIST where that is installed; with `full`, ResNet-20 on CIFAR-10,
-    YOLO-Tiny on a detection set composed of Fashion-MNIST, and ImageNet's networks where their weights are.
+def scope_of(full: bool, datasets: Path | None) -> Scope:
+    """Return what can be run with the data that are present.
 
-    datasets: a folder that holds CIFAR-10 and ResNet-20's weights, which `full` needs, and may hold ImageNet's images and weights by name
-    (`squeezenet1.1.pt`, as tools/imagenet_weights.py writes it). Raises InputError where it holds not what is needed, or for nothing.
+    LeNet is always tested on digits, and on Fashion-MNIST if that is installed. With `full`,
+    ResNet-20 is tested on CIFAR-10, YOLO-Tiny on a detection set composed of Fashion-MNIST, and
+    those of ImageNet's networks whose weights are in the folder.
+
+    Parameters
+    ----------
+    full : bool
+        Whether to use the data sets that edensim does not bring.
+    datasets : Path or None
+        A folder with CIFAR-10 and the weights of ResNet-20, which `full` needs. It may also hold
+        images of ImageNet and weights by name, such as ``squeezenet1.1.pt``, as
+        tools/imagenet_weights.py writes them.
+
+    Raises
+    ------
+    InputError
+        If the folder lacks what is needed, or is given without `full`.
     """
     if full != (datasets is not None):
         raise InputError(
@@ -69,106 +121,92 @@ def scope(full: bool, datasets: Path | None) -> Scope:
             if full
             else "--datasets: is for --full alone"
         )
-    sources = [Source("lenet", "digits", "LeNet, digits", label="lenet")]
+    sources = [Source("lenet", "digits", "LeNet, digits", "lenet", epochs=40, coarse_seeds=5)]
+    coarse_only: list[Source] = []
     if datasets is not None:
-        images, weights = datasets / "cifar10-jpeg.tar.gz", datasets / "resnet20-12fca82f.th"
-        for path in (images, weights):
-            if not path.is_file():
-                raise InputError(
-                    f"{path}: there is no such file; --full tests ResNet-20 on CIFAR-10 with it"
-                )
-        sources.append(
-            Source(
-                "resnet20",
-                str(images),
-                "ResNet-20, CIFAR-10",
-                str(weights),
-                500,
-                2000,
-                8,
-                "resnet20",
-                1,
-            )
-        )
-    only = list[Source]()
+        sources.append(_resnet20(datasets))
     if installed("fashion-mnist") is not None:
-        only.append(
-            Source(
-                "lenet",
-                "fashion-mnist",
-                "LeNet, Fashion-MNIST",
-                None,
-                2000,
-                12000,
-                10,
-                "lenet-fashion",
-                1,
-            )
+        title = "LeNet, Fashion-MNIST"
+        coarse_only.append(
+            Source("lenet", "fashion-mnist", title, "lenet-fashion", None, 2000, 12000)
         )
         if datasets is not None:
             data, title = "composed:fashion-mnist", "YOLO-Tiny, composed Fashion-MNIST (mAP)"
-            only.append(
-                Source("yolov3-tiny", data, title, None, 300, 3000, 10, "yolo-tiny", 1, brief=True)
+            coarse_only.append(
+                Source("yolov3-tiny", data, title, "yolo-tiny", None, 300, 3000, brief=True)
             )
     if datasets is not None:
-        images = datasets / "imagenet-1000.tar"
-        for name, title in IMAGENET.items():
-            weights = datasets / f"{name}.pt"
-            if images.is_file() and weights.is_file():
-                only.append(
-                    Source(
-                        name,
-                        str(images),
-                        f"{title}, ImageNet",
-                        str(weights),
-                        200,
-                        None,
-                        10,
-                        name,
-                        1,
-                        brief=True,
-                        size=224,
-                    )
-                )
-    return Scope(full, 5, 3, tuple(sources), tuple(only))
+        coarse_only += _imagenet(datasets)
+    return Scope(full, 5, 3, tuple(sources), tuple(coarse_only))
 
 
-#: Outcomes of a target's tasks, by the target's own names for them.
-Found = Mapping[str, Mapping[str, Any]]
+def _resnet20(datasets: Path) -> Source:
+    """Return ResNet-20 on CIFAR-10. Raises InputError if the folder lacks one of them."""
+    images, weights = datasets / "cifar10-jpeg.tar.gz", datasets / "resnet20-12fca82f.th"
+    for path in (images, weights):
+        if not path.is_file():
+            raise InputError(
+                f"{path}: there is no such file; --full tests ResNet-20 on CIFAR-10 with it"
+            )
+    title = "ResNet-20, CIFAR-10"
+    return Source("resnet20", str(images), title, "resnet20", str(weights), 500, 2000, epochs=8)
+
+
+def _imagenet(datasets: Path) -> list[Source]:
+    """Return the networks of ImageNet whose images and weights are in a folder."""
+    images = datasets / "imagenet-1000.tar"
+    return [
+        Source(
+            network, str(images), f"{title}, ImageNet", network, str(weights), 200,
+            brief=True, size=224,
+        )
+        for network, title in IMAGENET.items()
+        if images.is_file() and (weights := datasets / f"{network}.pt").is_file()
+    ]  # fmt: skip
+
+
+#: The outcomes of a target's tasks, by the names that the target gave them.
+Outcomes = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
 class Target:
-    """tasks: by the target's own names; section: of what they found."""
+    """A result of the paper: its tasks by name, and what the report says of their outcomes."""
 
     number: int
     name: str
     title: str
     tasks: Callable[[Scope], dict[str, Task]]
-    section: Callable[[Scope, Found], Section]
+    content: Callable[[Scope, Outcomes], Content]
+
+    def section(self, scope: Scope, outcomes: Outcomes) -> Section:
+        """Return the section of the report that the outcomes of the tasks become."""
+        content = vars(self.content(scope, outcomes))
+        return Section(number=self.number, name=self.name, title=self.title, **content)
 
 
 def mean(values: Sequence[float]) -> float:
-    """Arithmetic."""
+    """Return the arithmetic mean."""
     return sum(values) / len(values)
 
 
 def geometric_mean(values: Sequence[float]) -> float:
-    """Of positive values."""
+    """Return the geometric mean of positive values."""
     return math.exp(mean([math.log(value) for value in values]))
 
 
 def crossing(bers: Sequence[float], accuracies: Sequence[float], threshold: float) -> float | None:
-    """BER at which accuracy first falls below a threshold, between points on a logarithmic scale; None: it is below at the first.
+    """Return the BER at which accuracy first falls below a threshold.
 
-    Accuracies that never fall: the last BER, which then is a lower bound.
+    It is interpolated between points on a logarithmic scale. Returns None if accuracy is below
+    the threshold at the first point, and the last BER, a lower bound, if it never falls below.
     """
     if accuracies[0] < threshold:
         return None
-    for at in range(1, len(bers)):
-        if accuracies[at] < threshold:
-            share = (accuracies[at - 1] - threshold) / (accuracies[at - 1] - accuracies[at])
-            return math.exp(
-                math.log(bers[at - 1]) + share * (math.log(bers[at]) - math.log(bers[at - 1]))
-            )
+    for index in range(1, len(bers)):
+        if accuracies[index] < threshold:
+            before, after = accuracies[index - 1], accuracies[index]
+            share = (before - threshold) / (before - after)
+            low, high = math.log(bers[index - 1]), math.log(bers[index])
+            return math.exp(low + share * (high - low))
     return bers[-1]

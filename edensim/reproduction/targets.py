@@ -1,4 +1,4 @@
-"""All targets, in the order of their numbers."""
+"""List all targets in the order of their numbers, and find them by name."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ TARGETS: Final = tuple(
 )
 
 
-def chosen(names: Sequence[str]) -> list[Target]:
-    """Targets by name or number; `all` is every one. Raises InputError."""
+def targets_named(names: Sequence[str]) -> list[Target]:
+    """Return targets by name or number, in order; "all" is every one. Raises InputError."""
     if "all" in names or not names:
         return list(TARGETS)
-    known = {each.name: each for each in TARGETS} | {str(each.number): each for each in TARGETS}
+    known = {target.name for target in TARGETS} | {str(target.number) for target in TARGETS}
     for name in names:
         if name not in known:
-            words = [each.name for each in TARGETS]
+            words = [target.name for target in TARGETS]
             raise InputError(
-                f"unknown target {name!r}{nearest(name, words)} (known: all, {', '.join(words)}, or their numbers 1 to {len(words)})"
+                f"unknown target {name!r}{nearest(name, words)} "
+                f"(known: all, {', '.join(words)}, or their numbers 1 to {len(words)})"
             )
-    wanted = {known[name].number for name in names}
-    return [each for each in TARGETS if each.number in wanted]
+    return [target for target in TARGETS if {target.name, str(target.number)} & set(names)]

@@ -1,10 +1,12 @@
-"""One piece of work of a target: a function of plain arguments that gives plain values, kept in a file of its own."""
+"""Run the work of targets in worker processes, and keep each outcome in a file of its own."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -13,87 +15,148 @@ from typing import Any, Final
 
 from edensim._version import __version__
 from edensim.config.paths import config_folders
-from edensim.exceptions import EdensimError
-from edensim.files import save_text
+from edensim.exceptions import EdensimError, InputError
+from edensim.files import flatten, save_text
 from edensim.sweep.grid import code_digest, digest
+from edensim.sweep.worker_pool import run_on_workers
 
-#: Where the functions of tasks are: the work of each part of edensim.
-HOMES: Final = ("machine_work", "network_work")
-#: Folders of configurations that outcomes hang on.
+#: Modules with the functions of tasks; the second needs PyTorch, and is imported last.
+WORK: Final = ("machine_work", "network_work")
+#: Kinds of configurations that outcomes depend on.
 CONFIGURATIONS: Final = ("dram", "hardware", "modules")
+
+#: What the file of a finished task holds.
+Record = dict[str, Any]
+#: Called with the number of finished tasks and the number of all tasks.
+ProgressCallback = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True)
 class Task:
-    """function: its name in one of HOMES; cost: about how many CPU seconds, so that long ones begin first."""
+    """One piece of work: a function of plain arguments that returns plain values.
+
+    Attributes
+    ----------
+    function : str
+        Name of a function in `machine_work` or `network_work`.
+    arguments : mapping
+        Its keyword arguments.
+    cost_s : float
+        Rough number of CPU seconds. Long tasks are begun first.
+    """
 
     function: str
     arguments: Mapping[str, Any]
-    cost: float = 1.0
+    cost_s: float = 1.0
 
     @property
     def key(self) -> str:
-        """The same for the same work by the same code from the same configurations."""
+        """A digest of the work, of edensim's code and of its configurations."""
+        arguments = dict(sorted(self.arguments.items()))
         return digest(
-            [
-                __version__,
-                code_digest(),
-                _configurations(),
-                self.function,
-                dict(sorted(self.arguments.items())),
-            ]
+            [__version__, code_digest(), _configurations_digest(), self.function, arguments]
         )[:12]
 
     @property
     def file_name(self) -> str:
-        """For people, and unique."""
+        """A unique name that tells people which work this is."""
         words = "-".join(
-            _word(value)
-            for value in self.arguments.values()
+            re.sub(r"[^A-Za-z0-9.]+", "_", str(value))
+            for value in flatten(self.arguments).values()
             if isinstance(value, str | int | float)
         )
         return f"{self.function}-{words[:80]}-{self.key}.json"
 
-    def function_to_call(self) -> Callable[..., dict[str, Any]]:
-        """The function that the name names."""
-        for home in HOMES:
-            found: Callable[..., dict[str, Any]] | None = getattr(
-                import_module(f"edensim.reproduction.{home}"), self.function, None
-            )
-            if found is not None:
-                return found
-        raise EdensimError(f"{self.function}: no such work")
-
-    def kept(self, folder: Path) -> dict[str, Any] | None:
-        """What an earlier run found; None: nothing that can be read."""
+    def load_record(self, folder: Path) -> Record | None:
+        """Return what an earlier run has kept, or None if that is missing or damaged."""
         try:
-            found: dict[str, Any] = json.loads(
-                (folder / self.file_name).read_text(encoding="utf-8")
-            )
+            record: Record = json.loads((folder / self.file_name).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
-        return found if found.get("key") == self.key else None
+        return record if record.get("key") == self.key else None
 
-    def run(self, folder: Path) -> dict[str, Any]:
-        """Do the work and keep what comes out, whole or not at all."""
-        import time
-
-        began = time.process_time()
-        outcome = self.function_to_call()(**self.arguments)
-        kept: dict[str, Any] = {
+    def run(self, folder: Path) -> Record:
+        """Do the work, and write its record to a file."""
+        modules = (import_module(f"edensim.reproduction.{module}") for module in WORK)
+        function = next(
+            getattr(module, self.function) for module in modules if hasattr(module, self.function)
+        )
+        begin_s = time.process_time()
+        outcome = function(**self.arguments)
+        record = {
             "key": self.key,
             "function": self.function,
             "arguments": dict(self.arguments),
             "version": __version__,
+            "cpu_s": round(time.process_time() - begin_s, 2),
+            "outcome": outcome,
         }
-        kept |= {"cpu_s": round(time.process_time() - began, 2), "outcome": outcome}
-        save_text(folder / self.file_name, json.dumps(kept, indent=1, allow_nan=False) + "\n")
-        return kept
+        save_text(folder / self.file_name, json.dumps(record, indent=1, allow_nan=False) + "\n")
+        return record
+
+
+def run_job(job: Mapping[str, Any]) -> Iterator[Record]:
+    """Run a task in a worker process."""
+    yield Task(job["function"], job["arguments"]).run(Path(job["folder"]))
+
+
+def run_tasks(
+    tasks: Sequence[Task],
+    folder: Path,
+    *,
+    workers: int,
+    progress: ProgressCallback | None = None,
+) -> dict[str, Record]:
+    """Run the tasks that a folder holds no record of; return the records of all by key.
+
+    The records do not depend on the number of workers, since no task knows of another.
+
+    Raises
+    ------
+    EdensimError
+        If a task fails or its worker dies again and again. What is finished is kept.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    by_key = {task.key: task for task in tasks}
+    records = {
+        key: record
+        for key, task in by_key.items()
+        if (record := task.load_record(folder)) is not None
+    }
+    waiting = sorted(
+        (task for key, task in by_key.items() if key not in records), key=lambda task: -task.cost_s
+    )
+    jobs = [
+        {
+            "function": task.function,
+            "arguments": dict(task.arguments),
+            "folder": str(folder.absolute()),
+        }
+        for task in waiting
+    ]
+    if progress is not None:
+        progress(len(records), len(by_key))
+    updates = run_on_workers("edensim.reproduction.task:run_job", jobs, min(workers, len(jobs)))
+    with closing(updates):
+        for index, record in filter(None, updates):
+            if "failed" in record:
+                raise _failed(waiting[index], record, len(records), len(by_key))
+            records[waiting[index].key] = record
+            if progress is not None:
+                progress(len(records), len(by_key))
+    return records
+
+
+def _failed(task: Task, outcome: Record, done: int, total: int) -> EdensimError:
+    bad_input = outcome["exit_code"] == InputError.exit_code
+    return (InputError if bad_input else EdensimError)(
+        f"{task.function}: {outcome['failed']}; {done} of {total} tasks are finished and kept"
+    )
 
 
 @cache
-def _configurations() -> str:
-    """Of all that a run can name."""
+def _configurations_digest() -> str:
+    """Return a digest of all configurations that a run can name."""
     folders = [folder for kind in CONFIGURATIONS for folder in config_folders(kind)]
     return digest(
         [
@@ -102,7 +165,3 @@ def _configurations() -> str:
             for path in sorted(folder.glob("*.yaml"))
         ]
     )
-
-
-def _word(value: Any) -> str:
-    return re.sub(r"[^A-Za-z0-9.]+", "_", str(value))

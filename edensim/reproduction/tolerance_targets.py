@@ -1,63 +1,61 @@
-"""Targets 9 and 10: the BER that networks tolerate, for all data and for each tensor, and a mapping by it."""
+"""Targets 9 and 10: the BER that networks tolerate, and a mapping by it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from edensim.accuracy.evaluation import interval_of
-from edensim.reproduction.accuracies import OTHER_NETWORK, PRECISIONS, note, percent
+from edensim.reproduction.accuracies import (
+    OTHER_NETWORK,
+    PRECISIONS,
+    description,
+    percent_interval,
+)
 from edensim.reproduction.published import TITLES, published
-from edensim.reproduction.section import Picture, Row, Section, Table
-from edensim.reproduction.target import Found, Scope, Source, Target, geometric_mean, mean
+from edensim.reproduction.section import Content, Picture, Row, Table
+from edensim.reproduction.target import Outcomes, Scope, Source, Target, geometric_mean, mean
 from edensim.reproduction.task import Task
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import SubFigure
 
-# ------------------------------------------------------------------------------------------------------------------ 9: coarse tolerance
+# 9: coarse tolerance
 
 #: Precisions that target 9 boosts at, as table 3.
 BOOSTED: Final = ("fp32", "int8")
 
 
 def coarse_tasks(scope: Scope) -> dict[str, Task]:
-    """Tolerable BER of each source: by precision, boosted (FP32 and int8); and by correction of implausible values."""
+    """Return searches for the tolerable BER of each network.
+
+    They differ in precision, in boosting (FP32 and int8), and in how implausible values are
+    bounded (FP32).
+    """
     tasks = {}
     for source in (*scope.sources, *scope.coarse_only):
-        common = {
-            **source.arguments,
-            "epochs": source.epochs,
-            "images": source.images,
-            "train_images": source.train_images,
-            "size": source.size,
-        }
         cost = 1 if source.data == "digits" else 20
+        variants = {
+            precision: (precision, "zero", precision in BOOSTED and not source.brief, 35 * cost)
+            for precision in _precisions(source)
+        }
+        if not source.brief:
+            for bounding in ("off", "saturate"):
+                variants[bounding] = "fp32", bounding, False, 6 * cost
         for seed in range(1, source.coarse_seeds + 1):
-            for precision in _precisions(source):
-                boosted = precision in BOOSTED and not source.brief
+            for name, (precision, bounding, boosted, cost_s) in variants.items():
                 arguments = {
-                    **common,
-                    "precision": precision,
-                    "bounding": "zero",
-                    "boosted": boosted,
-                    "seed": seed,
-                }
-                tasks[f"{source.label} {precision} {seed}"] = Task(
-                    "coarse_tolerance", arguments, 35 * cost
-                )
-            for bounding in () if source.brief else ("off", "saturate"):
-                arguments = {
-                    **common,
-                    "precision": "fp32",
+                    "workload": source.workload(
+                        precision, seed, train_images=source.train_images, size=source.size
+                    ),
                     "bounding": bounding,
-                    "boosted": False,
-                    "seed": seed,
+                    "boosted": boosted,
+                    "epochs": source.epochs,
                 }
-                tasks[f"{source.label} {bounding} {seed}"] = Task(
-                    "coarse_tolerance", arguments, 6 * cost
-                )
+                task = Task("coarse_tolerance", arguments, cost_s)
+                tasks[f"{source.label} {name} {seed}"] = task
     return tasks
 
 
@@ -65,198 +63,126 @@ def _precisions(source: Source) -> Sequence[str]:
     return BOOSTED if source.brief else PRECISIONS
 
 
-def coarse(scope: Scope, found: Found) -> Section:
-    """Target 9."""
-    rows, text = list[Row](), list[str]()
+def coarse(scope: Scope, outcomes: Outcomes) -> Content:
+    """Report target 9."""
+    rows: list[Row] = []
+    text: list[str] = []
     for source in (*scope.sources, *scope.coarse_only):
         seeds = range(1, source.coarse_seeds + 1)
-
-        def values(
-            name: str, key: str, source: Source = source, seeds: range = seeds
-        ) -> list[float]:
-            return [float(found[f"{source.label} {name} {seed}"][key]) for seed in seeds]
-
-        for precision in _precisions(source):
-            before = values(precision, "unboosted")
-            rows.append(
-                Row(
-                    f"{source.title}, {precision}, un-boosted",
-                    None,
-                    100 * mean(before),
-                    "%",
-                    "not in table 3",
-                    percent(interval_of(before)),
-                )
-            )
-            if precision in BOOSTED and not source.brief:
-                after = values(precision, "boosted")
-                why = "table 3 has no such network"
-                rows.append(
-                    Row(
-                        f"{source.title}, {precision}, boosted",
-                        None,
-                        100 * mean(after),
-                        "%",
-                        why,
-                        percent(interval_of(after)),
-                    )
-                )
-                gains = [high / low for high, low in zip(after, before, strict=True) if low]
-                why = "the paper says 5 to 10 times (its smaller figure stands here)"
-                what = f"{source.title}, {precision}: gain of boosting"
-                rows.append(
-                    Row(
-                        what,
-                        published()["boosting_gain"][0],
-                        geometric_mean(gains),
-                        "times",
-                        why,
-                        interval_of(gains),
-                        key=True,
-                    )
-                )
-        text.append(
-            note(source, [found[f"{source.label} int8 {seed}"] for seed in seeds])
-            + "; accuracy may fall by 1 %."
-        )
-        if source.brief:
-            continue
-        off, saturate, zero = (
-            values("off", "unboosted"),
-            values("saturate", "unboosted"),
-            values("fp32", "unboosted"),
-        )
-        if all(off):
-            gain = geometric_mean([after / before for after, before in zip(zero, off, strict=True)])
-            why = "from 1e-7 to 1e-3 in the paper, boosted; ours is not boosted"
-            rows.append(
-                Row(
-                    f"{source.title}: gain of zeroing implausible FP32 values",
-                    published()["bounding_gain"],
-                    gain,
-                    "times",
-                    why,
-                    key=True,
-                )
-            )
-        if all(saturate):
-            gain = geometric_mean([a / b for a, b in zip(zero, saturate, strict=True)])
-            why = "the paper gives accuracies (8 % lower on CIFAR-10)"
-            rows.append(Row(f"{source.title}: zeroing over saturating", None, gain, "times", why))
-    for network, said in published()["table3"].items():
-        for precision in ("fp32", "int8"):
-            why = "no trained weights at this size and data set come with a package; its traffic and energy are in targets 1 to 4"
-            rows.append(
-                Row(f"{TITLES[network]}, {precision}, boosted", said[precision][0], None, "%", why)
-            )
-    return Section(9, "coarse", "Tolerable BER, one for all data", rows, text)
+        rows += [
+            row
+            for precision in _precisions(source)
+            for row in _boosting_rows(source, precision, outcomes)
+        ]
+        if not source.brief:
+            rows += _bounding_rows(source, outcomes)
+        runs = [outcomes[f"{source.label} int8 {seed}"] for seed in seeds]
+        text.append(f"{description(source, runs)}; accuracy may fall by 1 %.")
+    why = (
+        "no trained weights at this size and data set come with a package; its traffic and energy "
+        "are in targets 1 to 4"
+    )
+    rows += [
+        Row(f"{TITLES[network]}, {precision}, boosted", paper[precision][0], None, "%", why)
+        for network, paper in published()["table3"].items()
+        for precision in BOOSTED
+    ]
+    return Content(rows=rows, text=text)
 
 
-# -------------------------------------------------------------------------------------------------------------------- 10: fine tolerance
+def _bers(source: Source, name: str, key: str, outcomes: Outcomes) -> list[float]:
+    """Return the tolerable BERs of one variant, one per seed."""
+    seeds = range(1, source.coarse_seeds + 1)
+    return [float(outcomes[f"{source.label} {name} {seed}"][key]) for seed in seeds]
 
 
-#: How deep networks are searched: in large steps, retrained after each round of raises (without that, what a sample allows fails on all images).
-RETRAINED: Final = {"share": 0.5, "repeats": 1, "step": 0.5, "cap": 8.0, "fine_epochs": 1}
+def _boosting_rows(source: Source, precision: str, outcomes: Outcomes) -> list[Row]:
+    """Return the tolerable BER at a precision without and with boosting, and the gain."""
+    what = f"{source.title}, {precision}"
 
+    def percent_row(words: str, bers: Sequence[float], why: str) -> Row:
+        ours = 100 * mean(bers)
+        return Row(f"{what}, {words}", None, ours, "%", why, percent_interval(bers))
 
-def fine_tasks(scope: Scope) -> dict[str, Task]:
-    """Each source once, mapped on the TPU with the module that table 3 implies."""
-    return {
-        source.network: Task(
-            "fine_mapping",
-            {
-                **source.arguments,
-                **{
-                    "precision": "int8",
-                    "device": "eden-table3",
-                    "machine": "tpu",
-                    "seed": 1,
-                    "images": source.images,
-                },
-                **(
-                    {"share": 1.0, "repeats": 3}
-                    if source.weights is None
-                    else {**RETRAINED, "train_images": source.train_images}
-                ),
-            },
-            30 if source.weights is None else 400,
-        )
-        for source in scope.sources
-    }
-
-
-def fine(scope: Scope, found: Found) -> Section:
-    """Target 10."""
-    said = published()["fine"]
-    rows, text, tables, pictures = list[Row](), list[str](), list[Table](), list[Picture]()
-    for source in scope.sources:
-        run = found[source.network]
-        own = {
-            role: [item["ber"] for item in run["items"].values() if item["role"] == role]
-            for role in ("weights", "ifm")
-        }
-        both = own["weights"] + own["ifm"]
-        figures = {
-            "most tolerant item over coarse": (
-                max(said["weights"] + said["ifms"]) / said["coarse"],
-                max(both) / run["coarse"],
-            ),
-            "weights, mean over coarse": (
-                mean(said["weights"]) / said["coarse"],
-                mean(own["weights"]) / run["coarse"],
-            ),
-            "ifms, mean over coarse": (
-                mean(said["ifms"]) / said["coarse"],
-                mean(own["ifm"]) / run["coarse"],
-            ),
-            "first weights over the mean of weights": (
-                said["weights"][0] / mean(said["weights"]),
-                own["weights"][0] / mean(own["weights"]),
-            ),
-            "last weights over the mean of weights": (
-                said["weights"][-1] / mean(said["weights"]),
-                own["weights"][-1] / mean(own["weights"]),
-            ),
-        }
-        for what, (theirs, ours) in figures.items():
-            why = OTHER_NETWORK + (
-                "; ours is not retrained between raises"
-                if source.weights is None
-                else "; one epoch between rounds of raises"
-            )
-            rows.append(
-                Row(
-                    f"{source.title}: {what}",
-                    theirs,
-                    ours,
-                    "times",
-                    why,
-                    key=what.startswith(("weights", "ifms")),
-                )
-            )
-        costs = run["costs"]
-        over = 100 * (costs["greedy"] / costs["exact"] - 1)
+    before = _bers(source, precision, "unboosted", outcomes)
+    rows = [percent_row("un-boosted", before, "not in table 3")]
+    if precision in BOOSTED and not source.brief:
+        after = _bers(source, precision, "boosted", outcomes)
+        rows.append(percent_row("boosted", after, "table 3 has no such network"))
+        gains = [high / low for high, low in zip(after, before, strict=True) if low]
         rows.append(
             Row(
-                f"{source.title}: greedy mapping over the optimum",
-                None,
-                over,
-                "%",
-                "the paper has no exact mapping",
-            )
-        )
-        saved = 100 * run["comparison"]["energy_saved"]
-        rows.append(
-            Row(
-                f"{source.title}: energy saved by the fine mapping on the TPU",
-                None,
-                saved,
-                "%",
-                "not in the paper",
+                f"{what}: gain of boosting",
+                published()["boosting_gain"][0],
+                geometric_mean(gains),
+                "times",
+                "the paper says 5 to 10 times (its smaller figure stands here)",
+                interval_of(gains),
                 key=True,
             )
         )
-        table = [
+    return rows
+
+
+def _bounding_rows(source: Source, outcomes: Outcomes) -> list[Row]:
+    """Return how much more FP32 networks tolerate if implausible values are set to zero."""
+    rows = []
+    off, saturate, zero = (
+        _bers(source, name, "unboosted", outcomes) for name in ("off", "saturate", "fp32")
+    )
+    if all(off):
+        gain = geometric_mean([after / before for after, before in zip(zero, off, strict=True)])
+        what = f"{source.title}: gain of zeroing implausible FP32 values"
+        why = "from 1e-7 to 1e-3 in the paper, boosted; ours is not boosted"
+        rows.append(Row(what, published()["bounding_gain"], gain, "times", why, key=True))
+    if all(saturate):
+        gain = geometric_mean([a / b for a, b in zip(zero, saturate, strict=True)])
+        what = f"{source.title}: zeroing over saturating"
+        why = "the paper gives accuracies (8 % lower on CIFAR-10)"
+        rows.append(Row(what, None, gain, "times", why))
+    return rows
+
+
+# 10: fine tolerance
+
+#: Options of the search in a network that is trained here.
+SHALLOW_SEARCH: Final = {"validation_share": 1.0, "fine_repeats": 3}
+#: Options in a deep network: large steps, and retraining after each round of raises. Without that,
+#: what a sample of the images allows fails on all of them.
+DEEP_SEARCH: Final = {
+    "validation_share": 0.5,
+    "fine_repeats": 1,
+    "step": 0.5,
+    "cap": 8.0,
+    "fine_epochs": 1,
+}
+
+
+def fine_tasks(scope: Scope) -> dict[str, Task]:
+    """Return one search per network, mapped on the TPU with the module that table 3 implies."""
+    tasks = {}
+    for source in scope.sources:
+        trained_here = source.weights is None
+        arguments = {
+            "workload": source.workload("int8", 1),
+            "device": "eden-table3",
+            "machine": "tpu",
+            "search": SHALLOW_SEARCH
+            if trained_here
+            else {**DEEP_SEARCH, "train_images": source.train_images},
+        }
+        tasks[source.network] = Task("fine_mapping", arguments, 30 if trained_here else 400)
+    return tasks
+
+
+def fine(scope: Scope, outcomes: Outcomes) -> Content:
+    """Report target 10."""
+    rows: list[Row] = []
+    text, tables, pictures = [], [], []
+    for source in scope.sources:
+        run = outcomes[source.network]
+        rows += _fine_rows(source, run)
+        partitions = [
             [
                 part["name"],
                 f"{part['vdd_V'] or 'nominal'}",
@@ -266,76 +192,100 @@ def fine(scope: Scope, found: Found) -> Section:
             ]
             for part in run["partitions"]
         ]
-        tables.append(
-            Table(
-                f"{source.title}: partitions",
-                ["partition", "VDD (V)", "tRCD (ns)", "BER (%)", "items"],
-                table,
-            )
-        )
+        header = ["partition", "VDD (V)", "tRCD (ns)", "BER (%)", "items"]
+        tables.append(Table(f"{source.title}: partitions", header, partitions))
         text.append(
-            f"{note(source, [run])}; coarse BER {100 * run['coarse']:.3g} %; the paper's four partitions lie at 1.5, 5.0, 6.0 and 7.5 %."
+            f"{description(source, [run])}; coarse BER {100 * run['coarse']:.3g} %; "
+            "the paper's four partitions lie at 1.5, 5.0, 6.0 and 7.5 %."
         )
-        title = f"Tolerable BER of each tensor of {source.title}, over the coarse one; beside it ResNet101's"
-        pictures.append(Picture(f"fine-{source.network}", title, _fine_drawer(source, run)))
-    return Section(
-        10,
-        "fine",
-        "Tolerable BER of each tensor, and a mapping to four partitions",
-        rows,
-        text,
-        tables,
-        pictures,
+        title = (
+            f"Tolerable BER of each tensor of {source.title}, over the coarse one; "
+            "beside it ResNet101's"
+        )
+        pictures.append(
+            Picture(f"fine-{source.network}", title, partial(draw_fine, source.title, run))
+        )
+    return Content(rows=rows, text=text, tables=tables, pictures=pictures)
+
+
+def _fine_rows(source: Source, run: Mapping[str, Any]) -> list[Row]:
+    """Compare the tolerances of a network's tensors with the paper's, and report the mapping."""
+    paper, ours = _published_tolerances(), _tolerances(run)
+    why = OTHER_NETWORK + (
+        "; ours is not retrained between raises"
+        if source.weights is None
+        else "; one epoch between rounds of raises"
     )
-
-
-def _fine_drawer(source: Source, run: Mapping[str, Any]) -> Any:
-    def draw() -> SubFigure:
-        from edensim.plots.style import BLUE, VERMILLION, add_legend, new_figure
-
-        panel = new_figure(
-            7.6, 3.4, f"left: ResNet101, figure 11 of the paper; right: {source.title}, int8"
+    rows = [
+        Row(f"{source.title}: {what}", theirs, figure, "times", why, key=what in _FINE_KEYS)
+        for (what, theirs), figure in zip(
+            _figures(paper).items(), _figures(ours).values(), strict=True
         )
-        left, right = panel.subplots(1, 2)
-        said = published()["fine"]
+    ]
+    costs = run["costs"]
+    over = 100 * (costs["greedy"] / costs["exact"] - 1)
+    saved = 100 * run["comparison"]["energy_saved"]
+    what, why = "greedy mapping over the optimum", "the paper has no exact mapping"
+    rows.append(Row(f"{source.title}: {what}", None, over, "%", why))
+    what, why = "energy saved by the fine mapping on the TPU", "not in the paper"
+    rows.append(Row(f"{source.title}: {what}", None, saved, "%", why, key=True))
+    return rows
 
-        def line(
-            axes: Axes,
-            weights: Sequence[float],
-            ifms: Sequence[float],
-            coarse: float,
-            title: str,
-            named: bool,
-        ) -> None:
-            axes.plot(
-                [each / coarse for each in weights],
-                "o-",
-                color=BLUE,
-                ms=4,
-                label="weights" if named else "_",
-            )
-            axes.plot(
-                [each / coarse for each in ifms],
-                "s--",
-                color=VERMILLION,
-                ms=4,
-                label="ifms" if named else "_",
-            )
-            axes.set_title(title)
-            axes.set_xlabel("Layer, in depth order")
-            axes.set_ylim(bottom=0)
 
-        line(left, said["weights"], said["ifms"], said["coarse"], "ResNet101, published", True)
-        own = {
-            role: [item["ber"] for item in run["items"].values() if item["role"] == role]
-            for role in ("weights", "ifm")
-        }
-        line(right, own["weights"], own["ifm"], run["coarse"], "ours", False)
-        left.set_ylabel("Tolerable BER over the coarse one")
-        add_legend(panel)
-        return panel
+#: Tolerable BERs of the weights and of the ifms in depth order, and the coarse BER.
+Tolerances = tuple[Sequence[float], Sequence[float], float]
 
-    return draw
+
+def _published_tolerances() -> Tolerances:
+    paper = published()["fine"]
+    return paper["weights"], paper["ifms"], paper["coarse"]
+
+
+def _tolerances(run: Mapping[str, Any]) -> Tolerances:
+    weights, ifms = (
+        [item["ber"] for item in run["items"].values() if item["role"] == role]
+        for role in ("weights", "ifm")
+    )
+    return weights, ifms, run["coarse"]
+
+
+_FINE_KEYS: Final = ("weights, mean over coarse", "ifms, mean over coarse")
+
+
+def _figures(tolerances: Tolerances) -> dict[str, float]:
+    """Return the figures that are compared, by what they are."""
+    weights, ifms, coarse_ber = tolerances
+    return {
+        "most tolerant item over coarse": max([*weights, *ifms]) / coarse_ber,
+        "weights, mean over coarse": mean(weights) / coarse_ber,
+        "ifms, mean over coarse": mean(ifms) / coarse_ber,
+        "first weights over the mean of weights": weights[0] / mean(weights),
+        "last weights over the mean of weights": weights[-1] / mean(weights),
+    }
+
+
+def draw_fine(title: str, run: Mapping[str, Any]) -> SubFigure:
+    """Draw the tolerable BER of each tensor, the paper's network at the left and ours beside it."""
+    from edensim.plots.style import BLUE, VERMILLION, add_legend, new_figure
+
+    panel = new_figure(7.6, 3.4, f"left: ResNet101, figure 11 of the paper; right: {title}, int8")
+    left, right = panel.subplots(1, 2)
+
+    def draw(axes: Axes, tolerances: Tolerances, title: str, named: bool) -> None:
+        *lines, coarse_ber = tolerances
+        looks = (("weights", "o-", BLUE), ("ifms", "s--", VERMILLION))
+        for bers, (name, look, colour) in zip(lines, looks, strict=True):
+            relative = [ber / coarse_ber for ber in bers]
+            axes.plot(relative, look, color=colour, ms=4, label=name if named else "_")
+        axes.set_title(title)
+        axes.set_xlabel("Layer, in depth order")
+        axes.set_ylim(bottom=0)
+
+    draw(left, _published_tolerances(), "ResNet101, published", True)
+    draw(right, _tolerances(run), "ours", False)
+    left.set_ylabel("Tolerable BER over the coarse one")
+    add_legend(panel)
+    return panel
 
 
 TOLERANCE_TARGETS: Final = (

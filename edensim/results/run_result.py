@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -14,7 +14,8 @@ import numpy as np
 from edensim.dram.counts import Counts
 from edensim.energy.breakdown import EnergyBreakdown
 from edensim.exceptions import InputError
-from edensim.files import reason, save_text
+from edensim.files import flatten, reason, save_text
+from edensim.results.data_frame import data_frame
 from edensim.results.summary import aligned, summary_rows
 
 if TYPE_CHECKING:
@@ -144,9 +145,7 @@ class RunResult:
 
     def to_dataframe(self) -> pd.DataFrame:
         """One row; nested keys become dotted columns (`energy_pJ.total`)."""
-        import pandas as pd
-
-        return pd.DataFrame([dict(_flatten(self.to_dict()))])
+        return data_frame([flatten(self.to_dict())])
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the result JSON; a reader never sees half a file. InputError where `path` cannot be written."""
@@ -191,14 +190,6 @@ class RunResult:
     def summary(self) -> str:
         """The result as a plain-text table with units, for a terminal."""
         return "\n".join(aligned(list(summary_rows(self))))
-
-
-def _flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flatten(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _plain(value: object) -> Any:

@@ -1,6 +1,7 @@
 """Sweeps: one configuration at many points, resumable, on this machine or a Dask cluster.
 
-The package is also the function: `edensim.sweep(run, over)` calls `edensim.sweep.sweep.sweep`, so that the verb and the room share their name.
+The package is also the function: ``edensim.sweep(run, over)`` calls `edensim.sweep.sweep.sweep`,
+so that the verb and the package share their name.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""What a sweep leaves: a table with a row per point, as Python objects, CSV and Parquet."""
+"""Hold the results of a sweep as a table with a row per point, and write it as CSV and Parquet."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edensim.exceptions import EdensimError, InputError
-from edensim.files import save_bytes, save_text
+from edensim.files import flatten, save_bytes, save_text
+from edensim.results.data_frame import data_frame
 from edensim.results.run_result import RunResult
 from edensim.sweep.grid import Values
 from edensim.sweep.store import Store
@@ -23,17 +24,29 @@ from edensim.sweep.store import Store
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Keys of a result that are no columns: `config` is the swept keys and what all points share; a network's tensors would be hundreds.
+#: Keys of a result that are no columns. `config` is the swept keys and what all points share, and
+#: the tensors of a network would be hundreds of columns.
 _NO_COLUMNS: Final = frozenset({"format", "config", "commands_by_tensor", "energy_by_tensor_pJ"})
 
 
 @dataclass(frozen=True)
 class SweepResult:
-    """Points of a sweep, in the order of its grid, the last key fastest.
+    """The finished points of a sweep, in the order of its grid, the last key fastest.
 
-    keys: swept configuration keys. values: theirs at each point. texts: result JSON of each point.
-    expected: points that the sweep has; fewer are here while it is not finished. simulated: points run by this very call.
-    simulations: how many simulations those took.
+    Attributes
+    ----------
+    keys : tuple of str
+        The swept configuration keys.
+    values : tuple of dict
+        Their values at each point.
+    texts : tuple of str
+        The result JSON of each point.
+    expected : int
+        Number of points of the whole sweep. Fewer are here while it is not finished.
+    simulated : int
+        Number of points that this call has run.
+    simulations : int
+        Number of simulations that those points took.
     """
 
     keys: tuple[str, ...]
@@ -48,61 +61,71 @@ class SweepResult:
 
     @cached_property
     def results(self) -> tuple[RunResult, ...]:
-        """The result of each point, as `edensim.simulate` would give it."""
+        """The result of each point, as `edensim.simulate` returns it."""
         return tuple(RunResult.from_dict(json.loads(text)) for text in self.texts)
 
     @cached_property
     def points(self) -> list[dict[str, Any]]:
-        """A flat row per point: the swept keys, then the result's numbers and words under dotted names (`energy_pJ.total`).
+        """A flat row per point: the swept keys, then the result by dotted keys.
 
-        Its configuration, its tensors and its lists (histograms) are in `results` only.
+        The configuration, the tensors and the lists (histograms) are in `results` only.
         """
-        return [
-            {
-                **values,
-                **dict(
-                    _flat(
-                        {
-                            key: value
-                            for key, value in json.loads(text).items()
-                            if key not in _NO_COLUMNS
-                        }
-                    )
-                ),
-            }
-            for values, text in zip(self.values, self.texts, strict=True)
-        ]
+        rows = []
+        for values, text in zip(self.values, self.texts, strict=True):
+            result = json.loads(text)
+            leaves = flatten({key: result[key] for key in result if key not in _NO_COLUMNS})
+            plain = {key: leaf for key, leaf in leaves.items() if not isinstance(leaf, list)}
+            rows.append({**values, **plain})
+        return rows
 
     def to_dataframe(self) -> pd.DataFrame:
-        """`points` as a table."""
-        import pandas as pd
+        """Return `points` as a data frame.
 
-        return pd.DataFrame(self.points)
+        Raises
+        ------
+        EdensimError
+            If pandas (``pip install "edensim[pandas]"``) is not installed.
+        """
+        return data_frame(self.points)
 
     def columns(self) -> dict[str, list[Any]]:
-        """`points` by column; None where a point has no such value."""
+        """Return `points` by column, with None for a point that has no such value."""
         names = dict.fromkeys(name for point in self.points for name in point)
         return {name: [point.get(name) for point in self.points] for name in names}
 
 
 def load_sweep(folder: str | Path) -> SweepResult:
-    """The last sweep of a folder, as far as it is finished. Raises InputError for a folder without one, or a store that cannot be read."""
+    """Load the last sweep of a folder, as far as it is finished.
+
+    Parameters
+    ----------
+    folder : path
+        The folder that `sweep` was given as `out`.
+
+    Returns
+    -------
+    SweepResult
+        The finished points.
+
+    Raises
+    ------
+    InputError
+        If the folder has no sweep, or its results cannot be read.
+    """
     with Store.open(Path(folder)) as store:
         if not store.plan():
             raise InputError(f"{store.name}: holds no sweep yet")
-        return collected(store)
+        return collect(store)
 
 
-def collected(store: Store, simulated: int = 0, simulations: int = 0) -> SweepResult:
-    """The finished points of the store's last sweep."""
+def collect(store: Store, simulated: int = 0, simulations: int = 0) -> SweepResult:
+    """Return the finished points of the last sweep of a store."""
     plan = store.plan()
     texts = store.result_texts([key for key, _ in plan])
-    finished = [(values, texts[key]) for key, values in plan if key in texts]
-    keys = tuple(dict.fromkeys(name for _, values in plan for name in values))
     return SweepResult(
-        keys,
-        tuple(v for v, _ in finished),
-        tuple(t for _, t in finished),
+        tuple(dict.fromkeys(name for _, values in plan for name in values)),
+        tuple(values for key, values in plan if key in texts),
+        tuple(texts[key] for key, _ in plan if key in texts),
         len(plan),
         simulated,
         simulations,
@@ -110,14 +133,31 @@ def collected(store: Store, simulated: int = 0, simulations: int = 0) -> SweepRe
 
 
 def pareto_front(energies: ArrayLike, times: ArrayLike) -> NDArray[np.bool_]:
-    """Which points no other point beats: none is better in one (lower) and at least as good in the other. Equal points are all in front.
+    """Find the points that no other point beats in energy and time.
 
-    Points that are not finite are never in front. Raises ValueError for sequences of unequal length.
+    A point beats another if it is lower in one of them and not higher in the other.
+
+    Parameters
+    ----------
+    energies, times : array_like, shape (n,)
+        Energy and time of each point, in any unit.
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+        Which points are in front. Equal points are all in front; a point with a value that is not
+        finite is never.
+
+    Raises
+    ------
+    ValueError
+        If the arguments differ in length or are not one-dimensional.
     """
     energy, time = np.asarray(energies, float), np.asarray(times, float)
     if energy.ndim != 1 or energy.shape != time.shape:
         raise ValueError(
-            f"expected energies and times of equal number, found shapes {energy.shape} and {time.shape}"
+            "expected energies and times of equal number, "
+            f"found shapes {energy.shape} and {time.shape}"
         )
     front = np.zeros(len(energy), bool)
     best_energy, best_time = np.inf, np.inf
@@ -130,16 +170,16 @@ def pareto_front(energies: ArrayLike, times: ArrayLike) -> NDArray[np.bool_]:
     return front
 
 
-# --------------------------------------------------------------------------------------------------------------------------- table files
-
-
 def table_paths(folder: Path) -> tuple[Path, Path]:
-    """results.csv and results.parquet of a sweep's folder."""
+    """Return the paths of results.csv and results.parquet in a sweep's folder."""
     return folder / "results.csv", folder / "results.parquet"
 
 
 def write_tables(result: SweepResult, folder: Path) -> None:
-    """Write both table files, each whole or not at all. EdensimError where that fails (full disk)."""
+    """Write both table files, each whole or not at all.
+
+    Raises EdensimError if that fails (full disk).
+    """
     csv_path, parquet_path = table_paths(folder)
     columns = {
         name: [_cell(value) for value in values] for name, values in result.columns().items()
@@ -158,7 +198,7 @@ def write_tables(result: SweepResult, folder: Path) -> None:
 
 
 def _cell(value: Any) -> Any:
-    """A value as one cell holds it: lists and mappings as JSON."""
+    """Return a value as one cell holds it: a list or a mapping as JSON."""
     return json.dumps(value) if isinstance(value, list | tuple | Mapping) else value
 
 
@@ -175,11 +215,3 @@ def _parquet(columns: dict[str, list[Any]]) -> bytes:
     buffer = io.BytesIO()
     parquet.write_table(pa.table(arrays), buffer)
     return buffer.getvalue()
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        elif not isinstance(value, list):
-            yield f"{prefix}{key}", value

@@ -1,7 +1,8 @@
-"""Results of a sweep in one SQLite file: what is in it is finished, whatever happens afterwards.
+"""Keep the results of a sweep in one SQLite file.
 
-One process writes, one transaction per batch of points, with SQLite's rollback journal and a sync at each commit: a process or a machine that
-dies in the middle leaves the points before it. Points are found by key (`edensim.sweep.grid`), so sweeps with other values may share a folder.
+One process writes, one transaction per batch of points, with SQLite's rollback journal and a sync
+at each commit. A process or a machine that dies in the middle leaves all points before it. Points
+are found by their key (`edensim.sweep.grid`), so sweeps over other values may share a folder.
 """
 
 from __future__ import annotations
@@ -26,21 +27,24 @@ _SCHEMA: Final = """
 CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE results (key TEXT PRIMARY KEY, result TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE plan (position INTEGER PRIMARY KEY, key TEXT NOT NULL, swept TEXT NOT NULL);
-CREATE TABLE traces (path TEXT PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, digest TEXT NOT NULL);
+CREATE TABLE traces (
+    path TEXT PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, digest TEXT NOT NULL
+);
 """
+_TABLES: Final = {"about", "results", "plan", "traces"}
 
-#: SQLite's words for a disk that takes no more; with the others the file itself is damaged.
-_FULL = ("disk is full", "disk I/O error")
+#: What SQLite says if the disk takes no more; other complaints mean that the file is damaged.
+_FULL: Final = ("disk is full", "disk I/O error")
 
 
 class Store:
-    """Finished points of a folder. A context manager; `Store.open` and `Store.create` make one.
+    """The finished points of a folder; a context manager that `open` or `create` makes.
 
-    Raises InputError for a file that is damaged, or of another format or version; EdensimError where it cannot be written (full disk).
+    Its methods raise InputError for a file that is damaged, or of another format or version, and
+    EdensimError if it cannot be written (full disk).
     """
 
     def __init__(self, path: Path | None) -> None:
-        """path: None keeps everything in memory."""
         self.path = path
         self.name = "results in memory" if path is None else str(path)
         self.connection = sqlite3.connect(
@@ -49,7 +53,7 @@ class Store:
 
     @classmethod
     def open(cls, folder: Path) -> Store:
-        """The store of a folder that has one."""
+        """Open the store of a folder that has one."""
         path = folder / NAME
         if not path.is_file():
             raise InputError(f"{folder}: no results of a sweep here (no {NAME})")
@@ -63,10 +67,10 @@ class Store:
 
     @classmethod
     def create(cls, folder: Path | None) -> Store:
-        """A new store in a folder; in memory for None."""
+        """Create a store in a folder, or in memory without one."""
         store = cls(None if folder is None else folder / NAME)
         try:
-            store._begin()
+            store._make_tables()
         except BaseException:
             store.close()
             raise
@@ -79,27 +83,25 @@ class Store:
         self.close()
 
     def close(self) -> None:
+        """Close the file."""
         self.connection.close()
 
     def finished(self) -> set[str]:
-        """Keys of all finished points."""
+        """Return the keys of all finished points."""
         return {key for (key,) in self._rows("SELECT key FROM results")}
 
     def add(self, results: Iterable[tuple[str, str]]) -> None:
-        """Keep results (key, result JSON) for good: all of them or none."""
+        """Store pairs of key and result JSON for good, all of them or none."""
         self._write("INSERT OR IGNORE INTO results VALUES (?, ?)", list(results))
 
     def result_texts(self, keys: Sequence[str]) -> dict[str, str]:
-        """Result JSON of those of the keys that are finished."""
+        """Return the result JSON of those of the keys that are finished."""
         wanted = set(keys)
-        return {
-            key: text
-            for key, text in self._rows("SELECT key, result FROM results")
-            if key in wanted
-        }
+        rows = self._rows("SELECT key, result FROM results")
+        return {key: text for key, text in rows if key in wanted}
 
     def set_plan(self, points: Sequence[Point]) -> None:
-        """Remember the points of this sweep, in order; those of an earlier one are forgotten, not their results."""
+        """Remember the points of this sweep, in order, in place of those of an earlier one."""
         rows = [
             (position, point.key, json.dumps(point.values)) for position, point in enumerate(points)
         ]
@@ -107,70 +109,66 @@ class Store:
             self._write("INSERT INTO plan VALUES (?, ?, ?)", rows, first="DELETE FROM plan")
 
     def plan(self) -> list[tuple[str, Values]]:
-        """Key and swept values of each point of the last sweep."""
-        return [
-            (key, json.loads(swept))
-            for key, swept in self._rows("SELECT key, swept FROM plan ORDER BY position")
-        ]
+        """Return the key and the swept values of each point of the last sweep."""
+        rows = self._rows("SELECT key, swept FROM plan ORDER BY position")
+        return [(key, json.loads(swept)) for key, swept in rows]
 
-    def trace_digest(self, path: str, size: int, mtime_ns: int) -> str | None:
-        """Digest of a trace as it was seen before, if it has not been touched since."""
-        rows = self._rows(
-            "SELECT digest FROM traces WHERE path = ? AND size = ? AND mtime_ns = ?",
-            (path, size, mtime_ns),
+    def trace_digest(self, path: str) -> str | None:
+        """Return the digest of a trace as it was seen before, if it has not been touched since."""
+        return self._value(
+            "SELECT digest FROM traces WHERE path = ? AND size = ? AND mtime_ns = ?", *_seen(path)
         )
-        return next((digest for (digest,) in rows), None)
 
-    def keep_trace_digest(self, path: str, size: int, mtime_ns: int, digest: str) -> None:
-        self._write(
-            "INSERT OR REPLACE INTO traces VALUES (?, ?, ?, ?)", [(path, size, mtime_ns, digest)]
-        )
+    def set_trace_digest(self, path: str, digest: str) -> None:
+        """Remember the digest of a trace."""
+        row = *_seen(path), digest
+        self._write("INSERT OR REPLACE INTO traces VALUES (?, ?, ?, ?)", [row])
 
     def about(self, name: str) -> str | None:
-        """A remark kept with `set_about`."""
-        return next(
-            (value for (value,) in self._rows("SELECT value FROM about WHERE name = ?", (name,))),
-            None,
-        )
+        """Return a remark that `set_about` made."""
+        return self._value("SELECT value FROM about WHERE name = ?", name)
 
     def set_about(self, name: str, value: str) -> None:
+        """Remember a remark about the file."""
         self._write("INSERT OR REPLACE INTO about VALUES (?, ?)", [(name, value)])
 
-    def _begin(self) -> None:
+    def _make_tables(self) -> None:
         about = (
             f"INSERT INTO about VALUES ('format', '{STORE_FORMAT}'), ('version', '{__version__}');"
         )
-        with self._told():
+        with self._translated_exceptions():
             self.connection.executescript(f"BEGIN; {_SCHEMA} {about} COMMIT;")
 
     def _check(self) -> None:
-        tables = {
-            name for (name,) in self._rows("SELECT name FROM sqlite_master WHERE type = 'table'")
-        }
+        rows = self._rows("SELECT name FROM sqlite_master WHERE type = 'table'")
+        tables = {name for (name,) in rows}
         if not tables:  # a sweep that ended before its first commit
-            self._begin()
-        elif not {"about", "results", "plan", "traces"} <= tables:
+            self._make_tables()
+        elif not tables >= _TABLES:
             raise InputError(
-                f"{self.name}: not a file of sweep results: found tables {', '.join(sorted(tables)) or 'none'}"
+                f"{self.name}: not a file of sweep results: found tables {', '.join(sorted(tables))}"
             )
-        elif self.about("format") != str(STORE_FORMAT):
-            raise InputError(
-                f"{self.name}: format {self.about('format')} of sweep results; expected {STORE_FORMAT}; choose another folder with --out"
-            )
-        elif self.about("version") != __version__:
-            raise InputError(
-                f"{self.name}: results of edensim {self.about('version')}, this is {__version__}; choose another folder with --out"
-            )
+        for name, expected in (("format", str(STORE_FORMAT)), ("version", __version__)):
+            if (found := self.about(name)) != expected:
+                words = (
+                    f"format {found} of sweep results; expected {expected}"
+                    if name == "format"
+                    else f"results of edensim {found}, this is {expected}"
+                )
+                raise InputError(f"{self.name}: {words}; choose another folder with --out")
         faults = [fault for (fault,) in self._rows("PRAGMA quick_check(1)")]
         if faults != ["ok"]:
-            raise InputError(self._damaged(faults[0]))
+            raise self._damaged(faults[0])
+
+    def _value(self, query: str, *arguments: object) -> str | None:
+        return next((value for (value,) in self._rows(query, arguments)), None)
 
     def _rows(self, query: str, arguments: tuple[object, ...] = ()) -> Iterator[Any]:
-        with self._told():
+        with self._translated_exceptions():
             yield from self.connection.execute(query, arguments)
 
     def _write(self, statement: str, rows: list[Any], first: str | None = None) -> None:
-        with self._told():
+        with self._translated_exceptions():
             self.connection.execute("BEGIN IMMEDIATE")
             try:
                 if first is not None:
@@ -182,12 +180,15 @@ class Store:
                     self.connection.execute("ROLLBACK")
                 raise
 
-    def _damaged(self, words: str) -> str:
-        return f"{self.name}: damaged or cut short: {words}; move it away to run the sweep again, or choose another folder with --out"
+    def _damaged(self, words: str) -> InputError:
+        return InputError(
+            f"{self.name}: damaged or cut short: {words}; move it away to run the sweep again, "
+            "or choose another folder with --out"
+        )
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
-        """SQLite's complaints in words for users."""
+    def _translated_exceptions(self) -> Iterator[None]:
+        """Raise what SQLite complains about as exceptions of edensim."""
         try:
             yield
         except sqlite3.OperationalError as exception:
@@ -196,12 +197,18 @@ class Store:
                 raise EdensimError(f"{self.name}: cannot be written: {words}") from None
             raise InputError(f"{self.name}: {words}") from None
         except sqlite3.DatabaseError as exception:
-            raise InputError(self._damaged(str(exception))) from None
+            raise self._damaged(str(exception)) from None
+
+
+def _seen(path: str) -> tuple[str, int, int]:
+    """Return a file's path, size (bytes) and time of its last change (ns)."""
+    status = os.stat(path)
+    return path, status.st_size, status.st_mtime_ns
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """One sweep at a time in a folder. Raises InputError where another one is running."""
+    """Hold the lock of a folder. Raises InputError if another sweep is running there."""
     import fcntl
 
     handle = os.open(folder, os.O_RDONLY)
@@ -210,10 +217,11 @@ def locked(folder: Path) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise InputError(
-                f"{folder}: another sweep is running there; wait for it, or choose another folder with --out"
+                f"{folder}: another sweep is running there; wait for it, "
+                "or choose another folder with --out"
             ) from None
         except OSError:
-            pass  # a file system without locks: SQLite's own still keep the file whole
+            pass  # a file system without locks: SQLite's own locks still keep the file whole
         yield
     finally:
         os.close(handle)

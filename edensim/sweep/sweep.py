@@ -1,4 +1,4 @@
-"""A sweep from what was asked to a table of results: plan all points, run what is not finished yet, keep each result as it comes."""
+"""Run a sweep: plan all points, run the unfinished ones, keep each result as it comes."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from typing import Any
 from edensim.config.loading import LoadedConfig, load_config
 from edensim.config.models import RunConfig
 from edensim.exceptions import EdensimError, InputError
+from edensim.sweep.cluster import connection, run_on_cluster
 from edensim.sweep.grid import Point, digest, plan, points_of, workload_file
-from edensim.sweep.result import SweepResult, collected, table_paths, write_tables
+from edensim.sweep.result import SweepResult, collect, table_paths, write_tables
 from edensim.sweep.store import NAME, Store, locked
-from edensim.sweep.task import Outcome, make_task, trace_digest
-from edensim.sweep.worker_pool import News, cluster_outcomes, local_outcomes
+from edensim.sweep.task import make_task, trace_digest
+from edensim.sweep.worker import Outcome
+from edensim.sweep.worker_pool import Update, run_on_workers
 
-#: Called with points finished and points in all.
-Progress = Callable[[int, int | None], None]
+#: Called with the number of finished points and the number of all points.
+ProgressCallback = Callable[[int, int | None], None]
 
 
 def sweep(
@@ -30,45 +32,73 @@ def sweep(
     paired: bool = False,
     workers: int | None = None,
     scheduler: str | None = None,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> SweepResult:
-    """Run a configuration at many points, as `edensim sweep` does; points that share their commands share one simulation.
+    """Simulate a configuration at many points, as ``edensim sweep`` does.
 
-    run: a run YAML, a trace, or a configuration (`{"trace": ..., "dram.channels": 2}`); overrides: as `--set` takes them.
-    over: values by key: a grid, or, where `paired`, points made of first values, second values, ...; or a list of points.
-    out: folder of the results, where finished points are found again and never run twice; None keeps nothing on disk.
-    workers: processes (default: one per processor). scheduler: address of a Dask cluster to use instead.
+    Points that issue the same commands, such as those that differ in VDD alone, share one
+    simulation. The results do not depend on the number of workers.
 
-    Raises InputError for what cannot be accepted, before anything runs; EdensimError for points that failed and a disk that is full: what is
-    finished by then is kept.
+    Parameters
+    ----------
+    run : path, mapping or RunConfig, optional
+        A run file (YAML), a trace, or a configuration such as
+        ``{"trace": "a.trace", "dram.channels": 2}``.
+    over : mapping of str to sequence, or sequence of mappings
+        The values of each swept configuration key, of which every combination is a point; or a
+        list of points.
+    out : path, optional
+        Folder of the results. Points that it holds are not run again. By default, nothing is
+        kept on disk.
+    overrides : sequence of str
+        Settings ``KEY=VALUE``, as ``--set`` takes them.
+    paired : bool
+        Combine the first values of all keys, the second values, and so on, instead of every value
+        with every other.
+    workers : int, optional
+        Number of worker processes; by default one per processor.
+    scheduler : str, optional
+        Address of a Dask cluster to use instead of worker processes.
+    progress : callable, optional
+        Called with the number of finished points and the number of all points.
+
+    Returns
+    -------
+    SweepResult
+        The results of all points.
+
+    Raises
+    ------
+    InputError
+        If an argument cannot be accepted. Nothing has run then.
+    EdensimError
+        If points failed or the disk is full. The finished points are kept.
     """
-    base = _loaded(run, overrides)
+    base = _load(run, overrides)
     values = points_of(over, paired)
     if workers is not None and workers < 1:
         raise InputError(f"--workers: expected a whole number from 1, found {workers}")
     folder = None if out is None else Path(out)
     with ExitStack() as stack:
-        store = _opened(folder, stack)
-        points = plan(
-            base, values, lambda path: _trace_digest(path, store)
-        )  # refuses what cannot run
-        groups = _unfinished(points, store)
-        news = _begun(groups, workers, scheduler, stack)  # refuses a cluster that is not there
-        stack.callback(news.close)
-        if store is None:
-            store = stack.enter_context(_created(folder, stack))
+        store = _open_store(folder, stack)
+        points = plan(base, values, lambda path: _trace_digest(path, store))
+        groups = _unfinished_groups(points, store)
+        updates = _start(groups, workers, scheduler, stack)
+        stack.callback(updates.close)
+        if store is None:  # nothing is written before all points and the cluster are accepted
+            store = _create_store(folder, stack)
         store.set_plan(points)
-        simulated = _run(store, points, groups, news, progress)
+        simulated = _store_results(store, points, groups, updates, progress)
         if folder is not None:
-            _keep_trace_digests(store, points)
-            _write_tables(store, points, folder)
-        return collected(store, simulated, len(groups))
+            _store_trace_digests(store, points)
+            _update_tables(store, points, folder)
+        return collect(store, simulated, len(groups))
 
 
-def _loaded(
+def _load(
     run: str | os.PathLike[str] | Mapping[str, Any] | RunConfig | None, overrides: Sequence[str]
 ) -> LoadedConfig:
-    """The configuration that all points share."""
+    """Load the configuration that all points share."""
     if run is None or isinstance(run, Mapping | RunConfig):
         return load_config(None, overrides, run)
     path = Path(run)
@@ -77,10 +107,12 @@ def _loaded(
     return load_config(None, [f"trace={path}", *overrides])
 
 
-def _opened(folder: Path | None, stack: ExitStack) -> Store | None:
-    """The store of a folder that has one, to itself; a folder is made only when all points are known to be good."""
-    if folder is None or not folder.exists():
-        if folder is not None and not folder.parent.is_dir():
+def _open_store(folder: Path | None, stack: ExitStack) -> Store | None:
+    """Lock and open the store of a folder, if it has one."""
+    if folder is None:
+        return None
+    if not folder.exists():
+        if not folder.parent.is_dir():
             raise InputError(f"{folder}: folder {str(folder.parent)!r} does not exist")
         return None
     if not folder.is_dir():
@@ -93,22 +125,21 @@ def _opened(folder: Path | None, stack: ExitStack) -> Store | None:
     return stack.enter_context(Store.open(folder))
 
 
-def _created(folder: Path | None, stack: ExitStack) -> Store:
-    """A new store, to itself; in memory without a folder."""
-    if folder is None:
-        return Store.create(None)
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as exception:
-        raise InputError(f"{folder}: cannot be made: {exception.strerror}") from None
-    stack.enter_context(locked(folder))
-    return (
-        Store.open(folder) if (folder / NAME).exists() else Store.create(folder)
-    )  # another sweep may have come first
+def _create_store(folder: Path | None, stack: ExitStack) -> Store:
+    """Create a store, in memory if there is no folder."""
+    if folder is not None:
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as exception:
+            raise InputError(f"{folder}: cannot be made: {exception.strerror}") from None
+        stack.enter_context(locked(folder))
+        if (folder / NAME).exists():  # another sweep has come first
+            return stack.enter_context(Store.open(folder))
+    return stack.enter_context(Store.create(folder))
 
 
-def _unfinished(points: Sequence[Point], store: Store | None) -> list[list[Point]]:
-    """Points without a result, those that share a simulation together."""
+def _unfinished_groups(points: Sequence[Point], store: Store | None) -> list[list[Point]]:
+    """Group the points without a result by the simulation that they share."""
     finished = set() if store is None else store.finished()
     groups: dict[str, dict[str, Point]] = {}
     for point in points:
@@ -117,32 +148,43 @@ def _unfinished(points: Sequence[Point], store: Store | None) -> list[list[Point
     return [list(group.values()) for group in groups.values()]
 
 
-def _begun(
+def _start(
     groups: Sequence[Sequence[Point]], workers: int | None, scheduler: str | None, stack: ExitStack
-) -> Generator[News, None, None]:
-    """News of the groups' tasks, from worker processes or a cluster."""
+) -> Generator[Update, None, None]:
+    """Run the groups on worker processes or on a cluster, which is connected to at once."""
     tasks = [make_task(group) for group in groups]
     if tasks and scheduler is not None:
-        return cluster_outcomes(tasks, scheduler, stack)
-    return local_outcomes(tasks, min(workers or len(os.sched_getaffinity(0)), len(tasks)))
+        client = stack.enter_context(connection(scheduler))
+        return run_on_cluster(client, tasks, scheduler)
+    workers = min(workers or len(os.sched_getaffinity(0)), len(tasks))
+    return run_on_workers("edensim.sweep.task:run_task", tasks, workers)
 
 
-def _run(
+def _store_results(
     store: Store,
     points: Sequence[Point],
     groups: Sequence[Sequence[Point]],
-    news: Iterator[News],
-    progress: Progress | None,
+    updates: Iterator[Update],
+    progress: ProgressCallback | None,
 ) -> int:
-    """Keep each result as it comes; returns how many there were. Raises EdensimError for points that failed, when all others are done."""
+    """Store each result as it comes, and return their number.
+
+    Raises EdensimError for points that failed, when all others are done.
+    """
     missing, total = sum(map(len, groups)), len({point.key for point in points})
     done = total - missing
     failures: list[tuple[Point, Outcome]] = []
-    for item in news:
-        if item is not None:
-            index, outcome = item
+    for update in updates:
+        if update is not None:
+            index, outcome = update
             if "results" in outcome:
-                _kept(store, outcome["results"], done, total)
+                try:
+                    store.add(outcome["results"])
+                except EdensimError as exception:
+                    raise type(exception)(
+                        f"{exception}; {done:,} of {total:,} points are finished and kept, "
+                        "the same command goes on from there"
+                    ) from None
                 done += len(outcome["results"])
             else:
                 failures.append((groups[index][0], outcome))
@@ -153,50 +195,35 @@ def _run(
     return missing
 
 
-def _kept(store: Store, results: Sequence[tuple[str, str]], done: int, total: int) -> None:
-    try:
-        store.add(results)
-    except EdensimError as exception:
-        raise type(exception)(
-            f"{exception}; {done:,} of {total:,} points are finished and kept, the same command goes on from there"
-        ) from None
-
-
 def _failed(
     failures: Sequence[tuple[Point, Outcome]], done: int, total: int, store: Store
 ) -> EdensimError:
-    """What to tell about points that failed: the first in full. Bad input only if all of them say so."""
+    """Describe failed points by the first. It is the input that is bad if all of them say so."""
     point, outcome = failures[0]
-    where = ", ".join(f"{key}={value}" for key, value in point.values.items())
+    values = ", ".join(f"{key}={value}" for key, value in point.values.items())
     bad_input = all(outcome["exit_code"] == InputError.exit_code for _, outcome in failures)
     kept = "" if store.path is None else f"; finished points are kept in {store.name}"
     return (InputError if bad_input else EdensimError)(
-        f"{total - done:,} of {total:,} points failed; the first, {where}: {outcome['failed']}{kept}"
+        f"{total - done:,} of {total:,} points failed; "
+        f"the first, {values}: {outcome['failed']}{kept}"
     )
 
 
 def _trace_digest(path: str, store: Store | None) -> str:
-    """Digest of a trace, from the store if it has not been touched since."""
-    if store is not None and os.path.exists(path):
-        status = os.stat(path)
-        known = store.trace_digest(path, status.st_size, status.st_mtime_ns)
-        if known is not None:
-            return known
-    return trace_digest(path)
+    """Return the digest of a trace, from the store if the file has not been touched since."""
+    known = store.trace_digest(path) if store is not None and os.path.exists(path) else None
+    return known or trace_digest(path)
 
 
-def _keep_trace_digests(store: Store, points: Sequence[Point]) -> None:
-    for path, found in {(workload_file(point.config), point.trace) for point in points}:
-        if path is None:
-            continue
-        status = os.stat(path)
-        if store.trace_digest(path, status.st_size, status.st_mtime_ns) is None:
-            store.keep_trace_digest(path, status.st_size, status.st_mtime_ns, found)
+def _store_trace_digests(store: Store, points: Sequence[Point]) -> None:
+    for path, content in {(workload_file(point.config), point.trace) for point in points}:
+        if path is not None and store.trace_digest(path) is None:
+            store.set_trace_digest(path, content)
 
 
-def _write_tables(store: Store, points: Sequence[Point], folder: Path) -> None:
-    """The table files, unless they are there already for these very points."""
+def _update_tables(store: Store, points: Sequence[Point], folder: Path) -> None:
+    """Write the table files, unless they are there already for these very points."""
     written = digest([point.key for point in points] + [point.values for point in points])
     if store.about("tables") != written or not all(path.is_file() for path in table_paths(folder)):
-        write_tables(collected(store), folder)
+        write_tables(collect(store), folder)
         store.set_about("tables", written)

@@ -1,246 +1,176 @@
-"""Where tasks run: worker processes of this machine, or a Dask cluster. Both survive the loss of workers."""
+"""Run tasks in worker processes of this machine; sweeps and reproductions share this pool.
+
+Each worker is a new Python interpreter that runs `edensim.sweep.worker.serve`. Unlike the workers
+of `concurrent.futures.ProcessPoolExecutor`, it never imports the user's script, its death is known
+to be the death of one task, and it exits by itself when the leading process ends.
+"""
 
 from __future__ import annotations
 
 import json
-import logging
 import os
 import queue
-import selectors
 import signal
-import socket
 import subprocess
 import sys
-import time
-from collections import deque
+import threading
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from edensim.exceptions import EdensimError, InputError
-from edensim.sweep.task import Outcome, Task, run_cluster_task
+from edensim.sweep.worker import Outcome, Task, failure
 
-#: How often a task is begun before it is given up: a worker may be killed by accident, and by its task (memory).
+#: How often a task is begun before it is given up. A worker may be killed by accident, or because
+#: of its task (memory).
 ATTEMPTS: Final = 3
-#: Seconds between two looks at what workers do.
+#: Seconds between two updates if nothing happens.
 PULSE_s: Final = 0.2
-#: Seconds to reach a scheduler and to wait for its first worker; and to wait for lost workers, and for results that are done.
-REACH_s: Final = 5.0
-PATIENCE_s: Final = 30.0
 
-#: Index of a task and one of its outcomes; None: nothing new.
-News = tuple[int, Outcome] | None
+#: The index of a task and one of its outcomes. None: nothing has happened for a while.
+Update = tuple[int, Outcome] | None
 
 
-def local_outcomes(tasks: Sequence[Task], workers: int) -> Generator[News, None, None]:
-    """Run tasks in worker processes of this machine. A worker that dies is replaced and its task begun again."""
-    waiting = deque(range(len(tasks)))
-    attempts = [0] * len(tasks)
-    with selectors.DefaultSelector() as selector:
-        crew: list[_Worker] = []
-        try:
-            while waiting or crew:
-                while waiting and len(crew) < workers:
-                    crew.append(_Worker(selector))
-                    crew[-1].begin(waiting.popleft(), tasks)
-                ready = selector.select(PULSE_s)
-                if not ready:
-                    yield None
-                for chosen, _ in ready:
-                    worker: _Worker = chosen.data
-                    index = worker.task
-                    for outcome in worker.read():
-                        if "done" not in outcome:
-                            yield index, outcome
-                        elif waiting:
-                            worker.begin(waiting.popleft(), tasks)
-                        else:
-                            crew.remove(worker)
-                            worker.end()
-                    if worker.dead and worker in crew:
-                        crew.remove(worker)
-                        how = worker.end()
-                        attempts[index] += 1
-                        if attempts[index] < ATTEMPTS:
-                            waiting.appendleft(index)
-                        else:
-                            yield (
-                                index,
-                                {
-                                    "failed": f"its worker process {how}, {ATTEMPTS} times",
-                                    "exit_code": EdensimError.exit_code,
-                                },
-                            )
-        finally:
-            for worker in crew:
-                worker.end()
+def run_on_workers(
+    function: str, tasks: Sequence[Task], workers: int
+) -> Generator[Update, None, None]:
+    """Run tasks in worker processes, and replace workers that die.
 
+    Parameters
+    ----------
+    function : str
+        The function that runs a task, as ``module:name``. It takes a task and returns an iterable
+        of outcomes.
+    tasks : sequence of dict
+        Tasks of plain JSON. They are begun in this order.
+    workers : int
+        Number of processes.
 
-class _Worker:
-    """A worker process with one task in hand (-1: none yet)."""
-
-    def __init__(self, selector: selectors.BaseSelector) -> None:
-        folder = str(
-            Path(__file__).resolve().parents[2]
-        )  # where this very edensim was imported from
-        path = os.pathsep.join([folder, *filter(None, [os.environ.get("PYTHONPATH")])])
-        environment = {
-            "OPENBLAS_NUM_THREADS": "1",
-            **os.environ,
-            "PYTHONPATH": path,
-            "PYTHONSAFEPATH": "1",
-        }
-        command = [sys.executable, "-c", "from edensim.sweep.task import serve; serve()"]
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, bufsize=0
-        )
-        self.selector = selector
-        self.task = -1
-        self.dead = False
-        self.unread = b""
-        selector.register(self._output(), selectors.EVENT_READ, self)
-
-    def begin(self, index: int, tasks: Sequence[Task]) -> None:
-        """Hand over a task."""
-        self.task = index
-        line = json.dumps(tasks[index]).encode() + b"\n"
-        assert self.process.stdin is not None
-        try:
-            while line:
-                line = line[self.process.stdin.write(line) or 0 :]
-        except BrokenPipeError:
-            pass  # it has died; the end of its output will tell
-
-    def read(self) -> Iterator[Outcome]:
-        """Outcomes that have come in."""
-        data = os.read(self._output(), 1 << 20)
-        self.dead = not data
-        *lines, self.unread = (self.unread + data).split(b"\n")
-        for line in lines:
-            yield json.loads(line)
-
-    def end(self) -> str:
-        """End the process, if it has not ended by itself; returns how it ended."""
-        self.selector.unregister(self._output())
-        if self.dead:
-            self.process.wait()
-        else:
-            self.process.kill()
-            self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe is not None:
-                pipe.close()
-        code = self.process.returncode
-        return (
-            f"was ended by {signal.Signals(-code).name}"
-            if code < 0
-            else f"ended with exit code {code}"
-        )
-
-    def _output(self) -> int:
-        assert self.process.stdout is not None
-        return self.process.stdout.fileno()
-
-
-# ------------------------------------------------------------------------------------------------------------------------- Dask cluster
-
-
-def cluster_outcomes(
-    tasks: Sequence[Task], address: str, stack: ExitStack
-) -> Generator[News, None, None]:
-    """Run tasks on a Dask cluster, which runs those of lost workers again. The connection is closed with the stack.
-
-    Raises InputError at once for a scheduler that cannot be reached or has no workers, EdensimError when it is lost.
+    Yields
+    ------
+    tuple of (int, dict), or None
+        The index of a task and one of its outcomes, as they come. A task that fails has the
+        outcome ``{"failed": message, "exit_code": code}``. None is yielded when nothing has
+        happened for `PULSE_s`. Closing the generator kills the workers.
     """
-    logged = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)  # Dask logs what is told here in one line
-    stack.callback(logging.disable, logged)
-    client = _connected(address)
-    stack.callback(client.close, timeout=2)
-    _wait_for_workers(client, address)
-    return _cluster_outcomes(tasks, client, address)
-
-
-def _cluster_outcomes(
-    tasks: Sequence[Task], client: Any, address: str
-) -> Generator[News, None, None]:
-    news: queue.SimpleQueue[int] = queue.SimpleQueue()
-    futures = [client.submit(_on_cluster, task, pure=False, retries=0) for task in tasks]
-    for index, future in enumerate(futures):
-        future.add_done_callback(lambda _, index=index: news.put(index))
-    left, seen = len(tasks), time.monotonic()
-    while left:
+    updates: queue.SimpleQueue[Update] = queue.SimpleQueue()
+    pool = _Pool(function, updates)
+    # A worker inherits that the terminal's Ctrl-C is blocked; the leading process ends its workers.
+    with ThreadPoolExecutor(
+        max(1, workers),
+        initializer=signal.pthread_sigmask,
+        initargs=(signal.SIG_BLOCK, {signal.SIGINT}),
+    ) as executor:
         try:
-            index = news.get(timeout=PULSE_s)
-        except queue.Empty:
-            seen = _workers_seen(client, address, seen)
-            yield None
-            continue
-        left -= 1
-        if (
-            futures[index].status == "cancelled"
-        ):  # what a client does with its tasks when the scheduler is gone
-            raise EdensimError(f"--scheduler {address}: the scheduler was lost")
-        for outcome in _outcomes(futures[index]):
-            yield index, outcome
-        futures[index].release()
+            futures = [executor.submit(pool.run, *item) for item in enumerate(tasks)]
+            for future in futures:
+                future.add_done_callback(lambda _: updates.put(None))
+            running = len(futures)
+            while running:
+                try:
+                    update = updates.get(timeout=PULSE_s)
+                except queue.Empty:
+                    yield None
+                    continue
+                if update is None:
+                    running -= 1
+                else:
+                    yield update
+        finally:
+            pool.stop()
+            executor.shutdown(cancel_futures=True)
+            for process in pool.processes:
+                _close(process)
+    for future in futures:
+        future.result()  # raises what went wrong outside of a task, such as a process too many
 
 
-def _on_cluster(task: Task) -> list[Outcome]:
-    return run_cluster_task(task)
+class _WorkerLost(Exception):
+    """A worker process that ended before its task did; the message says how."""
 
 
-def _outcomes(future: Any) -> list[Outcome]:
-    exception = future.exception(timeout=REACH_s)
-    if exception is not None:  # KilledWorker, or a worker that has no edensim
-        return [
-            {
-                "failed": f"{type(exception).__name__}: {exception}",
-                "exit_code": EdensimError.exit_code,
-            }
-        ]
-    outcomes: list[Outcome] = future.result(timeout=PATIENCE_s)
-    return outcomes
+class _Pool:
+    """Worker processes, one for each thread that runs tasks."""
+
+    def __init__(self, function: str, updates: queue.SimpleQueue[Update]) -> None:
+        self.function = function
+        self.updates = updates
+        self.own = threading.local()
+        self.processes: set[subprocess.Popen[bytes]] = set()
+        self.lock = threading.Lock()
+        self.stopped = False
+
+    def run(self, index: int, task: Task) -> None:
+        """Run a task on this thread's worker, and again on a new worker if that one dies."""
+        reported = 0  # outcomes that an earlier attempt has delivered
+        end = ""
+        for _ in range(ATTEMPTS):
+            try:
+                for outcome in islice(self._outcomes(task), reported, None):
+                    self.updates.put((index, outcome))
+                    reported += 1
+                return
+            except _WorkerLost as lost:
+                end = str(lost)
+        self.updates.put((index, failure(f"its worker process {end}, {ATTEMPTS} times")))
+
+    def stop(self) -> None:
+        """Kill all workers, and start no others."""
+        with self.lock:
+            self.stopped = True
+            for process in self.processes:
+                process.kill()
+
+    def _outcomes(self, task: Task) -> Iterator[Outcome]:
+        """Yield what this thread's worker answers to a task. Raises _WorkerLost."""
+        process = self._process()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with suppress(BrokenPipeError):  # the end of its output says that it has died
+            process.stdin.write(json.dumps(task).encode() + b"\n")
+            process.stdin.flush()
+        for line in process.stdout:
+            if line == b"\n":
+                return
+            if line.endswith(b"\n"):  # otherwise it died in the middle of the line
+                yield json.loads(line)
+        _close(process)
+        self.own.process = None
+        with self.lock:
+            self.processes.discard(process)
+        if process.returncode < 0:
+            raise _WorkerLost(f"was ended by {signal.Signals(-process.returncode).name}")
+        raise _WorkerLost(f"ended with exit code {process.returncode}")
+
+    def _process(self) -> subprocess.Popen[bytes]:
+        """Return this thread's worker, which is started if there is none."""
+        with self.lock:
+            if self.stopped:
+                raise _WorkerLost
+            if getattr(self.own, "process", None) is None:
+                self.own.process = _start_worker(self.function)
+                self.processes.add(self.own.process)
+            process: subprocess.Popen[bytes] = self.own.process
+            return process
 
 
-def _connected(address: str) -> Any:
-    try:
-        from distributed import Client
-        from distributed.comm import get_address_host_port, parse_address
-        from distributed.comm.registry import get_backend
-    except ImportError:
-        raise InputError(f"--scheduler {address}: needs Dask; install edensim[dask]") from None
-    try:
-        scheme, _ = parse_address(address)
-        get_backend(scheme)  # refuses a scheme that it does not know
-        if scheme in ("tcp", "tls"):  # Dask tries again and again where nobody listens
-            socket.create_connection(
-                get_address_host_port(address, strict=True), timeout=REACH_s
-            ).close()
-        return Client(address, timeout=REACH_s, set_as_default=False)
-    except (OSError, TimeoutError, ValueError) as exception:
-        reason = str(exception).splitlines()[0] if str(exception) else type(exception).__name__
-        raise InputError(f"--scheduler {address}: cannot be reached: {reason}") from None
+def _close(process: subprocess.Popen[bytes]) -> None:
+    """Close the pipes of a process, and wait for its end."""
+    with suppress(BrokenPipeError), process:  # from a task that could not be handed over
+        pass
 
 
-def _wait_for_workers(client: Any, address: str) -> None:
-    begin = time.monotonic()
-    while not client.scheduler_info()["workers"]:
-        if time.monotonic() - begin > REACH_s:
-            raise InputError(f"--scheduler {address}: the cluster has no workers")
-        time.sleep(PULSE_s)
-
-
-def _workers_seen(client: Any, address: str, seen: float) -> float:
-    """When the cluster last had workers. Raises EdensimError where they do not come back, or the scheduler is gone."""
-    if client.status not in ("running", "connecting"):
-        raise EdensimError(f"--scheduler {address}: the scheduler was lost")
-    now = time.monotonic()
-    if now - seen < REACH_s:
-        return seen
-    if client.scheduler_info()["workers"]:
-        return now
-    if now - seen > PATIENCE_s:
-        raise EdensimError(f"--scheduler {address}: the cluster has lost all its workers")
-    return seen
+def _start_worker(function: str) -> subprocess.Popen[bytes]:
+    """Start a worker of one thread, which imports the very edensim that this process imported."""
+    folder = str(Path(__file__).resolve().parents[2])
+    environment = {
+        "OPENBLAS_NUM_THREADS": "1",
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")])),
+        "PYTHONSAFEPATH": "1",
+    }
+    command = [sys.executable, "-c", "from edensim.sweep.worker import serve; serve()", function]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)

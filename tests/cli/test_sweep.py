@@ -285,7 +285,7 @@ def test_kill_a_worker(begin: Callable[..., subprocess.Popen[str]], tmp_path: Pa
     assert before.items() <= finished(tmp_path).items()
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_end_the_whole_sweep(
     begin: Callable[..., subprocess.Popen[str]], tmp_path: Path, how: signal.Signals
 ) -> None:
@@ -312,6 +312,29 @@ def test_end_the_whole_sweep(
     assert (resumed.returncode, complaints) == (0, "")
     assert run_now(output) == POINTS - len(kept)
     assert kept.items() <= finished(tmp_path).items()
+
+
+@pytest.mark.parametrize("safe_path", ["0", "1"])
+def test_a_script_needs_no_main_guard(trace: Path, tmp_path: Path, safe_path: str) -> None:
+    """Workers import edensim alone, not the script, and nothing that lies in the current folder."""
+    (tmp_path / "json.py").write_text("raise SystemExit('imported from the current folder')")
+    (tmp_path / "scripts").mkdir()
+    script = tmp_path / "scripts" / "script.py"
+    script.write_text(
+        "import edensim\n"
+        f"swept = edensim.sweep({trace.name!r}, {{'dram.trcd_ns': [9, 13]}}, workers=2)\n"
+        "print(len(swept.results))\n"
+    )
+    variables = {**environment(), "PYTHONSAFEPATH": safe_path if safe_path == "1" else ""}
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        cwd=tmp_path,
+        env=variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "2\n", "")
 
 
 # ------------------------------------------------------------------------------------------------------------------------- Dask cluster

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from edensim.reproduction.report import rows_table
+from edensim.reproduction.report import comparison_cells, markdown_table
 from edensim.reproduction.section import Row
-from edensim.reproduction.target import scope
-from edensim.reproduction.targets import chosen
-from edensim.reproduction.worker_pool import outcomes
+from edensim.reproduction.target import scope_of
+from edensim.reproduction.targets import targets_named
+from edensim.reproduction.task import run_tasks
 from tests.locations import ROOT
 
 #: report.json of `edensim reproduce all`.
@@ -39,18 +39,18 @@ def test_the_readme_shows_the_recorded_summary() -> None:
         .partition("<!-- results -->\n")[2]
         .partition("\n<!-- /results -->")[0]
     )
-    assert table == rows_table(rows)
+    assert table == markdown_table(*comparison_cells(rows))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", QUICK)
 def test_the_command_still_finds_what_is_recorded(name: str, tmp_path: Path) -> None:
-    asked = scope(full=False, datasets=None)
-    [target] = chosen([name])
-    tasks = target.tasks(asked)
-    found = outcomes(list(tasks.values()), tmp_path, workers=1)
+    scope = scope_of(full=False, datasets=None)
+    [target] = targets_named([name])
+    tasks = target.tasks(scope)
+    found = run_tasks(list(tasks.values()), tmp_path, workers=1)
     section = target.section(
-        asked, {key: found[task.key]["outcome"] for key, task in tasks.items()}
+        scope, {key: found[task.key]["outcome"] for key, task in tasks.items()}
     )
     before = recorded(name)["rows"]
     assert [row.what for row in section.rows] == [row["what"] for row in before]

@@ -9,19 +9,24 @@ from pathlib import Path
 import pytest
 
 from edensim.exceptions import InputError
+from edensim.plots.style import new_figure
 from edensim.reproduction.published import published
-from edensim.reproduction.report import largest, markdown, page, rows_table
-from edensim.reproduction.reproduce import Reproduction
-from edensim.reproduction.section import Row, Section, Table
-from edensim.reproduction.target import crossing, scope
-from edensim.reproduction.targets import TARGETS, chosen
+from edensim.reproduction.report import (
+    comparison_cells,
+    html,
+    largest_disagreements,
+    markdown_table,
+)
+from edensim.reproduction.section import Picture, Reproduction, Row, Section, Table
+from edensim.reproduction.target import crossing, scope_of
+from edensim.reproduction.targets import TARGETS, targets_named
 
 
 def test_there_are_twelve_targets_in_order() -> None:
     assert [target.number for target in TARGETS] == list(range(1, 13))
-    assert [target.name for target in chosen(["2", "rates"])] == ["cpu-speed", "rates"]
+    assert [target.name for target in targets_named(["2", "rates"])] == ["cpu-speed", "rates"]
     with pytest.raises(InputError, match=r"unknown target 'cpu-sped'.*cpu-speed"):
-        chosen(["cpu-sped"])
+        targets_named(["cpu-sped"])
 
 
 def test_every_published_bar_is_the_share_of_vdd_taken_off() -> None:
@@ -53,7 +58,7 @@ def test_crossing_lies_between_points_on_a_logarithmic_scale() -> None:
 
 
 def test_tasks_of_the_same_work_are_one_task() -> None:
-    asked = scope(full=False, datasets=None)
+    asked = scope_of(full=False, datasets=None)
     by_name = {
         target.name: {task.key for task in target.tasks(asked).values()} for target in TARGETS
     }
@@ -68,16 +73,22 @@ def result() -> Reproduction:
         Row("nothing", None, None, "%", "no weights"),
     ]
     table = Table("Why", ["a", "b"], [["1", "2"]])
-    return Reproduction(
-        (Section(2, "cpu-speed", "Speed", rows, ["Text with <b>marks</b>."], [table]),),
-        False,
-        5,
-        12.0,
+    section = Section(
+        number=2,
+        name="cpu-speed",
+        title="Speed",
+        rows=rows,
+        text=["Text with <b>marks</b> and `code`."],
+        tables=[table],
+        pictures=[Picture("picture", "a picture", lambda: new_figure(3, 2, ""))],
     )
+    return Reproduction((section,), False, 5, 12.0)
 
 
 def test_rows_say_published_ours_difference_and_why() -> None:
-    lines = rows_table([("", row) for row in result().sections[0].rows]).splitlines()
+    lines = markdown_table(
+        *comparison_cells([("", row) for row in result().sections[0].rows])
+    ).splitlines()
     assert lines[0] == "| what | published | ours | difference | why |"
     assert lines[2] == "| speed | 1.08 times | 1.01 times | -0.07 | few activations \\| exposed |"
     assert lines[3] == "| BER | 0.001 BER | 0.01 BER (0.0001 to 0.1) | x 10 | another module |"
@@ -85,18 +96,17 @@ def test_rows_say_published_ours_difference_and_why() -> None:
 
 
 def test_the_largest_disagreement_counts_gains_not_speeds() -> None:
-    [(_, row)] = largest(result())
+    [(_, row)] = largest_disagreements(result())
     assert row.what == "BER"
 
 
 def test_the_page_stands_alone(tmp_path: Path) -> None:
     (tmp_path / "picture.svg").write_text("<svg/>")
-    text = markdown(result()) + "\n![a picture](figures/picture.svg)\n"
-    html = page(text, tmp_path)
-    assert html.count("<table>") == 3  # summary, rows, one more
-    assert re.findall(r'(?:src|href)="(?!data:)', html) == []
-    assert "<b>marks" not in html
-    assert "data:image/svg+xml;base64,PHN2Zy8+" in html
+    page = html(result(), tmp_path)
+    assert page.count("<table>") == 3  # summary, rows, one more
+    assert re.findall(r'(?:src|href)="(?!data:)', page) == []
+    assert "&lt;b&gt;marks&lt;/b&gt; and <code>code</code>." in page
+    assert 'src="data:image/svg+xml;base64,PHN2Zy8+" alt="a picture"' in page
 
 
 def test_rows_come_back_from_json() -> None:
@@ -106,9 +116,9 @@ def test_rows_come_back_from_json() -> None:
 
 def test_full_tests_what_a_folder_holds(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="needs --datasets DIR"):
-        scope(full=True, datasets=None)
+        scope_of(full=True, datasets=None)
     with pytest.raises(InputError, match=r"cifar10-jpeg.tar.gz: there is no such file"):
-        scope(full=True, datasets=tmp_path)
+        scope_of(full=True, datasets=tmp_path)
     for name in (
         "cifar10-jpeg.tar.gz",
         "resnet20-12fca82f.th",
@@ -116,19 +126,19 @@ def test_full_tests_what_a_folder_holds(tmp_path: Path) -> None:
         "mobilenetv2.pt",
     ):
         (tmp_path / name).touch()
-    asked = scope(full=True, datasets=tmp_path)
+    asked = scope_of(full=True, datasets=tmp_path)
     assert [source.network for source in asked.sources] == ["lenet", "resnet20"]
     [imagenet] = [
         source for source in asked.coarse_only if source.data.endswith("imagenet-1000.tar")
     ]
     assert (imagenet.network, imagenet.size) == ("mobilenetv2", 224)
-    [coarse] = chosen(["coarse"])
+    [coarse] = targets_named(["coarse"])
     own = [
         task.arguments
         for name, task in coarse.tasks(asked).items()
         if name.startswith("mobilenetv2")
     ]
-    assert [(each["precision"], each["boosted"]) for each in own] == [
+    assert [(each["workload"]["precision"], each["boosted"]) for each in own] == [
         ("fp32", False),
         ("int8", False),
     ]

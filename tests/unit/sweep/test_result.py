@@ -21,7 +21,7 @@ from edensim.sweep.grid import Point, plan
 from edensim.sweep.result import load_sweep, pareto_front
 from edensim.sweep.store import NAME, Store, locked
 from edensim.sweep.task import make_task, run_cluster_task, trace_digest
-from edensim.sweep.worker_pool import local_outcomes
+from edensim.sweep.worker_pool import run_on_workers
 
 
 @pytest.fixture
@@ -167,7 +167,11 @@ def test_a_full_disk_for_the_tables(
 
 def test_a_task_that_ends_each_worker_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edensim.sweep.worker_pool.sys.executable", "/bin/false")
-    news = [item for item in local_outcomes([{"task": 0}, {"task": 1}], 2) if item is not None]
+    news = [
+        item
+        for item in run_on_workers("no:function", [{"task": 0}, {"task": 1}], 2)
+        if item is not None
+    ]
     assert sorted(index for index, _ in news) == [0, 1]
     assert news[0][1] == {
         "failed": "its worker process ended with exit code 1, 3 times",
