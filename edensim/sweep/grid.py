@@ -23,6 +23,7 @@ from typing import Any, Final
 import msgspec
 
 from edensim._version import __version__
+from edensim.config.knobs import KNOBS
 from edensim.config.loading import (
     OVER,
     LoadedConfig,
@@ -47,20 +48,7 @@ from edensim.simulation import prepare
 MAX_POINTS: Final = 1_000_000
 
 #: Keys whose whole effect on commands is in the timings that they resolve to (`timing_facts`).
-OPERATING_POINT: Final = frozenset(
-    {
-        "vdd_V",
-        "trcd_ns",
-        "trp_ns",
-        "tras_ns",
-        "twr_ns",
-        "trefi_ns",
-        "mode",
-        "timings",
-        "partitions",
-        "changes",
-    }
-)
+OPERATING_POINT: Final = frozenset({*KNOBS, "mode", "timings", "partitions", "changes"})
 
 _NUMBER = r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*"
 _RANGE = re.compile(f"{_NUMBER}:{_NUMBER}:{_NUMBER}")
