@@ -1,35 +1,37 @@
-"""Bit errors of the reads of a run: which commands were reads, how soon after their row's ACT, and how many of their bits were wrong."""
+"""Count the wrong bits of the reads of a run.
+
+One entry picks the reads out of the commands, with the time since the ACT of their row; another
+counts their wrong bits.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from edensim.kernels.cells.weak_cells import (
     ACCESS_BITS,
     BANK_SHIFT,
-    BY_BITLINE,
-    BYTE,
-    FAILURE,
     FAILURE_SIZE,
     GOLDEN,
     LINE_CLASSES,
     ROW_BITS,
-    SEED,
     STEP,
     U0,
     U3,
     U7,
     U32,
-    U56,
+    Points,
+    Tables,
+    access_key,
     bank_key,
-    bitlines_of,
     cell_hash,
-    law_of,
-    line_label,
+    line_of,
     mix,
-    permuted,
+    partition_of,
+    position_of,
+    row_of,
     weak_in_row,
     weak_under,
 )
@@ -45,19 +47,31 @@ RD: Final = int(Command.RD)
 RDA: Final = int(Command.RDA)
 STORED: Final = np.uint64(0xC2B2AE3D27D4EB4F)
 
-# Places in the `memory` argument.
+# Indices into the `memory` argument.
 RANKS: Final = 0
 BANKGROUPS: Final = 1
 BANKS: Final = 2  # per bank group
-LONGEST: Final = 3  # longest interval told apart
+LONGEST: Final = 3  # longest interval that is distinguished
 MEMORY_SIZE: Final = 4
+
+
+class Lists(NamedTuple):
+    """Linked lists of the weak cells of a row, one for each of its columns."""
+
+    heads: Any
+    """First cell of each column, -1 if it has none."""
+    following: Any
+    """Next cell of each, -1 after the last."""
+    positions: Any
 
 
 @entry("COMMAND[:]", "i8[:]", "i8[:]", "i8[:]", "u8[:]", "i4[:]", "u1[:]", "i8[:]")
 def reads_of(commands, memory, shape, activated, numbers, columns, intervals, clocks):
-    """Reads among commands: row number, column, ACT-to-RD interval in cycles (at most the longest), clock. Returns how many.
+    """Pick the reads out of commands; return how many there are.
 
-    activated: clock of each bank's last ACT (all channels), kept from call to call.
+    Each read gets its row number, column, ACT-to-RD interval in cycles (at most the longest) and
+    clock. The clock of each bank's last ACT, of all channels, stays in `activated` from call to
+    call.
     """
     n = 0
     for i in range(commands.size):
@@ -65,10 +79,9 @@ def reads_of(commands, memory, shape, activated, numbers, columns, intervals, cl
         kind = np.int64(command["command"])
         if kind != ACT and kind != RD and kind != RDA:
             continue
-        rank, group = (
-            max(np.int64(command["rank"]), 0),
-            max(np.int64(command["bankgroup"]), 0),
-        )  # -1 where the standard has no such level
+        # Rank and bank group are -1 if the standard has no such level.
+        rank = max(np.int64(command["rank"]), 0)
+        group = max(np.int64(command["bankgroup"]), 0)
         bank = (np.int64(command["channel"]) * memory[RANKS] + rank) * memory[BANKGROUPS] + group
         bank = bank * memory[BANKS] + np.int64(command["bank"])
         clock = np.int64(command["clock"])
@@ -86,59 +99,39 @@ def reads_of(commands, memory, shape, activated, numbers, columns, intervals, cl
 
 
 @called
-def by_column(n, number, bitlines, shape, found, heads, following, cells):
-    """Lists of weak cells by column of the row; cells: their positions."""
+def list_by_column(n, row, shape, places, lists):
+    """Link the n weak cells of a row into lists by column."""
     row_bits = np.uint64(shape[ROW_BITS])
-    key = bank_key(number, shape)
-    for column in range(heads.size):
-        heads[np.uint64(column)] = -1
+    key = bank_key(row.number, shape)
+    for column in range(lists.heads.size):
+        lists.heads[np.uint64(column)] = -1
     for i in range(n):
-        x = found[np.uint64(i)]
-        position = permuted(x, key, row_bits) if bitlines > 1 else x
-        cells[np.uint64(i)] = np.int64(position)
+        position = position_of(places[np.uint64(i)], row, key, row_bits)
+        lists.positions[np.uint64(i)] = np.int64(position)
         column = position >> (np.uint64(shape[ACCESS_BITS]) + U3)
-        following[np.uint64(i)] = heads[column]
-        heads[column] = i
-    return 0
+        lists.following[np.uint64(i)] = lists.heads[column]
+        lists.heads[column] = i
 
 
 @called
-def wrong_bits(
-    number,
-    law,
-    wordline_hash,
-    first,
-    access,
-    ones,
-    bitlines,
-    shape,
-    limits,
-    dense,
-    failures,
-    found,
-    rates,
-    following,
-    cells,
-    mask,
-):
-    """Wrong bits of one read: the list of weak cells from `first` on, under a law. ones: chance that a cell holds 1, a 32-bit fraction."""
-    cell = number << np.uint64(shape[ROW_BITS])
-    draw = mix(np.uint64(shape[SEED]) ^ (FAILURE + np.uint64(access) * GOLDEN))
-    at = np.uint64(law * FAILURE_SIZE)
+def count_wrong(read, row, ones, tables, failures, points, lists, mask):
+    """Count the wrong bits of a read, which is (first weak cell, distribution, access).
+
+    A cell holds 1 with the chance `ones`, a 32-bit fraction.
+    """
+    first, distribution, access = read
+    shape = tables.shape
+    cell = row.number << np.uint64(shape[ROW_BITS])
+    draw = access_key(access, shape)
+    at = np.uint64(distribution * FAILURE_SIZE)
     wrong = 0
     i = first
     while i >= 0:
-        x, position = found[np.uint64(i)], np.uint64(cells[np.uint64(i)])
-        rate = rates[np.uint64(i)] if rates.size > 0 else U0
-        if rates.size == 0 or weak_under(
-            law, np.int64(wordline_hash >> U56), x, rate, bitlines, shape, limits, dense
-        ):
+        place, position = points.places[np.uint64(i)], np.uint64(lists.positions[np.uint64(i)])
+        rate = points.rates[np.uint64(i)] if points.rates.size > 0 else U0
+        if points.rates.size == 0 or weak_under(distribution, row, place, rate, tables):
             stored = np.uint64((mix((cell | position) * GOLDEN ^ STORED) >> U32) < np.uint64(ones))
-            line = (
-                line_label(x)
-                if failures[at + np.uint64(BY_BITLINE)] != U0
-                else wordline_hash & BYTE
-            )
+            line = line_of(place, row, distribution, failures)
             bit = np.uint8(1) << np.uint8(position & U7)
             fails = cell_hash(cell | position, draw) < np.int64(
                 failures[at + stored] + failures[at + np.uint64(STEP)] * line
@@ -146,26 +139,30 @@ def wrong_bits(
             if fails and mask[position >> U3] & bit == 0:
                 mask[position >> U3] |= bit
                 wrong += 1
-        i = following[np.uint64(i)]
+        i = lists.following[np.uint64(i)]
     i = first
     while i >= 0:
-        mask[np.uint64(cells[np.uint64(i)]) >> U3] = 0
-        i = following[np.uint64(i)]
+        mask[np.uint64(lists.positions[np.uint64(i)]) >> U3] = 0
+        i = lists.following[np.uint64(i)]
     return wrong
 
 
 @entry(
-    "u8[:]", "i4[:]", "u1[:]", "i8[:]", "i8", "i8[:]", "i8[:]", "u8[:]", "u8[:]", "u1[:]", "u8[:]", "u8[:]",
-    "u8[:]", "u8[:]", "u1[:]", "i8[:]", "i8[:]", "i8[:]", "i4[:]",
+    "u8[:]", "i4[:]", "u1[:]", "i8[:]", "i8", "i8[:]", "i8[:]", "u8[:]", "u8[:]", "u1[:]",
+    "u8[:]", "u8[:]", "u8[:]", "u8[:]", "u1[:]", "i8[:]", "i8[:]", "i8[:]", "i4[:]",
 )  # fmt: skip
-def flip_reads(
-    numbers, columns, intervals, accesses, ones, shape, partitions, limits, dense, guide, failures, poisson,
-    found, rates, mask, heads, following, cells, wrong,
+def flip_reads(  # noqa: PLR0913  (called from Python, which passes arrays one by one)
+    numbers, columns, intervals, accesses, ones, shape, partitions, limits, dense, guide,
+    failures, poisson, places, rates, mask, heads, following, positions, wrong,
 ):  # fmt: skip
-    """Wrong bits of each read, into `wrong`; reads of one row stand together. Returns their sum.
+    """Count the wrong bits of each read, into `wrong`; return their sum.
 
-    intervals: class of lines of each read (all 0 where a partition has one law). accesses: number of the access of each read.
+    Reads of one row stand together. `intervals` gives the class of lines of each read (all 0 if a
+    partition has one distribution), `accesses` the number of the access.
     """
+    tables = Tables(shape, partitions, limits, dense, guide, poisson)
+    points = Points(places, rates)
+    lists = Lists(heads, following, positions)
     total = 0
     first = 0
     while first < numbers.size:
@@ -173,53 +170,19 @@ def flip_reads(
         last = first + 1
         while last < numbers.size and numbers[np.uint64(last)] == number:
             last += 1
-        partition = law_of(number, shape[BANK_SHIFT], partitions)
-        n = 0
-        h = U0
-        law = partition * shape[LINE_CLASSES]
-        bitlines = 1
-        if partition >= 0:
-            bitlines = bitlines_of(partition, shape, guide)
-            n, h = weak_in_row(
-                number,
-                law,
-                shape[LINE_CLASSES],
-                bitlines,
-                shape,
-                limits,
-                dense,
-                guide,
-                poisson,
-                found,
-                rates,
-            )
+        partition = partition_of(number, tables)
+        row = row_of(number, partition, tables)
+        n = weak_in_row(row, shape[LINE_CLASSES], tables, points) if partition >= 0 else 0
         if n > 0:
-            by_column(n, number, bitlines, shape, found, heads, following, cells)
-        for read in range(first, last):
+            list_by_column(n, row, shape, places, lists)
+        for i in range(first, last):
             count = 0
-            if n > 0 and heads[np.uint64(columns[np.uint64(read)])] >= 0:
-                own = law + np.int64(intervals[np.uint64(read)])
-                start = heads[np.uint64(columns[np.uint64(read)])]
-                access = accesses[np.uint64(read)]
-                count = wrong_bits(
-                    number,
-                    own,
-                    h,
-                    start,
-                    access,
-                    ones,
-                    bitlines,
-                    shape,
-                    limits,
-                    dense,
-                    failures,
-                    found,
-                    rates,
-                    following,
-                    cells,
-                    mask,
-                )
-            wrong[np.uint64(read)] = count
+            if n > 0 and heads[np.uint64(columns[np.uint64(i)])] >= 0:
+                distribution = row.distribution + np.int64(intervals[np.uint64(i)])
+                head = heads[np.uint64(columns[np.uint64(i)])]
+                read = (head, distribution, accesses[np.uint64(i)])
+                count = count_wrong(read, row, ones, tables, failures, points, lists, mask)
+            wrong[np.uint64(i)] = count
             total += count
         first = last
     return total
