@@ -1,12 +1,12 @@
-"""Bytes of a text trace: numbers, blanks, line ends, and the loop over whole lines. The formats are in trace_lines.py.
+"""Read numbers, blanks and line ends of a text trace, and loop over its lines.
 
-Every line ends in a newline, so nothing here checks for the end of the text: each helper stops at a byte it does not expect, and a newline is never
-expected.
+The formats are in trace_lines.py. Every line ends in a newline, so nothing here checks for the end
+of the text: each helper stops at a byte that it does not expect, and none expects a newline.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -15,15 +15,16 @@ from edensim.vocabulary import REQUEST
 
 register("REQUEST", REQUEST)
 
-# Small helpers are inlined by force: a call hands over whole array descriptors, which costs more than most of them do.
+# Small helpers are inlined by force: a call passes whole array descriptors, which costs more than
+# most of them do.
 inlined = jit(forceinline=True)
 called = jit()
 
-# Places in the status array; it is zeroed before the first call and handed on from call to call.
-BYTES: Final = 0  # consumed by this call
+# Indices into the status array, which is zeroed before the first call and passed from call to call.
+BYTES: Final = 0  # that this call consumed
 LINES: Final = 1  # consumed since the start of the file
-PROBLEM: Final = 2  # what is wrong with the next line, 0: nothing
-GAP: Final = 3  # instructions seen since the last record (lackey)
+PROBLEM: Final = 2  # what is wrong with the next line; 0 if nothing is
+GAP: Final = 3  # instructions since the last record (lackey)
 CLOCK: Final = 4  # clock of the last record (relative STL), first cycle (SCALE-Sim)
 STARTED: Final = 5  # 1 after the first row (SCALE-Sim)
 STATUS_SIZE: Final = 6
@@ -39,33 +40,49 @@ EARLIER: Final = 7
 ROW_TOO_LONG: Final = 8
 SKIP: Final = -1  # a good line without a record
 
-#: Largest address or clock accepted: sums of two stay inside an int64.
+#: Largest address or clock that is accepted; the sum of two fits an int64.
 LARGEST: Final = 1 << 62
 HUGE: Final = LARGEST + 1
-#: What of a decimal number is kept before the next digit comes in: cannot overflow, and loses nothing of up to 18 digits.
-KEPT: Final = (1 << 58) - 1
+#: The bits of a decimal number to which the next digit is added. They cannot overflow, and numbers
+#: of up to 18 digits lose nothing.
+LOW_BITS: Final = (1 << 58) - 1
 LARGEST_GAP: Final = (1 << 31) - 1
-#: Largest size of one access in bytes (lackey, gem5, STL lengths): 65 lines at most, 130 records for a modify.
+#: Largest size of one access in bytes (lackey, gem5, STL): at most 65 lines, or 130 records if it
+#: reads and writes.
 LARGEST_SIZE: Final = 4096
-#: Bytes that one request moves: longer accesses are split at these boundaries.
+#: Logarithm of the bytes that one request moves; longer accesses are split at these boundaries.
 LINE_SHIFT: Final = 6
 
-#: Value of each byte as a hexadecimal digit, -1 of others. A table, because a branch between 0-9 and a-f is mispredicted on every other digit.
+#: Value of each byte as a hexadecimal digit, -1 if it is none. A branch between 0-9 and a-f would be
+#: mispredicted on every other digit.
 DIGIT: Final = np.array(
     [int(chr(byte), 16) if chr(byte) in "0123456789abcdefABCDEF" else -1 for byte in range(256)],
     np.int8,
 )
 
 
+class Access(NamedTuple):
+    """What a line of a trace says."""
+
+    address: Any
+    writeback: Any
+    clock: Any
+    gap: Any
+    is_write: Any
+    """0 for a read, 1 for a write, 2 for a read and then a write."""
+    size: Any
+    """Bytes."""
+
+
 @inlined
 def byte(text, i):
-    """Byte i as a signed number. The unsigned index spares numba's test for negative ones."""
+    """Return byte i as a signed number; an unsigned index spares numba's test for negative ones."""
     return np.int64(text[np.uint64(i)])
 
 
 @called
 def saturated(text, first, i, base):
-    """The digits from first to i as a number, HUGE if it passes LARGEST."""
+    """Return the digits from `first` to `i` as a number, HUGE if it is above LARGEST."""
     value = np.int64(0)
     for k in range(first, i):
         value = value * base + DIGIT[text[k]] if value <= LARGEST // base else np.int64(HUGE)
@@ -74,7 +91,7 @@ def saturated(text, first, i, base):
 
 @inlined
 def blanks(text, i):
-    """First position from i on that holds neither a space nor a tab."""
+    """Return the first position from i on that holds neither a space nor a tab."""
     while byte(text, i) == 32 or byte(text, i) == 9:
         i += 1
     return i
@@ -82,12 +99,12 @@ def blanks(text, i):
 
 @inlined
 def decimal(text, i):
-    """(value, position after it); the value is -problem if there is none."""
+    """Read a decimal number; return its value, -problem if there is none, and the position after."""
     first = i
     value = np.int64(0)
     digit = byte(text, i) - 48
     while 0 <= digit <= 9:
-        value = (value & KEPT) * 10 + digit
+        value = (value & LOW_BITS) * 10 + digit
         i += 1
         digit = byte(text, i) - 48
     if i == first:
@@ -101,7 +118,7 @@ def decimal(text, i):
 
 @inlined
 def hexadecimal(text, i):
-    """As decimal, base 16, with or without 0x."""
+    """Read a hexadecimal number, with or without 0x, as `decimal` does."""
     if byte(text, i) == 48 and (byte(text, i + 1) | 32) == 120:
         i += 2
     first = i
@@ -122,7 +139,7 @@ def hexadecimal(text, i):
 
 @inlined
 def number(text, i):
-    """As decimal, base 16 after 0x."""
+    """Read a number, hexadecimal after 0x, as `decimal` does."""
     if byte(text, i) == 48 and (byte(text, i + 1) | 32) == 120:
         return hexadecimal(text, i)
     return decimal(text, i)
@@ -130,14 +147,14 @@ def number(text, i):
 
 @inlined
 def separated(text, i):
-    """Position after the blanks at i; -1 if there are none."""
+    """Return the position after the blanks at i, -1 if there are none."""
     at = blanks(text, i)
     return at if at > i else -1
 
 
 @inlined
 def whole(text, i):
-    """A signed whole number that may be written `-37.0`: (problem, position, value)."""
+    """Read a signed whole number, which may be written `-37.0`; return (problem, position, value)."""
     negative = byte(text, i) == 45
     if negative:
         i += 1
@@ -153,7 +170,7 @@ def whole(text, i):
 
 @inlined
 def line_end(text, i):
-    """Position of the newline if only blanks (and a carriage return) come before it, else -1."""
+    """Return the position of the newline if only blanks and a carriage return precede it, else -1."""
     i = blanks(text, i)
     if byte(text, i) == 13:
         i += 1
@@ -162,7 +179,7 @@ def line_end(text, i):
 
 @inlined
 def data_start(text, at):
-    """First byte of a line's data, or -1 and the position of its newline: (start, newline)."""
+    """Return the position of a line's data, twice; without data, -1 and the newline's position."""
     i = blanks(text, at)
     first = byte(text, i)
     if first > 35:
@@ -175,45 +192,49 @@ def data_start(text, at):
 
 
 @inlined
-def put(records, lines, n, line, address, is_write, clock, gap, writeback):
-    """Write record n."""
+def put(records, lines, n, line, access):
+    """Write record n, which comes from a line."""
     record = records[n]
-    record["address"] = address
-    record["writeback"] = writeback
-    record["clock"] = clock
-    record["gap"] = gap
+    record["address"] = access.address
+    record["writeback"] = access.writeback
+    record["clock"] = access.clock
+    record["gap"] = access.gap
     record["tensor"] = -1
-    record["is_write"] = is_write
+    record["is_write"] = access.is_write & 1
     if lines.size > 0:
         lines[n] = line
 
 
+@inlined
+def put_request(records, lines, n, line, address, is_write, clock):
+    """Write record n, a request without gap and write-back."""
+    put(records, lines, n, line, Access(address, np.int64(-1), clock, np.int64(0), is_write, 0))
+
+
 @called
-def put_rest(records, lines, n, line, address, first, last, is_write, clock):
-    """An access beyond its first request: its other lines, then all of them as writes if it is a modify; the number of records after it."""
+def put_rest(records, lines, n, line, access):
+    """Write what follows the first record of an access; return the number of records then.
+
+    That is one record for each further line that it touches, and then all lines as writes if it
+    reads and writes.
+    """
+    address, is_write, clock = access.address, access.is_write, access.clock
+    first = address >> LINE_SHIFT
+    last = (address + access.size - 1) >> LINE_SHIFT
     for touched in range(first + 1, last + 1):
-        put(records, lines, n, line, touched << LINE_SHIFT, is_write & 1, clock, 0, -1)
+        put_request(records, lines, n, line, touched << LINE_SHIFT, is_write, clock)
         n += 1
     if is_write == 2:
         for touched in range(first, last + 1):
-            put(
-                records,
-                lines,
-                n,
-                line,
-                address if touched == first else touched << LINE_SHIFT,
-                1,
-                clock,
-                0,
-                -1,
-            )
+            start = address if touched == first else touched << LINE_SHIFT
+            put_request(records, lines, n, line, start, 1, clock)
             n += 1
     return n
 
 
 @inlined
 def scan(parser, option, text, records, lines, status):
-    """Run a line parser over whole lines."""
+    """Run a line parser over whole lines; return the number of records written."""
     n = 0
     at = 0
     line = status[LINES]
@@ -224,27 +245,27 @@ def scan(parser, option, text, records, lines, status):
             at = after + 1
             line += 1
             continue
-        problem, i, address, writeback, clock, gap, is_write, size = parser(text, i, option, status)
+        problem, i, access = parser(text, i, option, status)
         if problem <= 0:
             i = line_end(text, i)
             if i < 0:
                 problem = BAD
-            elif size < 1 or size > LARGEST_SIZE:
+            elif access.size < 1 or access.size > LARGEST_SIZE:
                 problem = BAD_SIZE
         if problem > 0:
             status[PROBLEM] = problem
             break
         if problem == 0:
-            first = address >> LINE_SHIFT
-            last = (address + size - 1) >> LINE_SHIFT
-            turns = 2 if is_write == 2 else 1
+            first = access.address >> LINE_SHIFT
+            last = (access.address + access.size - 1) >> LINE_SHIFT
+            turns = 2 if access.is_write == 2 else 1
             if n + turns * (last - first + 1) > records.size:
                 break
-            put(records, lines, n, line + 1, address, is_write & 1, clock, gap, writeback)
+            put(records, lines, n, line + 1, access)
             n += 1
-            if first != last or is_write == 2:
-                n = put_rest(records, lines, n, line + 1, address, first, last, is_write, clock)
-            status[CLOCK] = clock
+            if first != last or access.is_write == 2:
+                n = put_rest(records, lines, n, line + 1, access)
+            status[CLOCK] = access.clock
             status[GAP] = 0
         at = i + 1
         line += 1

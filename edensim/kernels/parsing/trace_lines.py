@@ -1,9 +1,10 @@
-"""Trace lines to REQUEST records: one pass over bytes, no object per line.
+"""Parse the lines of traces into REQUEST records, in one pass over bytes.
 
-One entry per format, so that only the formats in use are compiled: parse_FORMAT(option, text, records, lines, status) parses whole lines into
-records and returns how many it wrote; `lines` takes the line number of each record, or is empty. It stops at the end of the text, when the records
-are full, or at a bad line; the status says where. Blank lines and lines that start with `#` are passed over in every format; Windows line ends
-are accepted.
+Each format has an entry of its own, so that only the formats in use are compiled. An entry parses
+whole lines into `records` and returns how many it wrote; `lines` gets the line number of each
+record, or is empty. It stops at the end of the text, if the records are full, or at a bad line;
+`status` says where and why. Every format allows blank lines, lines that start with `#`, and Windows
+line ends.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from edensim.kernels.parsing.text import (
     STARTED,
     TOO_LARGE,
     UNKNOWN_COMMAND,
+    Access,
     blanks,
     byte,
     data_start,
@@ -38,7 +40,7 @@ from edensim.kernels.parsing.text import (
     inlined,
     line_end,
     number,
-    put,
+    put_request,
     scan,
     separated,
     whole,
@@ -47,7 +49,7 @@ from edensim.kernels.parsing.text import (
 
 @inlined
 def operation(text, i):
-    """(0 for `read`, 1 for `write`, -1 for neither, position after it), in any case."""
+    """Return 0 for `read`, 1 for `write`, -1 for neither, in any case, and the position after it."""
     if (byte(text, i) | 32) == 114:
         if (
             (byte(text, i + 1) | 32) == 101
@@ -65,22 +67,21 @@ def operation(text, i):
     return -1, i
 
 
-# Line parsers. Each takes (text, position of the first byte, option, status) and returns
-# (problem, position after, address, writeback, clock, gap, is_write, size); is_write 2 is a read and then a write.
+# A line parser takes (text, position of the first byte, option, status) and returns (problem,
+# position after, access).
 
 
 @inlined
 def refused(problem, i):
-    """What a parser returns for a bad line."""
-    return problem, i, np.int64(0), np.int64(-1), np.int64(0), np.int64(0), 0, np.int64(1)
+    """Return what a parser returns for a bad line."""
+    nothing = Access(np.int64(0), np.int64(-1), np.int64(0), np.int64(0), 0, np.int64(1))
+    return problem, i, nothing
 
 
 @inlined
-def found(i, address, writeback, clock, gap, is_write, size):
-    """What a parser returns for a record."""
-    return (
-        0,
-        i,
+def accepted(i, address, writeback, clock, gap, is_write, size):
+    """Return what a parser returns for a good line."""
+    access = Access(
         np.int64(address),
         np.int64(writeback),
         np.int64(clock),
@@ -88,11 +89,12 @@ def found(i, address, writeback, clock, gap, is_write, size):
         is_write,
         np.int64(size),
     )
+    return 0, i, access
 
 
 @inlined
 def load_store(text, i, option, status):
-    """`LD ADDRESS` or `ST ADDRESS`."""
+    """Parse `LD ADDRESS` or `ST ADDRESS`."""
     first = byte(text, i) | 32
     second = byte(text, i + 1) | 32
     is_write = 0
@@ -106,12 +108,12 @@ def load_store(text, i, option, status):
     address, at = number(text, at)
     if address < 0:
         return refused(-address, i)
-    return found(at, address, -1, 0, 0, is_write, 1)
+    return accepted(at, address, -1, 0, 0, is_write, 1)
 
 
 @inlined
 def address_first(text, i, option, status):
-    """`ADDRESS R|W`."""
+    """Parse `ADDRESS R|W`."""
     address, i = number(text, i)
     if address < 0:
         return refused(-address, i)
@@ -121,12 +123,12 @@ def address_first(text, i, option, status):
     letter = byte(text, at) | 32
     if letter != 114 and letter != 119:
         return refused(BAD, i)
-    return found(at + 1, address, -1, 0, 0, 1 if letter == 119 else 0, 1)
+    return accepted(at + 1, address, -1, 0, 0, 1 if letter == 119 else 0, 1)
 
 
 @inlined
 def core_record(text, i, option, status):
-    """`BUBBLES LOAD [WRITEBACK]`."""
+    """Parse `BUBBLES LOAD [WRITEBACK]`."""
     gap, i = number(text, i)
     if gap < 0:
         return refused(-gap, i)
@@ -140,16 +142,16 @@ def core_record(text, i, option, status):
         return refused(-address, i)
     at = separated(text, i)
     if at < 0 or byte(text, at) == 10 or byte(text, at) == 13:
-        return found(i, address, -1, 0, gap, 0, 1)
+        return accepted(i, address, -1, 0, gap, 0, 1)
     writeback, i = number(text, at)
     if writeback < 0:
         return refused(-writeback, i)
-    return found(i, address, writeback, 0, gap, 0, 1)
+    return accepted(i, address, writeback, 0, gap, 0, 1)
 
 
 @inlined
 def dramsim3_record(text, i, option, status):
-    """`ADDRESS READ|WRITE CLOCK`, the address always hexadecimal."""
+    """Parse `ADDRESS READ|WRITE CLOCK`; the address is always hexadecimal."""
     address, i = hexadecimal(text, i)
     if address < 0:
         return refused(-address, i)
@@ -163,12 +165,15 @@ def dramsim3_record(text, i, option, status):
     clock, i = decimal(text, at)
     if clock < 0:
         return refused(-clock, i)
-    return found(i, address, -1, clock, 0, is_write, 1)
+    return accepted(i, address, -1, clock, 0, is_write, 1)
 
 
 @inlined
 def stl_record(text, i, option, status):
-    """`CLOCK: [(LENGTH)] read|write ADDRESS [DATA]`; with option 1 the clock counts from the last record."""
+    """Parse `CLOCK: [(LENGTH)] read|write ADDRESS [DATA]`.
+
+    With option 1 the clock counts from the last record.
+    """
     size = np.int64(1)
     clock, i = decimal(text, i)
     if clock < 0:
@@ -199,14 +204,16 @@ def stl_record(text, i, option, status):
         clock += status[CLOCK]
         if clock > LARGEST:
             return refused(TOO_LARGE, i)
-    return found(i, address, -1, clock, 0, is_write, size)
+    return accepted(i, address, -1, clock, 0, is_write, size)
 
 
 @inlined
 def gem5_record(text, i, option, status):
-    """`[ID,]r|w,ADDRESS,SIZE[,FLAGS],TICK[,PC]`; option: picoseconds of a memory clock, 0 for no clocks.
+    """Parse `[ID,]r|w,ADDRESS,SIZE[,FLAGS],TICK[,PC]`.
 
-    With two numbers after the size they are flags and tick: gem5 writes flags always, the program counter rarely."""
+    The option is a memory clock in picoseconds, 0 if there are no clocks. Two numbers after the
+    size are flags and tick: gem5 always writes flags and rarely the program counter.
+    """
     if 48 <= byte(text, i) <= 57:
         value, i = decimal(text, i)
         if value < 0 or byte(text, i) != 44:
@@ -232,7 +239,7 @@ def gem5_record(text, i, option, status):
                 return refused(BAD, i)
     if tick < 0:
         return refused(-tick, i)
-    return found(
+    return accepted(
         i,
         address,
         -1,
@@ -245,7 +252,10 @@ def gem5_record(text, i, option, status):
 
 @inlined
 def lackey_record(text, i, option, status):
-    """`I  ADDRESS,SIZE` or ` L|S|M ADDRESS,SIZE`, hexadecimal. The gap leaves out the access's own instruction: the record stands for it."""
+    """Parse `I  ADDRESS,SIZE` or ` L|S|M ADDRESS,SIZE`, in hexadecimal.
+
+    The gap leaves out the instruction of the access itself, for which the record stands.
+    """
     if (byte(text, i) == 61 and byte(text, i + 1) == 61) or (
         byte(text, i) == 45 and byte(text, i + 1) == 45
     ):
@@ -273,15 +283,17 @@ def lackey_record(text, i, option, status):
     is_write = 0
     if letter != 76:
         is_write = 1 if letter == 83 else 2
-    return found(i, address, -1, 0, gap, is_write, size)
+    return accepted(i, address, -1, 0, gap, is_write, size)
 
 
 @inlined
 def scalesim_row(text, i, records, lines, n, line, is_write, status):
-    """`CYCLE,WORD,WORD,...`: (problem, position, number of records after the row); that number is -1 if the records do not suffice.
+    """Parse a row `CYCLE,WORD,WORD,...`; return (problem, position, number of records then).
 
-    Words are bytes; each 64-byte line counts once a row. -1 is an empty place, and so is a 1 that only 1 and -1 follow, unless it comes first
-    or after a 0: the tool pads rows with 1.0 too."""
+    That number is -1 if the records do not suffice. Words are bytes, and each 64-byte line counts
+    once in a row. An empty place is -1; it is also 1 if only 1 and -1 follow, unless the 1 comes
+    first or after a 0, because the tool pads rows with 1.0 too.
+    """
     problem, i, clock = whole(text, i)
     if problem != 0 or byte(text, i) != 44:
         return problem if problem != 0 else BAD, i, n
@@ -295,7 +307,7 @@ def scalesim_row(text, i, records, lines, n, line, is_write, status):
         return EARLIER, i, n
     row = n
     previous = np.int64(-2)
-    held = False  # a 1 that may be padding
+    pending = False  # a 1 that may be padding
     while byte(text, i) == 44:
         i = blanks(text, i + 1)
         if byte(text, i) == 10 or byte(text, i) == 13:
@@ -307,10 +319,10 @@ def scalesim_row(text, i, records, lines, n, line, is_write, status):
         if word == -1:
             continue
         if word == 1 and previous != 0 and previous != -2:
-            held = True
+            pending = True
         else:
-            if held:
-                held = False
+            if pending:
+                pending = False
                 n = put_line(records, lines, row, n, line, np.int64(0), is_write, clock)
             if n >= 0:
                 n = put_line(records, lines, row, n, line, word >> LINE_SHIFT, is_write, clock)
@@ -322,20 +334,20 @@ def scalesim_row(text, i, records, lines, n, line, is_write, status):
 
 @inlined
 def put_line(records, lines, row, n, line, number_of_line, is_write, clock):
-    """One 64-byte line of a row, once; the number of records after it, -1 if there is no room."""
+    """Write a 64-byte line of a row, once; return the number of records then, -1 without room."""
     address = number_of_line << LINE_SHIFT
     for k in range(row, n):
         if records[k]["address"] == address:
             return n
     if n >= records.size:
         return -1
-    put(records, lines, n, line, address, is_write, clock, 0, -1)
+    put_request(records, lines, n, line, address, is_write, clock)
     return n + 1
 
 
 @inlined
 def scan_rows(option, text, records, lines, status):
-    """As scan, over SCALE-Sim's rows; option: is_write of all of them."""
+    """Run over the rows of SCALE-Sim as `scan` does over lines; the option is `is_write` of all."""
     n = 0
     at = 0
     line = status[LINES]
@@ -364,39 +376,47 @@ def scan_rows(option, text, records, lines, status):
 
 @entry("i8", "u1[:]", "REQUEST[:]", "i8[:]", "i8[:]")
 def parse_ramulator_ls(option, text, records, lines, status):
+    """Parse Ramulator 2.0 load-store traces."""
     return scan(load_store, option, text, records, lines, status)
 
 
 @entry("i8", "u1[:]", "REQUEST[:]", "i8[:]", "i8[:]")
 def parse_ramulator1(option, text, records, lines, status):
+    """Parse Ramulator 1.0 DRAM traces."""
     return scan(address_first, option, text, records, lines, status)
 
 
 @entry("i8", "u1[:]", "REQUEST[:]", "i8[:]", "i8[:]")
 def parse_ramulator_core(option, text, records, lines, status):
+    """Parse Ramulator processor traces."""
     return scan(core_record, option, text, records, lines, status)
 
 
 @entry("i8", "u1[:]", "REQUEST[:]", "i8[:]", "i8[:]")
 def parse_dramsim3(option, text, records, lines, status):
+    """Parse DRAMsim3 traces."""
     return scan(dramsim3_record, option, text, records, lines, status)
 
 
 @entry("i8", "u1[:]", "REQUEST[:]", "i8[:]", "i8[:]")
 def parse_stl(option, text, records, lines, status):
+    """Parse STL traces of DRAMSys."""
     return scan(stl_record, option, text, records, lines, status)
 
 
 @entry("i8", "u1[:]", "REQUEST[:]", "i8[:]", "i8[:]")
 def parse_gem5(option, text, records, lines, status):
+    """Parse gem5 packet traces."""
     return scan(gem5_record, option, text, records, lines, status)
 
 
 @entry("i8", "u1[:]", "REQUEST[:]", "i8[:]", "i8[:]")
 def parse_lackey(option, text, records, lines, status):
+    """Parse traces of valgrind's lackey."""
     return scan(lackey_record, option, text, records, lines, status)
 
 
 @entry("i8", "u1[:]", "REQUEST[:]", "i8[:]", "i8[:]")
 def parse_scalesim(option, text, records, lines, status):
+    """Parse SCALE-Sim traces."""
     return scan_rows(option, text, records, lines, status)
