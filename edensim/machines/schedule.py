@@ -1,7 +1,8 @@
-"""What a tiled machine asks of memory: tiles and their transfers, as records that the compiled engine reads."""
+"""Tiles and their transfers, and the records of them that the engine reads."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,73 +11,64 @@ from edensim.engine.tiles import Schedule
 from edensim.vocabulary import TILE, TRANSFER
 
 
-@dataclass
-class ScheduleBuilder:
-    """A schedule under construction, tile by tile. `first_layer`: index of the layer that its first tile belongs to."""
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """`count` runs of `run_bytes` each, whose begins lie `stride_bytes` apart, of one tensor."""
 
-    _tiles: list[tuple[int, int, int, int, int, int]] = field(default_factory=list)
-    _transfers: list[tuple[int, int, int, int, int, int]] = field(default_factory=list)
-
-    def tile(self, layer: int, compute_cycles: int, *, barrier: bool = False) -> TileBuilder:
-        """Begin a tile; its transfers follow, reads first."""
-        self._tiles.append((len(self._transfers), compute_cycles, 0, 0, layer, int(barrier)))
-        return TileBuilder(self)
-
-    def build(self) -> Schedule:
-        """The records."""
-        return Schedule(np.array(self._tiles, TILE), np.array(self._transfers, TRANSFER))
+    tensor: int
+    address: int
+    run_bytes: int
+    stride_bytes: int = 0
+    count: int = 1
 
 
 @dataclass
-class TileBuilder:
-    """The last tile of a schedule under construction."""
+class Tile:
+    """What a machine fetches, computes and writes back as one unit of work.
 
-    schedule: ScheduleBuilder
+    Attributes
+    ----------
+    layer : int
+        Index of the layer that the tile belongs to.
+    compute_cycles : int
+        Cycles of the machine's clock that it computes.
+    barrier : bool
+        Whether the tile waits until the tiles before it are computed and written back.
+    ahead, reads, writes : list of Transfer
+        What is fetched whether or not there is a barrier, what is fetched behind it, and what is
+        written back once the tile is computed.
+    """
 
-    def read(
-        self,
-        tensor: int,
-        address: int,
-        run_bytes: int,
-        *,
-        stride_bytes: int = 0,
-        count: int = 1,
-        ahead: bool = False,
-    ) -> TileBuilder:
-        """Fetch `count` runs of `run_bytes`, `stride_bytes` apart."""
-        self._add(tensor, address, run_bytes, stride_bytes, count, ahead, is_write=False)
-        return self
+    layer: int
+    compute_cycles: int
+    barrier: bool = False
+    ahead: list[Transfer] = field(default_factory=list)
+    reads: list[Transfer] = field(default_factory=list)
+    writes: list[Transfer] = field(default_factory=list)
 
-    def write(
-        self, tensor: int, address: int, run_bytes: int, *, stride_bytes: int = 0, count: int = 1
-    ) -> TileBuilder:
-        """Write back once computed."""
-        self._add(tensor, address, run_bytes, stride_bytes, count, ahead=False, is_write=True)
-        return self
 
-    def _add(
-        self,
-        tensor: int,
-        address: int,
-        run_bytes: int,
-        stride_bytes: int,
-        count: int,
-        ahead: bool,
-        is_write: bool,
-    ) -> None:
-        if run_bytes <= 0 or count <= 0:
-            return
-        first, compute, reads, writes, layer, barrier = self.schedule._tiles[-1]
-        if not is_write and writes:
-            raise ValueError("reads of a tile come before its writes")
-        self.schedule._tiles[-1] = (
-            first,
-            compute,
-            reads + (not is_write),
-            writes + is_write,
-            layer,
-            barrier,
+def schedule_of(tiles: Iterable[Tile]) -> Schedule:
+    """Turn tiles into records."""
+    records: list[tuple[int, ...]] = []
+    transfers: list[tuple[int, ...]] = []
+    for tile in tiles:
+        reads, writes = len(tile.ahead) + len(tile.reads), len(tile.writes)
+        records.append(
+            (len(transfers), tile.compute_cycles, reads, writes, tile.layer, tile.barrier)
         )
-        self.schedule._transfers.append(
-            (address, run_bytes, stride_bytes, count, tensor, int(ahead))
-        )
+        for is_ahead, moved in ((1, tile.ahead), (0, tile.reads), (0, tile.writes)):
+            transfers += [
+                (t.address, t.run_bytes, t.stride_bytes, t.count, t.tensor, is_ahead) for t in moved
+            ]
+    return Schedule(np.array(records, TILE), np.array(transfers, TRANSFER))
+
+
+def joined(schedules: Iterable[Schedule]) -> Schedule:
+    """Put schedules one behind the other."""
+    tiles, transfers, before = [np.zeros(0, TILE)], [np.zeros(0, TRANSFER)], 0
+    for schedule in schedules:
+        tiles.append(schedule.tiles.copy())
+        tiles[-1]["first_transfer"] += before
+        transfers.append(schedule.transfers)
+        before += len(schedule.transfers)
+    return Schedule(np.concatenate(tiles), np.concatenate(transfers))

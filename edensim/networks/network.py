@@ -86,6 +86,11 @@ class Layer:
     groups: int = 1
     function: str = ""
 
+    @property
+    def is_product(self) -> bool:
+        """Whether the layer is a matrix product: a convolution or a linear layer."""
+        return self.operator in (Operator.CONVOLUTION, Operator.LINEAR)
+
 
 @dataclass(frozen=True)
 class Gemm:

@@ -11,9 +11,9 @@ from edensim.dram.memory_system import MemorySystem
 from edensim.dram.standard import load_standard
 from edensim.engine.memory_run import simulate_machine
 from edensim.engine.tiles import Schedule
-from edensim.machines.schedule import ScheduleBuilder
 from edensim.reference.tiles import simulate_reference_tiles
 from tests.oracles import tiles
+from tests.oracles.schedules import ScheduleBuilder
 
 TRANSFERS = st.tuples(
     st.booleans(),  # a write

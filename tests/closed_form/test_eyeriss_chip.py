@@ -13,7 +13,7 @@ import pytest
 
 from edensim.config.models import EyerissConfig
 from edensim.engine.tiles import Schedule
-from edensim.machines.eyeriss.array import ConvolutionShape, ceil_div, pass_cost
+from edensim.machines.eyeriss.array import ConvolutionShape, PassWork, ceil_div, pass_cost
 from edensim.machines.eyeriss.machine import EyerissMachine, eyeriss_machine, shape_of
 from edensim.networks.layout import lay_out
 from edensim.networks.network import Layer, Network, Operator, Role, Tensor
@@ -188,15 +188,17 @@ def with_chip_mapping(shape: ConvolutionShape, letters: tuple[int, ...]) -> tupl
     cost = pass_cost(
         machine.array,
         shape,
-        images=n,
-        rows=e,
-        filters=p * t,
-        channels=q * r,
-        groups=1,
-        filter_parts=t,
-        channel_parts=r,
-        pieces=pieces,
-        piece_rows=ceil_div(e, pieces),
+        PassWork(
+            images=n,
+            rows=e,
+            filters=p * t,
+            channels=q * r,
+            groups=1,
+            filter_parts=t,
+            channel_parts=r,
+            pieces=pieces,
+            piece_rows=ceil_div(e, pieces),
+        ),
     )
     strips = ceil_div(shape.images, n) * ceil_div(shape.rows, e)
     passes = (

@@ -11,9 +11,9 @@ from edensim.config.models import ControllerConfig, SourceConfig
 from edensim.dram.memory_system import MemorySystem
 from edensim.engine.memory_run import simulate_memory
 from edensim.exceptions import NetworkError
-from edensim.machines.schedule import ScheduleBuilder
 from edensim.vocabulary import REQUEST, Command
 from tests.oracles import tiles
+from tests.oracles.schedules import ScheduleBuilder
 
 RD, WR = int(Command.RD), int(Command.WR)
 

@@ -1,11 +1,19 @@
-"""A row-stationary array: what a layer is to it, how many words and cycles a processing pass takes (Chen et al., ISCA 2016 and JSSC 2017).
+"""A row-stationary array: what a layer is to it, and what a processing pass takes.
 
-A processing element (PE) convolves one row of a filter with one row of the ifm; a PE set of (filter rows x ofm rows) makes a strip of the ofm, adding
-psums from bottom to top. Each PE holds p filters of q channels at once. Sets are copied over the array for r channel parts (stacked, so that their
-psums add up), t filter parts, s pieces of the strip and g groups.
+A processing element (PE) convolves one row of a filter with one row of the ifm. A PE set of (filter
+rows x ofm rows) makes a strip of the ofm; psums are added from bottom to top. Each PE holds p
+filters of q channels at once. Sets are copied over the array for r channel parts (stacked, so that
+their psums add up), t filter parts, s pieces of the strip and g groups.
 
-Three networks connect the global buffer and the array (JSSC 2017): filters and psums four words a cycle, the ifm one word a cycle, each word
-multicast to all PEs that need it. That, and that filter spads are loaded before a pass (they hold one pass), decides how long a pass takes.
+Three networks connect the global buffer and the array: filters and psums come at four words a
+cycle, the ifm at one word a cycle, and each word is multicast to all PEs that need it. This decides
+how long a pass takes, together with the loading of the filter spads, which hold one pass.
+
+References
+----------
+Chen et al., "Eyeriss: A Spatial Architecture for Energy-Efficient Dataflow for Convolutional Neural
+Networks", ISCA 2016; Chen et al., "Eyeriss: An Energy-Efficient Reconfigurable Accelerator for Deep
+Convolutional Neural Networks", JSSC 2017.
 """
 
 from __future__ import annotations
@@ -15,21 +23,25 @@ from typing import Any
 
 import numpy as np
 
-#: A whole number, or an array of them: the formulas below serve one pass and the search over many alike.
+#: A whole number or an array of them: the formulas serve one pass as well as the search over many.
 Number = Any
 
 
 @dataclass(frozen=True)
 class ConvolutionShape:
-    """A convolution as the array sees it; channels and filters are those of one group. A linear layer has one-pixel features."""
+    """A convolution as the array sees it.
+
+    Channels and filters are those of one group, height and width those of the ifm, rows and columns
+    those of the ofm. The features of a linear layer have one pixel.
+    """
 
     images: int
     groups: int
     channels: int
     filters: int
-    height: int  # of the ifm
+    height: int
     width: int
-    rows: int  # of the ofm
+    rows: int
     columns: int
     kernel_rows: int = 1
     kernel_columns: int = 1
@@ -41,21 +53,24 @@ class ConvolutionShape:
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates."""
+        """Number of multiply-accumulates."""
         return self.ofm_elements * self.channels * self.kernel_rows * self.kernel_columns
 
     @property
     def ofm_elements(self) -> int:
-        """Elements of the ofm."""
+        """Number of elements of the ofm."""
         return self.images * self.groups * self.filters * self.rows * self.columns
 
     @property
     def filter_elements(self) -> int:
-        """Elements of all filters."""
+        """Number of elements of all filters."""
         return self.groups * self.filters * self.channels * self.kernel_rows * self.kernel_columns
 
     def ifm_rows(self, first: int, rows: int) -> tuple[int, int]:
-        """Rows of the ifm (first, end), inside it, that so many rows of the ofm from `first` on are made of; one row at least."""
+        """Return the range of ifm rows that a number of ofm rows, from `first` on, are made of.
+
+        The range lies inside the ifm and holds one row at least.
+        """
         begin = first * self.row_stride - self.top_padding
         end = begin + (rows - 1) * self.row_stride + (self.kernel_rows - 1) * self.row_dilation + 1
         begin = min(max(begin, 0), self.height - 1)
@@ -64,7 +79,11 @@ class ConvolutionShape:
 
 @dataclass(frozen=True)
 class RowStationaryArray:
-    """The machine: PEs, words of their spads, words of the buffer for ifm and psums and for filters to come, words a cycle of the three networks."""
+    """The array, the spads of its PEs, the buffer and the networks.
+
+    `buffer_words` is the part of the buffer for ifm and psums, `filter_buffer_words` that for
+    filters which are about to be loaded.
+    """
 
     height: int
     width: int
@@ -79,11 +98,14 @@ class RowStationaryArray:
 
     @property
     def pes(self) -> int:
-        """Processing elements."""
+        """Number of processing elements."""
         return self.height * self.width
 
     def taps(self, shape: ConvolutionShape) -> tuple[int, int, int]:
-        """Filter rows and columns of a PE set, and how many such parts a filter is cut into: rows beyond the array, columns beyond the spads."""
+        """Return the filter rows and columns of a PE set, and how many such parts a filter has.
+
+        A filter is cut if it has more rows than the array or more columns than a spad has words.
+        """
         row_parts = -(-shape.kernel_rows // self.height)
         column_parts = -(
             -shape.kernel_columns // min(self.ifmap_spad_words, self.filter_spad_words)
@@ -96,9 +118,43 @@ class RowStationaryArray:
 
 
 @dataclass(frozen=True)
+class PassWork:
+    """What a processing pass works on (numbers or arrays).
+
+    Attributes
+    ----------
+    images, rows, filters, channels, groups : Number
+        Images, ofm rows, and the filters and channels of each of so many groups.
+    filter_parts, channel_parts, pieces : Number
+        Copies of the PE set (t, r and s). Pieces of the strip beyond s follow in time.
+    piece_rows : Number
+        Rows of the ofm that a PE set makes.
+    """
+
+    images: Number
+    rows: Number
+    filters: Number
+    channels: Number
+    groups: Number
+    filter_parts: Number
+    channel_parts: Number
+    pieces: Number
+    piece_rows: Number
+
+
+@dataclass(frozen=True)
 class PassCost:
-    """What one processing pass takes (numbers or arrays). Cycles: `ramp` before the first product (`fresh_ramp` where filters are loaded first) and
-    `steady`; `mac`: of them, those in which PEs multiply. Words through the buffer: ifmap, psums (in and out)."""
+    """What a processing pass takes (numbers or arrays).
+
+    Attributes
+    ----------
+    ramp, fresh_ramp : Number
+        Cycles before the first product, without and with loading filters.
+    steady, mac : Number
+        Cycles behind that, and those of them in which PEs multiply.
+    ifmap_words, psum_words, filter_words : Number
+        Words through the buffer (psums in and out), and words of filters that are loaded.
+    """
 
     ramp: Number
     fresh_ramp: Number
@@ -110,39 +166,30 @@ class PassCost:
 
 
 def ceil_div(number: Number, divisor: Number) -> Number:
-    """Quotient, rounded up; exact for whole floats too (which the search uses: numpy divides them four times as fast), up to 2^52."""
+    """Divide and round up.
+
+    Whole floats are exact up to 2^52, too. The search uses them, because numpy divides them four
+    times as fast.
+    """
     if isinstance(number, np.ndarray) and number.dtype.kind == "f":
         return np.ceil(number / divisor)
     return -(-number // divisor)
 
 
-def pass_cost(
-    array: RowStationaryArray,
-    shape: ConvolutionShape,
-    *,
-    images: Number,
-    rows: Number,
-    filters: Number,
-    channels: Number,
-    groups: Number,
-    filter_parts: Number,
-    channel_parts: Number,
-    pieces: Number,
-    piece_rows: Number,
-) -> PassCost:
-    """Words and cycles of a pass: so many images, rows of the ofm, filters and channels of so many groups.
+def pass_cost(array: RowStationaryArray, shape: ConvolutionShape, work: PassWork) -> PassCost:
+    """Return the words and cycles of a pass.
 
-    filter_parts t, channel_parts r, pieces s: copies of the PE set; piece_rows: ofm rows of a set. Pieces beyond s follow in time.
-
-    - A PE makes p psums per ofm column: for each, q x (filter columns) products, and one addition of the psum that comes from the PE below or from
-      the buffer, which takes its adder for a cycle.
-    - Meanwhile the ifm (rows of all pieces at work, padding included) comes at its network's rate, psums go in and out at theirs: the slowest
-      decides.
-    - Before: the filters, and at the same time the first window of the ifm. After: the psums of the last column.
+    - A PE makes p psums for each ofm column. Each takes q x (filter columns) products, and one
+      addition of the psum that comes from the PE below or from the buffer, which takes the adder
+      for a cycle.
+    - Meanwhile the ifm (the rows of all pieces at work, padding included) comes at the rate of its
+      network, and psums go in and out at theirs; the slowest decides.
+    - Before that, the filters come, and at the same time the first window of the ifm. After it, the
+      psums of the last column leave.
     """
     taps, window, parts = array.taps(shape)
-    at_once = np.minimum(rows, pieces * piece_rows)
-    folds = ceil_div(ceil_div(rows, piece_rows), pieces)
+    at_once = np.minimum(work.rows, work.pieces * work.piece_rows)
+    folds = ceil_div(ceil_div(work.rows, work.piece_rows), work.pieces)
     lines = np.minimum(
         (at_once - 1) * shape.row_stride + (taps - 1) * shape.row_dilation + 1, at_once * taps
     )
@@ -150,21 +197,21 @@ def pass_cost(
         (shape.columns - 1) * shape.column_stride + (window - 1) * shape.column_dilation + 1,
         shape.columns * window,
     )
-    channels_in = channels * groups
-    filter_words = filters * channels_in * taps * window
+    channels_in = work.channels * work.groups
+    filter_words = work.filters * channels_in * taps * window
     first_words = lines * window * channels_in
-    ifmap_words = images * folds * lines * across * channels_in
-    psum_words = images * rows * shape.columns * filters * groups
+    ifmap_words = work.images * folds * lines * across * channels_in
+    psum_words = work.images * work.rows * shape.columns * work.filters * work.groups
     mac = (
-        images
+        work.images
         * folds
-        * ceil_div(filters, filter_parts)
-        * ceil_div(channels, channel_parts)
+        * ceil_div(work.filters, work.filter_parts)
+        * ceil_div(work.channels, work.channel_parts)
         * window
         * shape.columns
     )
-    additions = images * folds * ceil_div(filters, filter_parts) * shape.columns
-    drain = ceil_div(filters * groups * at_once, array.psum_words_per_cycle)
+    additions = work.images * folds * ceil_div(work.filters, work.filter_parts) * shape.columns
+    drain = ceil_div(work.filters * work.groups * at_once, array.psum_words_per_cycle)
     first = ceil_div(first_words, array.ifmap_words_per_cycle)
     load = ceil_div(filter_words, array.filter_words_per_cycle)
     ifmap = ceil_div(ifmap_words - first_words, array.ifmap_words_per_cycle)

@@ -1,4 +1,8 @@
-"""Run-length compression of features in DRAM (JSSC 2017): pairs of a 5-bit run of zeros and a level, three of 16 bits to a 64-bit word."""
+"""Run-length compression of features in DRAM.
+
+Pairs of a run of zeros (5 bits) and a level are packed into words of 64 bits, three pairs of a
+16-bit level to a word (Chen et al., JSSC 2017).
+"""
 
 from __future__ import annotations
 
@@ -16,9 +20,11 @@ WORD_BITS = 64
 
 
 def run_length_ratio(zero_fraction: float, level_bits: int) -> float:
-    """Compressed over plain size of features whose elements are zero independently of each other; 1 where compression would not help.
+    """Return the compressed size of features over their plain size; 1 if compression does not help.
 
-    A pair stands for up to 31 zeros and the level behind them (which is zero where the run was cut): 1 + z + ... + z^31 elements on average.
+    Elements are taken to be zero independently of each other, with probability z. A pair stands for
+    up to 31 zeros and the level behind them (which is zero if the run was cut): for
+    1 + z + ... + z^31 elements on average.
     """
     longest = 1 << RUN_BITS
     elements = (
@@ -29,36 +35,32 @@ def run_length_ratio(zero_fraction: float, level_bits: int) -> float:
 
 
 def feature_ratios(network: Network, config: EyerissConfig, level_bits: int) -> dict[str, float]:
-    """Size of each feature tensor in DRAM over its plain size, where it is not 1. Raises ConfigError for more zero fractions than layers.
+    """Return the size of feature tensors in DRAM over their plain size, if they are compressed.
 
-    `zero_fractions` are of the ifm of convolution and linear layers, in order. What only goes through pooling on its way to such a layer is taken
-    to have its ifm's fraction.
+    The configured `zero_fractions` are those of the ifm of the convolution and linear layers, in
+    order. Features that only go through pooling on their way to such a layer are taken to have the
+    same fraction as its ifm. Raises ConfigError if there are more fractions than layers.
     """
-    filtering = [
-        layer
-        for layer in network.layers
-        if layer.operator in (Operator.CONVOLUTION, Operator.LINEAR)
-    ]
-    if len(config.zero_fractions) > len(filtering):
+    products = [layer for layer in network.layers if layer.is_product]
+    if len(config.zero_fractions) > len(products):
         raise ConfigError(
             f"eyeriss.zero_fractions: {len(config.zero_fractions)} values; "
-            f"expected at most the {len(filtering)} convolution and linear layers of {network.name!r}"
+            f"expected at most the {len(products)} convolution and linear layers "
+            f"of {network.name!r}"
         )
     if config.compression == "none":
         return {}
-    own = {
-        layer.name: fraction
-        for layer, fraction in zip(filtering, config.zero_fractions, strict=False)
-    }
+    names = (layer.name for layer in products)
+    configured = dict(zip(names, config.zero_fractions, strict=False))
     fractions: dict[str, float] = {}
     for layer in reversed(network.layers):
-        fraction = own.get(layer.name)
+        fraction = configured.get(layer.name)
         if fraction is None and layer.operator is Operator.POOLING:
             fraction = fractions.get(layer.output)
         if fraction is not None:
             fractions[layer.inputs[0]] = fraction
-    used = {network.input} | {layer.output for layer in network.layers}
+    features = {network.input} | {layer.output for layer in network.layers}
     return {
         name: run_length_ratio(fractions.get(name, config.zero_fraction), level_bits)
-        for name in used
+        for name in features
     }

@@ -1,15 +1,17 @@
-"""An Eyeriss-like machine: a row-stationary array behind a global buffer (Chen et al., JSSC 2017), as tiles for the engine.
+"""An Eyeriss-like machine: a row-stationary array behind a global buffer (Chen et al., JSSC 2017).
 
-Convolution and linear layers run as processing passes (`eyeriss_mapping`, `eyeriss_array`). The other layers run through the same networks:
+Convolution and linear layers run as processing passes. The other layers run through the networks
+between buffer and array:
 
-    pooling                   inputs come over the ifm network, PEs take one element a cycle, results leave over the psum network
-    addition, elementwise,    operands come and results leave over the psum network
-    detection
-    concatenation,            no array: through the buffer, as many words a cycle as the psum network
-    upsampling, rearrangement
+- Pooling: inputs come over the ifm network, PEs take one element a cycle, and results leave over
+  the psum network.
+- Addition, elementwise layers and detection: operands come and results leave over the psum network.
+- Concatenation, upsampling and rearrangement: data pass through the buffer, without the array, at
+  as many words a cycle as the psum network carries.
 
-Every layer's features go through DRAM. Elements take one word of the chip, or as many bits as they have where that is more (FP32 on 16-bit words
-halves the buffer); spads and networks count in words.
+The features of every layer go through DRAM. An element takes one word of the chip, or as many bits
+as it has if those are more (FP32 on 16-bit words halves the buffer); spads and networks count in
+words.
 """
 
 from __future__ import annotations
@@ -26,8 +28,9 @@ from edensim.exceptions import ConfigError, NetworkError
 from edensim.machines.eyeriss.array import ConvolutionShape, RowStationaryArray, ceil_div
 from edensim.machines.eyeriss.compression import feature_ratios
 from edensim.machines.eyeriss.mapping import TrafficBits, find_mapping, least_words
-from edensim.machines.eyeriss.schedule import ConvolutionTiles, Tally, Tensors
-from edensim.machines.eyeriss.tiles import AHEAD, READ, WRITE, Region, Runs, ScheduleColumns, runs
+from edensim.machines.eyeriss.schedule import ConvolutionTiles, LayerCounters, Tensors
+from edensim.machines.eyeriss.tiles import AHEAD, READ, WRITE, Region, Runs, layer_schedule, runs
+from edensim.machines.schedule import joined
 from edensim.networks.network import Layer, Operator
 
 if TYPE_CHECKING:
@@ -40,14 +43,19 @@ if TYPE_CHECKING:
     from edensim.networks.network import Network
 
     Ints = NDArray[np.int64]
+    Counters = dict[str, int | float | str]
 
-#: Layers that PEs take part in.
+#: Operators other than products in which PEs take part.
 COMPUTED = (Operator.POOLING, Operator.ADDITION, Operator.ELEMENTWISE, Operator.DETECTION)
 
 
 @dataclass
 class EyerissMachine:
-    """A network on a row-stationary array. Counters are there once `schedules` has been run through."""
+    """A network on a row-stationary array.
+
+    `ratios` are the compressed sizes of features over their plain sizes, by tensor. Counters are
+    there once `schedules` has been run through.
+    """
 
     network: Network
     layout: Layout
@@ -55,7 +63,7 @@ class EyerissMachine:
     array: RowStationaryArray
     ratios: dict[str, float]
     name: str = "eyeriss"
-    _layers: dict[int, dict[str, int | float | str]] = field(default_factory=dict)
+    _layers: dict[int, Counters] = field(default_factory=dict)
 
     @property
     def clock_MHz(self) -> float:
@@ -64,12 +72,12 @@ class EyerissMachine:
 
     @property
     def depth(self) -> int:
-        """Passes fetched or computed at once: the next one's data come while the array works."""
+        """Number of passes fetched or computed at once: data of the next one come meanwhile."""
         return 2
 
     @property
     def outstanding(self) -> int:
-        """Reads on their way at once; 0: as many as the controllers' queues hold."""
+        """Number of reads on their way at once; 0 means as many as the controllers' queues hold."""
         return self.config.outstanding
 
     def run(self, engine: Engine) -> MachineRun:
@@ -77,17 +85,20 @@ class EyerissMachine:
         return run_tiled(engine, self)
 
     def schedules(self) -> Iterator[Schedule]:
-        """One schedule for the whole network. Raises NetworkError for a layer that does not fit the machine."""
-        schedule = ScheduleColumns()
+        """Yield one schedule for the whole network.
+
+        Raises NetworkError if a layer does not fit the machine.
+        """
+        schedules = []
         for index, layer in enumerate(self.network.layers):
-            if layer.operator in (Operator.CONVOLUTION, Operator.LINEAR):
-                self._layers[index] = self.convolution(schedule, index, layer)
-            elif layer.operator is not Operator.VIEW:
-                self._layers[index] = self.moving(schedule, index, layer)
-        yield schedule.build()
+            if layer.operator is not Operator.VIEW:
+                run = self._convolution if layer.is_product else self._moving
+                schedule, self._layers[index] = run(index, layer)
+                schedules.append(schedule)
+        yield joined(schedules)
 
     def counters(self) -> dict[str, int | float]:
-        """Of the whole network: cycles of computing and of multiplying, processing passes, words through the buffer, filter words loaded."""
+        """Return the totals of the network: cycles, processing passes and words that moved."""
         names = ("compute_cycles", "mac_cycles", "passes", "buffer_words", "filter_words")
         totals: dict[str, int | float] = {
             name: sum(int(layer.get(name, 0)) for layer in self._layers.values()) for name in names
@@ -99,16 +110,19 @@ class EyerissMachine:
             "utilization": self.network.macs / (cycles * self.array.pes) if cycles else 0.0,
         }
 
-    def layer_counters(self) -> list[dict[str, int | float | str]]:
-        """One per layer: cycles, utilization, active PEs (mean while multiplying), words through the buffer, the mapping."""
+    def layer_counters(self) -> list[Counters]:
+        """Return for each layer its cycles, words, utilization and, of a product, its mapping.
+
+        `active_pes` is the mean number of PEs at work while the array multiplies.
+        """
         return [self._layers.get(index, {}) for index in range(len(self.network.layers))]
 
-    def region(self, tensor: str) -> Region:
-        """Where a tensor is in DRAM."""
+    def _region(self, tensor: str) -> Region:
+        """Say where a tensor is in DRAM."""
         return Region(self.layout[tensor], self.layout.bits, self.ratios.get(tensor, 1.0))
 
     def traffic_bits(self, layer: Layer) -> TrafficBits:
-        """Bits in DRAM of an element of each of a layer's tensors."""
+        """Return the bits that an element of each tensor of a layer takes in DRAM."""
         bits = self.layout.bits
         return TrafficBits(
             bits,
@@ -117,18 +131,16 @@ class EyerissMachine:
             bits,
         )
 
-    def convolution(
-        self, schedule: ScheduleColumns, index: int, layer: Layer
-    ) -> dict[str, int | float | str]:
-        """Add a convolution or linear layer; returns its counters."""
+    def _convolution(self, index: int, layer: Layer) -> tuple[Schedule, Counters]:
+        """Return the schedule and the counters of a convolution or linear layer."""
         shape = shape_of(self.network, layer)
         tensors = Tensors(
-            ifm=self.region(layer.inputs[0]),
-            filters=self.region(layer.weights[0]),
-            ofm=self.region(layer.output),
+            ifm=self._region(layer.inputs[0]),
+            filters=self._region(layer.weights[0]),
+            ofm=self._region(layer.output),
             psums=Region(self.layout[layer.output], self.layout.bits),
             others=tuple(
-                (self.region(name), self.network.tensors[name].elements)
+                (self._region(name), self.network.tensors[name].elements)
                 for name in layer.weights[1:]
             ),
             packed=self.config.weight_order == "passes",
@@ -138,54 +150,53 @@ class EyerissMachine:
                 self.array, shape, self.traffic_bits(layer), self.config.objective
             )
         except NetworkError as exception:
-            needed = -(
-                -(least_words(shape) + self.array.filter_buffer_words)
-                * max(self.config.word_bits, self.layout.bits)
-                // 8192
+            needed_bits = (least_words(shape) + self.array.filter_buffer_words) * max(
+                self.config.word_bits, self.layout.bits
             )
             raise NetworkError(
-                f"{self.network.name}: layer {layer.name!r}: {exception}; expected {needed} kB or more"
+                f"{self.network.name}: layer {layer.name!r}: {exception}; "
+                f"expected {-(-needed_bits // 8192)} kB or more"
             ) from None
-        tally = ConvolutionTiles(self.array, shape, mapping, tensors).add_to(schedule, index)
-        return {
-            **counted(tally),
+        schedule, counters = ConvolutionTiles(self.array, shape, mapping, tensors).schedule(index)
+        return schedule, {
+            **common_counters(counters),
             "macs": shape.macs,
-            "mac_cycles": tally.mac_cycles,
-            "active_pes": shape.macs / tally.mac_cycles,
-            "utilization": shape.macs / (tally.cycles * self.array.pes),
+            "mac_cycles": counters.mac_cycles,
+            "active_pes": shape.macs / counters.mac_cycles,
+            "utilization": shape.macs / (counters.cycles * self.array.pes),
             "mapping": str(mapping),
         }
 
-    def moving(
-        self, schedule: ScheduleColumns, index: int, layer: Layer
-    ) -> dict[str, int | float | str]:
-        """Add a layer without filters, in slices that fit half the buffer; returns its counters."""
-        reads, writes = (
-            self.concatenated(layer) if self.is_concatenation(layer) else self.sliced(layer)
-        )
-        count = int(max(own.tile.max() for own in (*(own for _, own in reads), writes))) + 1
-        entered = np.sum(
-            [
-                np.bincount(own.tile, own.elements * own.number, count).astype(np.int64)
-                for _, own in reads
-            ],
-            axis=0,
-        )
-        left = np.bincount(writes.tile, writes.elements * writes.number, count).astype(np.int64)
-        cycles = self.moving_cycles(layer, entered, left)
+    def _moving(self, index: int, layer: Layer) -> tuple[Schedule, Counters]:
+        """Return the schedule and the counters of a layer without filters.
+
+        It runs in slices that fit half of the buffer.
+        """
+        cut = self._concatenated if self._is_concatenation(layer) else self._sliced
+        reads, writes = cut(layer)
+        count = int(max(moved.tile.max() for moved in (*(moved for _, moved in reads), writes))) + 1
+        words_in = sum((words_of(moved, count) for _, moved in reads), np.zeros(count, np.int64))
+        words_out = words_of(writes, count)
+        cycles = self._moving_cycles(layer, words_in, words_out)
         first = np.zeros(1, np.int64)
         transfers = [
-            self.region(name).transfers(runs(first, 0, self.network.tensors[name].elements), AHEAD)
+            self._region(name).transfers(runs(first, 0, self.network.tensors[name].elements), AHEAD)
             for name in layer.weights
         ]
-        transfers += [self.region(name).transfers(own, READ) for name, own in reads]
-        transfers.append(self.region(layer.output).transfers(writes, WRITE))
-        schedule.add(index, cycles, np.arange(count) == 0, transfers)
-        words = int(entered.sum() + left.sum())
-        return {**counted(Tally(int(cycles.sum()), 0, 2 * words, 0, count)), "utilization": 0.0}
+        transfers += [self._region(name).transfers(moved, READ) for name, moved in reads]
+        transfers.append(self._region(layer.output).transfers(writes, WRITE))
+        words = 2 * int(words_in.sum() + words_out.sum())
+        counters = LayerCounters(int(cycles.sum()), 0, words, 0, count)
+        return (
+            layer_schedule(index, cycles, np.arange(count) == 0, transfers),
+            {**common_counters(counters), "utilization": 0.0},
+        )
 
-    def sliced(self, layer: Layer) -> tuple[list[tuple[str, Runs]], Runs]:
-        """Reads (tensor, runs) and writes of a layer whose tensors are gone through from end to end together."""
+    def _sliced(self, layer: Layer) -> tuple[list[tuple[str, Runs]], Runs]:
+        """Cut a layer whose tensors are passed through together, from end to end.
+
+        Returns what it reads of each tensor, and what it writes.
+        """
         elements = [self.network.tensors[name].elements for name in (*layer.inputs, layer.output)]
         count = min(-(-2 * sum(elements) // self.array.buffer_words), max(elements))
         tile = np.arange(count)
@@ -193,11 +204,11 @@ class EyerissMachine:
             runs(tile, whole * tile // count, whole * (tile + 1) // count - whole * tile // count)
             for whole in elements
         ]
-        parts = [own.where(own.elements > 0) for own in parts]
+        parts = [part.where(part.elements > 0) for part in parts]
         return list(zip(layer.inputs, parts, strict=False)), parts[-1]
 
-    def is_concatenation(self, layer: Layer) -> bool:
-        """Whether a layer puts its inputs behind each other, image by image."""
+    def _is_concatenation(self, layer: Layer) -> bool:
+        """Say whether a layer puts its inputs behind each other, image by image."""
         tensors = self.network.tensors
         output = tensors[layer.output]
         whole = sum(tensors[name].elements for name in layer.inputs) == output.elements
@@ -207,25 +218,26 @@ class EyerissMachine:
             and all(tensors[name].shape[0] == output.shape[0] for name in layer.inputs)
         )
 
-    def concatenated(self, layer: Layer) -> tuple[list[tuple[str, Runs]], Runs]:
-        """Reads and writes of a concatenation: input after input, each to its place in every image of the output."""
+    def _concatenated(self, layer: Layer) -> tuple[list[tuple[str, Runs]], Runs]:
+        """Cut a concatenation: each input goes to its place in every image of the output."""
         output = self.network.tensors[layer.output]
         images, per_image = output.shape[0], output.elements // output.shape[0]
         reads, writes = [], []
         tiles = before = 0
         for name in layer.inputs:
-            own = self.network.tensors[name].elements // images
-            count = min(-(-4 * own * images // self.array.buffer_words), own)
+            elements = self.network.tensors[name].elements // images
+            count = min(-(-4 * elements * images // self.array.buffer_words), elements)
             part = np.arange(count)
-            first, size = own * part // count, own * (part + 1) // count - own * part // count
-            reads.append((name, runs(tiles + part, first, size, own, images)))
+            first = elements * part // count
+            size = elements * (part + 1) // count - first
+            reads.append((name, runs(tiles + part, first, size, elements, images)))
             writes.append(runs(tiles + part, before + first, size, per_image, images))
             tiles += count
-            before += own
+            before += elements
         return reads, Runs(*(np.concatenate(columns) for columns in zip(*writes, strict=True)))
 
-    def moving_cycles(self, layer: Layer, words_in: Ints, words_out: Ints) -> Ints:
-        """Cycles of slices of a layer without filters (see above)."""
+    def _moving_cycles(self, layer: Layer, words_in: Ints, words_out: Ints) -> Ints:
+        """Return the cycles of each slice of a layer without filters, as described above."""
         array = self.array
         enter = (
             array.ifmap_words_per_cycle
@@ -240,18 +252,26 @@ class EyerissMachine:
         return cycles
 
 
-def counted(tally: Tally) -> dict[str, int | float | str]:
-    """What every layer counts."""
+def words_of(moved: Runs, tiles: int) -> Ints:
+    """Return how many words each tile moves."""
+    return np.bincount(moved.tile, moved.elements * moved.number, tiles).astype(np.int64)
+
+
+def common_counters(counters: LayerCounters) -> Counters:
+    """Return what every layer counts."""
     return {
-        "compute_cycles": tally.cycles,
-        "passes": tally.passes,
-        "buffer_words": tally.buffer_words,
-        "filter_words": tally.filter_words,
+        "compute_cycles": counters.cycles,
+        "passes": counters.passes,
+        "buffer_words": counters.buffer_words,
+        "filter_words": counters.filter_words,
     }
 
 
 def shape_of(network: Network, layer: Layer) -> ConvolutionShape:
-    """A convolution or linear layer as the array sees it. Raises NetworkError for features that are not (batch, channels, height, width)."""
+    """Return a convolution or linear layer as the array sees it.
+
+    Raises NetworkError for features that are not (batch, channels, height, width).
+    """
     ifm, weights, ofm = (
         network.tensors[name] for name in (layer.inputs[0], layer.weights[0], layer.output)
     )
@@ -260,7 +280,8 @@ def shape_of(network: Network, layer: Layer) -> ConvolutionShape:
         return ConvolutionShape(ofm.elements // outputs, 1, inputs, outputs, 1, 1, 1, 1)
     if len(ifm.shape) != 4 or len(ofm.shape) != 4:
         raise NetworkError(
-            f"{network.name}: layer {layer.name!r} convolves features of {len(ifm.shape)} dimensions; eyeriss takes 4 (NCHW)"
+            f"{network.name}: layer {layer.name!r} convolves features of {len(ifm.shape)} "
+            f"dimensions; eyeriss takes 4 (NCHW)"
         )
     return ConvolutionShape(
         images=ifm.shape[0],
@@ -282,26 +303,32 @@ def shape_of(network: Network, layer: Layer) -> ConvolutionShape:
 
 
 def eyeriss_machine(network: Network, layout: Layout, config: EyerissConfig) -> EyerissMachine:
-    """The machine for a network as it is laid out, that is, fused. Raises ConfigError where the configuration leaves no room for ifm and psums."""
-    network, own = layout.network, config
-    word_bits = max(own.word_bits, layout.bits)
-    words = own.buffer_kB * 8192 // word_bits
-    filter_words = own.filter_buffer_kB * 8192 // word_bits
+    """Make the machine of a configuration, running a network as it is laid out (fused).
+
+    Raises ConfigError if the configuration leaves no room for ifm and psums.
+    """
+    network = layout.network
+    word_bits = max(config.word_bits, layout.bits)
+    words = config.buffer_kB * 8192 // word_bits
+    filter_words = config.filter_buffer_kB * 8192 // word_bits
     if filter_words >= words:
         raise ConfigError(
-            f"eyeriss.filter_buffer_kB: {own.filter_buffer_kB} kB of a buffer of {own.buffer_kB} kB leave nothing for ifm and psums; "
-            f"expected less than eyeriss.buffer_kB"
+            f"eyeriss.filter_buffer_kB: {config.filter_buffer_kB} kB of a buffer of "
+            f"{config.buffer_kB} kB leave nothing for ifm and psums; expected less than "
+            f"eyeriss.buffer_kB"
         )
     array = RowStationaryArray(
-        height=own.array_height,
-        width=own.array_width,
-        filter_spad_words=own.filter_spad_words,
-        ifmap_spad_words=own.ifmap_spad_words,
-        psum_spad_words=own.psum_spad_words,
+        height=config.array_height,
+        width=config.array_width,
+        filter_spad_words=config.filter_spad_words,
+        ifmap_spad_words=config.ifmap_spad_words,
+        psum_spad_words=config.psum_spad_words,
         buffer_words=words - filter_words,
         filter_buffer_words=filter_words,
-        filter_words_per_cycle=own.filter_words_per_cycle,
-        ifmap_words_per_cycle=own.ifmap_words_per_cycle,
-        psum_words_per_cycle=own.psum_words_per_cycle,
+        filter_words_per_cycle=config.filter_words_per_cycle,
+        ifmap_words_per_cycle=config.ifmap_words_per_cycle,
+        psum_words_per_cycle=config.psum_words_per_cycle,
     )
-    return EyerissMachine(network, layout, own, array, feature_ratios(network, own, layout.bits))
+    return EyerissMachine(
+        network, layout, config, array, feature_ratios(network, config, layout.bits)
+    )

@@ -1,17 +1,23 @@
-"""How a layer is folded onto a row-stationary array, and the search for it.
+"""How a layer is folded onto a row-stationary array, and the search for the best way.
 
-The buffer holds the psums of a block (n images x e ofm rows x m filters of g groups) until they are complete, beside the part of the ifm that a pass
-uses (c channels); the next part replaces it as it is used up. Filters pass by. Loops over blocks, by what they save:
+The buffer holds the psums of a block (n images x e ofm rows x m filters of g groups) until they are
+complete, beside the part of the ifm that a pass uses (c channels); the next part replaces it as it
+is used up. Filters pass by. The orders of the loops over blocks differ in what they save:
 
-    STREAM   strips, then filter blocks: each block reads its ifm; filters are read for every strip
-    FILTERS  filter blocks, then strips: the same, but a block's filters stay in the buffer's filter part, and are read once
-    IFM      the ifm of a strip stays in the buffer for all filter blocks: it is read once
-    SPILL    as IFM, for some of the channels at a time: psums go to DRAM and come back for the next channels
+- STREAM: strips, then blocks of filters. Each block reads its ifm; each strip reads all filters.
+- FILTERS: blocks of filters, then strips. The filters of a block stay in the filter buffer and are
+  read once.
+- IFM: the ifm of a strip stays in the buffer for all blocks of filters, and is read once.
+- SPILL: as IFM, for some of the channels at a time. Psums go to DRAM and come back for the next
+  channels.
 
-A PE set is as wide as the block has ofm rows, and is cut into even pieces only where the array is narrower (as on the chip).
+A PE set is as wide as the block has ofm rows. It is cut into even pieces only if the array is
+narrower, as on the chip.
 
-Objective: the least product of DRAM bits and cycles of computing (`balanced`), or DRAM bits, and of equals cycles (`traffic`). Of equals the
-one with less traffic, then the first in order of enumeration. All passes count as full ones here; the schedule counts edges as they are.
+The objective `balanced` asks for the least product of DRAM bits and compute cycles; `traffic` asks
+for the fewest DRAM bits and, among equals, the fewest cycles. Among equal mappings, the one with
+less traffic is taken, then the first in order of enumeration. The search counts all passes as
+full ones; the schedule counts edges as they are.
 """
 
 from __future__ import annotations
@@ -24,7 +30,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edensim.exceptions import NetworkError
-from edensim.machines.eyeriss.array import ConvolutionShape, RowStationaryArray, ceil_div, pass_cost
+from edensim.machines.eyeriss.array import (
+    ConvolutionShape,
+    PassWork,
+    RowStationaryArray,
+    ceil_div,
+    pass_cost,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,12 +44,13 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Floats = NDArray[np.float64]
 
-#: Blocks that are looked at in detail: so many with the least traffic, of all and of each strip height.
+#: Number of blocks with the least traffic that are looked at in detail: of all, and of each height
+#: of a strip.
 CONSIDERED, CONSIDERED_EACH = 32, 6
 
 
 class Order(IntEnum):
-    """Loops over blocks (see above)."""
+    """Order of the loops over blocks, as described above."""
 
     STREAM = 0
     FILTERS = 1
@@ -47,10 +60,22 @@ class Order(IntEnum):
 
 @dataclass(frozen=True)
 class Mapping:
-    """A layer's place in time and on the array. Letters as in JSSC 2017, except s, g and w.
+    """The place of a layer in time and on the array. Letters are those of JSSC 2017 but s, g and w.
 
-    m, n, e: filters, images and ofm rows of a block; p, q: filters and channels in a PE; r, t: copies of the PE set for other channels and filters;
-    s: for other pieces of the strip, each of w rows; g: for other groups; resident: channels whose ifm stays (IFM: all, SPILL: some, else a pass's).
+    Attributes
+    ----------
+    order : Order
+        The order of the loops over blocks.
+    m, n, e : int
+        Filters, images and ofm rows of a block.
+    p, q : int
+        Filters and channels in a PE.
+    r, t, s, g : int
+        Copies of the PE set for other channels, filters, pieces of the strip and groups.
+    w : int
+        Rows of a piece of the strip.
+    resident : int
+        Channels whose ifm stays in the buffer: all for IFM, some for SPILL, else those of a pass.
     """
 
     order: Order
@@ -68,12 +93,12 @@ class Mapping:
 
     @property
     def channels(self) -> int:
-        """Channels of a pass."""
+        """Number of channels of a pass."""
         return self.q * self.r
 
     @property
     def filters(self) -> int:
-        """Filters of a pass, of each of its groups."""
+        """Number of filters of a pass, in each of its groups."""
         return self.p * self.t
 
     def __str__(self) -> str:
@@ -83,7 +108,10 @@ class Mapping:
 
 @dataclass(frozen=True)
 class TrafficBits:
-    """Bits in DRAM of an element of each tensor; features may be compressed, spilled psums are not."""
+    """Bits that an element of each tensor takes in DRAM.
+
+    Features may be compressed; spilled psums are not.
+    """
 
     weights: float
     ifm: float
@@ -92,7 +120,7 @@ class TrafficBits:
 
 
 def distinct_parts(whole: int) -> Ints:
-    """Sizes of the parts when a whole is cut into 1, 2, 3, ... parts, rounded up, ascending."""
+    """Return the sizes of parts, ascending, when a whole is cut into 1, 2, 3, ... parts."""
     return np.unique(ceil_div(whole, np.arange(1, whole + 1)))
 
 
@@ -100,11 +128,15 @@ def distinct_parts(whole: int) -> Ints:
 def find_mapping(
     array: RowStationaryArray, shape: ConvolutionShape, bits: TrafficBits, objective: str
 ) -> Mapping:
-    """The best mapping by the objective above. Raises NetworkError if the buffer holds not even the smallest block."""
+    """Find the best mapping of a layer by an objective, "balanced" or "traffic".
+
+    Raises NetworkError if the buffer does not even hold the smallest block.
+    """
     blocks = possible_blocks(array, shape, bits)
     if not len(blocks["e"]):
         raise NetworkError(
-            f"eyeriss.buffer_kB: leaves {array.buffer_words:,} words for ifm and psums; a pass needs {least_words(shape):,} at least "
+            f"eyeriss.buffer_kB: leaves {array.buffer_words:,} words for ifm and psums; "
+            f"a pass needs {least_words(shape):,} at least "
             f"(one channel's ifm rows for one ofm row of {shape.columns:,} columns, and its psums)"
         )
     chosen = considered(blocks)
@@ -114,18 +146,21 @@ def find_mapping(
 
 
 def least_words(shape: ConvolutionShape) -> int:
-    """Words of the buffer that the smallest pass needs."""
+    """Return the words of the buffer that the smallest pass needs."""
     return shape.columns + shape.width * int(most_rows(shape, 1))
 
 
 def most_rows(shape: ConvolutionShape, rows: Any) -> Any:
-    """Ifm rows in the buffer for so many ofm rows, anywhere in the ifm."""
+    """Return how many ifm rows are in the buffer for so many ofm rows, anywhere in the ifm."""
     needed = (rows - 1) * shape.row_stride + (shape.kernel_rows - 1) * shape.row_dilation + 1
     return np.minimum(needed, shape.height)
 
 
 def strip_rows(shape: ConvolutionShape, rows: int) -> int:
-    """Ifm rows read for all strips of so many ofm rows, halos again for each."""
+    """Return how many ifm rows are read for all strips of so many ofm rows.
+
+    Rows that two strips need are read twice.
+    """
     strips = (
         shape.ifm_rows(first, min(rows, shape.rows - first)) for first in range(0, shape.rows, rows)
     )
@@ -135,7 +170,10 @@ def strip_rows(shape: ConvolutionShape, rows: int) -> int:
 def possible_blocks(
     array: RowStationaryArray, shape: ConvolutionShape, bits: TrafficBits
 ) -> dict[str, Any]:
-    """All blocks that fit the buffer, under every order: arrays e, n, m, order, room (channels of the ifm that fit beside), traffic (bits)."""
+    """Return all blocks that fit the buffer, in every order, as arrays.
+
+    They are e, n, m, order, room (channels of the ifm that fit beside) and traffic (bits).
+    """
     sizes = distinct_parts(shape.rows)
     read_rows = np.array([strip_rows(shape, int(size)) for size in sizes])
     grid = np.meshgrid(
@@ -156,33 +194,31 @@ def possible_blocks(
     filters = shape.filter_elements * bits.weights
     strips, blocks = ceil_div(shape.images, n) * ceil_div(shape.rows, e), ceil_div(shape.filters, m)
     spilled = ceil_div(shape.channels, room) - 1
-    kept = (
+    filters_stay = (
         m * shape.channels * shape.kernel_rows * shape.kernel_columns <= array.filter_buffer_words
     )
-    never = np.inf
     traffic = {
         Order.STREAM: ifm * blocks + filters * strips + ofm,
-        Order.FILTERS: np.where(kept, ifm * blocks + filters + ofm, never),
-        Order.IFM: np.where(spilled == 0, ifm + filters * strips + ofm, never),
+        Order.FILTERS: np.where(filters_stay, ifm * blocks + filters + ofm, np.inf),
+        Order.IFM: np.where(spilled == 0, ifm + filters * strips + ofm, np.inf),
         Order.SPILL: np.where(
             spilled > 0,
             ifm + filters * strips + ofm + 2 * spilled * shape.ofm_elements * bits.psums,
-            never,
+            np.inf,
         ),
     }
-    every = np.concatenate(list(traffic.values()))
-    order = np.repeat(np.array(list(traffic)), len(e))
-    columns = {"e": e, "n": n, "m": m, "room": room}
-    found = {name: np.tile(values, len(traffic)) for name, values in columns.items()} | {
-        "order": order,
-        "traffic": every,
+    columns = {
+        name: np.tile(values, len(traffic))
+        for name, values in {"e": e, "n": n, "m": m, "room": room}.items()
     }
-    real = np.isfinite(every)
-    return {name: values[real] for name, values in found.items()}
+    columns["order"] = np.repeat(np.array(list(traffic)), len(e))
+    columns["traffic"] = np.concatenate(list(traffic.values()))
+    possible = np.isfinite(columns["traffic"])
+    return {name: values[possible] for name, values in columns.items()}
 
 
 def considered(blocks: dict[str, Any]) -> Ints:
-    """Which blocks to look at in detail: the least traffic of all and of every strip height."""
+    """Return the blocks to look at in detail: those with the least traffic, also of each height."""
     ranked = np.lexsort((blocks["order"], -blocks["m"], blocks["traffic"]))
     by_height = ranked[np.argsort(blocks["e"][ranked], kind="stable")]
     heights = blocks["e"][by_height]
@@ -194,7 +230,10 @@ def considered(blocks: dict[str, Any]) -> Ints:
 def array_options(
     array: RowStationaryArray, taps: int, window: int, channels: int, most_share: int
 ) -> dict[str, Any]:
-    """Copies of PE sets: arrays r, q, stacks (accumulating stacks of sets above each other) and share (stacks that have the same filters)."""
+    """Return the ways to copy PE sets as arrays r, q, stacks and share.
+
+    A stack is sets above each other whose psums add up; `share` stacks have the same filters.
+    """
     vertical = array.height // taps
     parts = {vertical // number for number in range(1, vertical + 1)}
     most_q = min(array.ifmap_spad_words // window, array.filter_spad_words // window, channels)
@@ -203,22 +242,25 @@ def array_options(
         for share in (1, 2, 3, 4, 6, 8, 12, 16, 24, 48, array.pes)
         if share == 1 or share < 2 * most_share
     ]
-    found = [
+    options = [
         (r, q, vertical // r, share)
         for r in sorted(parts)
         for q in range(1, most_q + 1)
         if (r - 1) * q < channels
         for share in shares
     ]
-    columns = np.array(found, float).T
+    columns = np.array(options, float).T
     return dict(zip(("r", "q", "stacks", "share"), columns, strict=True))
 
 
 def on_array(
     array: RowStationaryArray, shape: ConvolutionShape, blocks: dict[str, Any]
 ) -> dict[str, Any]:
-    """Every given block with every option of the array: arrays [blocks, options] of p, q, r, t, s, w, g, c (channels of a pass), and passes over the
-    filters of a block and over the channels. Whole floats."""
+    """Combine every given block with every option of the array.
+
+    Returns arrays of whole floats [blocks, options]: p, q, r, t, s, w, g, c (channels of a pass),
+    and the passes over the filters of a block and over the channels.
+    """
     e, n, m = (blocks[name] for name in ("e", "n", "m"))
     pieces = ceil_div(e, array.width)
     taps, window, _ = array.taps(shape)
@@ -242,7 +284,7 @@ def on_array(
         np.clip(np.floor(np.minimum(sets / (t * s), array.buffer_words / held)), 1, shape.groups),
         1,
     )
-    found = {
+    columns = {
         "p": p,
         "q": q,
         "r": r,
@@ -254,7 +296,7 @@ def on_array(
         "passes_m": passes_m,
         "passes_c": passes_c,
     }
-    return {name: np.broadcast_to(values, g.shape) for name, values in found.items()}
+    return {name: np.broadcast_to(values, g.shape) for name, values in columns.items()}
 
 
 def best_mapping(
@@ -264,13 +306,11 @@ def best_mapping(
     blocks: dict[str, Any],
     objective: str,
 ) -> Mapping:
-    """The best of the given blocks with every option of the array."""
+    """Find the best of the given blocks with every option of the array."""
     blocks = {name: values[:, None].astype(float) for name, values in blocks.items()}
     e, n, m, order = (blocks[name] for name in ("e", "n", "m", "order"))
     way = on_array(array, shape, blocks)
-    cost = pass_cost(
-        array,
-        shape,
+    work = PassWork(
         images=n,
         rows=e,
         filters=np.minimum(way["p"] * way["t"], m),
@@ -281,6 +321,7 @@ def best_mapping(
         pieces=way["s"],
         piece_rows=way["w"],
     )
+    cost = pass_cost(array, shape, work)
     strips = ceil_div(shape.images, n) * ceil_div(shape.rows, e)
     blocks_m, blocks_g = ceil_div(shape.filters, m), ceil_div(shape.groups, way["g"])
     passes_here = way["passes_m"] * way["passes_c"]
@@ -298,8 +339,7 @@ def best_mapping(
     chosen = {name: int(blocks[name][row, 0]) for name in ("m", "n", "e")} | {
         name: int(way[name][row, column]) for name in "pqrtswg"
     }
-    found = Order(int(order[row, 0]))
-    resident = (
-        blocks["room"][row, 0] if found in (Order.IFM, Order.SPILL) else way["c"][row, column]
-    )
-    return Mapping(found, resident=int(resident), **chosen)
+    best_order = Order(int(order[row, 0]))
+    stays_in_buffer = best_order in (Order.IFM, Order.SPILL)
+    resident = blocks["room"][row, 0] if stays_in_buffer else way["c"][row, column]
+    return Mapping(best_order, resident=int(resident), **chosen)

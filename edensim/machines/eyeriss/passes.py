@@ -1,4 +1,7 @@
-"""The processing passes of a layer, in order: what each works on, what has to come from DRAM for it and what goes there. All as arrays [passes]."""
+"""The processing passes of a layer in order, as arrays [passes].
+
+They say what each pass works on, what has to come from DRAM for it, and what goes there.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Spans:
-    """Indices first, first + 1, ..., first + size - 1, of each of several things."""
+    """Ranges of indices, as arrays: `size` indices from `first` on."""
 
     first: Ints
     size: Ints
@@ -31,11 +34,24 @@ class Spans:
 
 @dataclass(frozen=True)
 class Passes:
-    """Processing passes: images, ofm rows, the ifm rows for them, groups, filters and channels (of each group) they work on, and what moves.
+    """Processing passes.
 
-    filter_offset: elements of the filter tensor before their own, where filters lie in the order of passes. fresh_filters: the pass before had
-    others.
-    spills: psums go to DRAM unfinished; waits: the first to read psums that earlier passes spilled.
+    Attributes
+    ----------
+    images, rows, ifm_rows, groups, filters, channels : Spans
+        What each pass works on: images, ofm rows and the ifm rows for them, groups, and the filters
+        and channels of each group.
+    filter_offset : ndarray of int64
+        Elements of the filter tensor before those of the pass, if filters lie in the order of
+        passes.
+    fresh_filters : ndarray of bool
+        Whether the pass before had other filters.
+    reads_ifm, reads_filters, reads_psums, writes : ndarray of bool
+        What moves between DRAM and the buffer.
+    spills : ndarray of bool
+        Whether psums go to DRAM unfinished.
+    waits : ndarray of bool
+        Whether the pass is the first to read psums that earlier passes spilled.
     """
 
     images: Spans
@@ -57,17 +73,17 @@ class Passes:
         return len(self.reads_ifm)
 
     def __getitem__(self, chosen: Ints | Flags) -> Passes:
-        return Passes(**{each.name: getattr(self, each.name)[chosen] for each in fields(self)})
+        return Passes(**{field.name: getattr(self, field.name)[chosen] for field in fields(self)})
 
 
 def spans(whole: int, size: int, first: int = 0) -> Spans:
-    """`whole` indices from `first` on, in spans of `size`; the last may be smaller."""
+    """Cut `whole` indices, from `first` on, into spans of a size; the last may be smaller."""
     begin = np.arange(0, whole, size, dtype=np.int64)
     return Spans(first + begin, np.minimum(size, whole - begin))
 
 
-def every(*counts: int) -> list[Ints]:
-    """Indices of nested loops, outermost first: one array each, innermost running fastest."""
+def loop_indices(*counts: int) -> list[Ints]:
+    """Return the indices of nested loops, the outermost first, as one array for each loop."""
     return [
         index.ravel()
         for index in np.meshgrid(*(np.arange(count) for count in counts), indexing="ij")
@@ -77,8 +93,12 @@ def every(*counts: int) -> list[Ints]:
 def blocks_of(
     shape: ConvolutionShape, mapping: Mapping
 ) -> tuple[Spans, Spans, Spans, Spans, Flags, Flags]:
-    """Blocks of passes that share psums in the buffer, in order: images, ofm rows, filters, channels (all but where psums are spilled);
-    whether no other filters come before with these images, rows and channels; whether no other strip comes before with these filters."""
+    """Return the blocks of passes that share psums in the buffer, in order.
+
+    They are the images, ofm rows, filters and channels (all of them unless psums are spilled);
+    whether no other filters come before with these images, rows and channels; and whether no other
+    strip comes before with these filters.
+    """
     images, rows, filters = (
         spans(shape.images, mapping.n),
         spans(shape.rows, mapping.e),
@@ -87,23 +107,26 @@ def blocks_of(
     channels = spans(
         shape.channels, mapping.resident if mapping.order is Order.SPILL else shape.channels
     )
-    sizes = [len(each.first) for each in (images, rows, channels, filters)]
+    counts = [len(parts.first) for parts in (images, rows, channels, filters)]
     if mapping.order is Order.FILTERS:
-        own, image, row, part = every(sizes[3], sizes[0], sizes[1], sizes[2])
+        block, image, row, part = loop_indices(counts[3], *counts[:3])
     else:
-        image, row, part, own = every(*sizes)
+        image, row, part, block = loop_indices(*counts)
     return (
         images[image],
         rows[row],
-        filters[own],
+        filters[block],
         channels[part],
-        own == 0,
+        block == 0,
         (image == 0) & (row == 0),
     )
 
 
 def passes_of(shape: ConvolutionShape, mapping: Mapping, *, whole_filters: bool) -> Passes:
-    """All passes of a layer. whole_filters: a PE set holds filters whole, so that they can stay in the spads from one pass to the next."""
+    """Return all passes of a layer.
+
+    If a PE set holds whole filters, they can stay in the spads from one pass to the next.
+    """
     images, rows, filters, channels, first_of_strip, first_of_filters = blocks_of(shape, mapping)
     strips = spans(shape.rows, mapping.e)
     read = [
@@ -112,10 +135,10 @@ def passes_of(shape: ConvolutionShape, mapping: Mapping, *, whole_filters: bool)
     ]
     begin, end = np.array(read, np.int64).T
     strip = rows.first // mapping.e
-    # Inside a block: channels, then filters.
+    # Inside a block, the loop over channels is the outer one, and that over filters the inner one.
     filter_steps, channel_steps = (
-        -(-each.size // size)
-        for each, size in ((filters, mapping.filters), (channels, mapping.channels))
+        -(-blocks.size // size)
+        for blocks, size in ((filters, mapping.filters), (channels, mapping.channels))
     )
     steps = filter_steps * channel_steps
     block, within = repeated(steps)
@@ -125,16 +148,16 @@ def passes_of(shape: ConvolutionShape, mapping: Mapping, *, whole_filters: bool)
     at = np.tile(np.arange(per_group), len(groups.first))
     group = np.repeat(np.arange(len(groups.first)), per_group)
     block, channel_step, filter_step = block[at], channel_step[at], filter_step[at]
-    own_filters = part_of(filters[block], filter_step, mapping.filters)
-    own_channels = part_of(channels[block], channel_step, mapping.channels)
+    pass_filters = part_of(filters[block], filter_step, mapping.filters)
+    pass_channels = part_of(channels[block], channel_step, mapping.channels)
     groups = groups[group]
     fresh = np.ones(len(block), bool)
     if whole_filters:
         fresh[1:] = np.any(
-            [np.diff(each.first) != 0 for each in (groups, own_filters, own_channels)], axis=0
+            [np.diff(parts.first) != 0 for parts in (groups, pass_filters, pass_channels)], axis=0
         )
-    before = filters.first[block] * shape.channels + filters.size[block] * own_channels.first
-    before += (own_filters.first - filters.first[block]) * own_channels.size
+    before = filters.first[block] * shape.channels + filters.size[block] * pass_channels.first
+    before += (pass_filters.first - filters.first[block]) * pass_channels.size
     window = shape.kernel_rows * shape.kernel_columns
     completes = channel_step == channel_steps[block] - 1
     resumes = (channels.first[block] > 0) & (channel_step == 0)
@@ -144,8 +167,8 @@ def passes_of(shape: ConvolutionShape, mapping: Mapping, *, whole_filters: bool)
         rows=rows[block],
         ifm_rows=Spans(begin[strip], (end - begin)[strip])[block],
         groups=groups,
-        filters=own_filters,
-        channels=own_channels,
+        filters=pass_filters,
+        channels=pass_channels,
         filter_offset=(groups.first * shape.filters * shape.channels + groups.size * before)
         * window,
         reads_ifm=(filter_step == 0) & (first_of_strip[block] | (not keeps_ifm)),
@@ -153,11 +176,11 @@ def passes_of(shape: ConvolutionShape, mapping: Mapping, *, whole_filters: bool)
         fresh_filters=fresh,
         reads_psums=resumes,
         writes=completes,
-        spills=completes & (own_channels.first + own_channels.size < shape.channels),
+        spills=completes & (pass_channels.first + pass_channels.size < shape.channels),
         waits=resumes & (filter_step == 0) & first_of_strip[block],
     )
 
 
 def part_of(whole: Spans, step: Ints, size: int) -> Spans:
-    """The step-th part of `size` of each span; the last may be smaller."""
+    """Return the part of some number and size of each span; the last part may be smaller."""
     return Spans(whole.first + step * size, np.minimum(size, whole.size - step * size))

@@ -1,4 +1,4 @@
-"""A layer's processing passes as tiles: what each reads from DRAM, how long the array works on it, what it writes."""
+"""The processing passes of a convolution as tiles of a schedule."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edensim.machines.eyeriss.array import ConvolutionShape, RowStationaryArray, ceil_div, pass_cost
+from edensim.engine.tiles import Schedule
+from edensim.machines.eyeriss.array import (
+    ConvolutionShape,
+    PassWork,
+    RowStationaryArray,
+    ceil_div,
+    pass_cost,
+)
 from edensim.machines.eyeriss.passes import Passes, Spans, passes_of
 from edensim.machines.eyeriss.tiles import (
     AHEAD,
@@ -15,7 +22,7 @@ from edensim.machines.eyeriss.tiles import (
     WRITE,
     Region,
     Runs,
-    ScheduleColumns,
+    layer_schedule,
     repeated,
     runs,
 )
@@ -30,19 +37,35 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Tensors:
-    """Where a convolution's data are. packed: filters lie in the order of passes. others: bias and what else is read once, with its elements."""
+    """Where the data of a convolution lie.
+
+    Attributes
+    ----------
+    ifm, filters, ofm : Region
+        The tensors.
+    psums : Region
+        The place of the ofm, for psums that are spilled.
+    others : tuple of (Region, int)
+        The bias and whatever else is read once, with its number of elements.
+    packed : bool
+        Whether filters lie in the order of the passes.
+    """
 
     ifm: Region
     filters: Region
     ofm: Region
-    psums: Region  # the ofm's place, for psums that are spilled
+    psums: Region
     others: tuple[tuple[Region, int], ...] = ()
     packed: bool = True
 
 
 @dataclass(frozen=True)
-class Tally:
-    """What a layer's passes add up to: cycles, cycles in which PEs multiply, words through the buffer and of filters, passes."""
+class LayerCounters:
+    """What the passes of a layer add up to.
+
+    `mac_cycles` are the cycles in which PEs multiply; words are counted through the buffer and as
+    filters that are loaded.
+    """
 
     cycles: int
     mac_cycles: int
@@ -60,16 +83,16 @@ class ConvolutionTiles:
     mapping: Mapping
     tensors: Tensors
 
-    def add_to(self, schedule: ScheduleColumns, layer: int) -> Tally:
-        """Add all tiles; the first waits for the layers before. Filters of the next pass are fetched while the array works.
+    def schedule(self, layer: int) -> tuple[Schedule, LayerCounters]:
+        """Return the schedule of the layer of some index, and its counters.
 
-        Filters that the buffer's part for them does not hold at once come in portions, each a tile that is over when it is in the spads.
+        The first tile waits for the layers before. The filters of the next pass are fetched while
+        the array works. Filters that the filter buffer does not hold at once come in portions, of
+        which each is a tile that ends when it is in the spads.
         """
         array, shape, mapping = self.array, self.shape, self.mapping
         passes = passes_of(shape, mapping, whole_filters=array.taps(shape)[2] == 1)
-        cost = pass_cost(
-            array,
-            shape,
+        work = PassWork(
             images=passes.images.size,
             rows=passes.rows.size,
             groups=passes.groups.size,
@@ -80,6 +103,7 @@ class ConvolutionTiles:
             pieces=mapping.s,
             piece_rows=mapping.w,
         )
+        cost = pass_cost(array, shape, work)
         cycles = cost.steady + np.where(passes.fresh_filters, cost.fresh_ramp, cost.ramp)
         portions, loading = self.portions(passes)
         last = np.cumsum(portions) - 1  # the tile in which the array works
@@ -93,8 +117,8 @@ class ConvolutionTiles:
             for region, elements in self.tensors.others
         ]
         transfers.append(self.tensors.filters.transfers(self.filter_runs(passes, portions), AHEAD))
-        schedule.add(layer, compute, barrier, transfers + self.feature_transfers(passes, last))
-        return Tally(
+        transfers += self.feature_transfers(passes, last)
+        return layer_schedule(layer, compute, barrier, transfers), LayerCounters(
             cycles=int(cycles.sum()),
             mac_cycles=int(cost.mac.sum()),
             buffer_words=int((cost.ifmap_words + cost.psum_words).sum()),
@@ -103,12 +127,16 @@ class ConvolutionTiles:
         )
 
     def filters_at_once(self, passes: Passes) -> Ints:
-        """Filters of a portion, where they lie row after row."""
+        """Return the filters of a portion, if filters lie one after the other."""
         window = self.shape.kernel_rows * self.shape.kernel_columns
         return np.maximum(self.array.filter_buffer_words // (passes.channels.size * window), 1)
 
     def portions(self, passes: Passes) -> tuple[Ints, Ints]:
-        """In how many portions each pass's filters come, and the cycles in which one that is not the last goes into the spads."""
+        """Return in how many portions the filters of each pass come.
+
+        The second array holds the cycles in which a portion, unless it is the last, is loaded into
+        the spads.
+        """
         window = self.shape.kernel_rows * self.shape.kernel_columns
         filters = passes.groups.size * passes.filters.size
         if self.tensors.packed:
@@ -122,41 +150,45 @@ class ConvolutionTiles:
         )
 
     def filter_runs(self, passes: Passes, portions: Ints) -> Runs:
-        """Filters in portions, by tile."""
+        """Return the filters that are fetched in portions, by tile."""
         shape = self.shape
         window = shape.kernel_rows * shape.kernel_columns
         owner, portion = repeated(portions)
-        own = passes[owner]
-        filters, elements = own.groups.size * own.filters.size, own.channels.size * window
+        passes = passes[owner]
+        filters = passes.groups.size * passes.filters.size
+        elements = passes.channels.size * window
         if self.tensors.packed:
             limit = self.array.filter_buffer_words
-            every = runs(
+            fetched = runs(
                 np.arange(len(owner)),
-                own.filter_offset + portion * limit,
+                passes.filter_offset + portion * limit,
                 np.minimum(limit, filters * elements - portion * limit),
             )
         else:
-            stride, at_once = shape.channels * window, self.filters_at_once(own)
+            stride, at_once = shape.channels * window, self.filters_at_once(passes)
             first = (
-                own.groups.first * shape.filters + own.filters.first + portion * at_once
-            ) * stride + own.channels.first * window
-            every = runs(
+                passes.groups.first * shape.filters + passes.filters.first + portion * at_once
+            ) * stride + passes.channels.first * window
+            fetched = runs(
                 np.arange(len(owner)),
                 first,
                 elements,
                 stride,
                 np.minimum(at_once, filters - portion * at_once),
             )
-        return every.where(own.reads_filters)
+        return fetched.where(passes.reads_filters)
 
     def feature_transfers(self, passes: Passes, tile: Ints) -> list[NDArray[np.void]]:
-        """What passes read of features and psums, and what they write. tile: number of each pass's tile."""
+        """Return what the passes read of features and psums, and what they write.
+
+        `tile` holds the number of the tile of each pass.
+        """
         shape, tensors = self.shape, self.tensors
         used = joined(passes.groups, passes.channels, shape.channels)
         made = joined(passes.groups, passes.filters, shape.filters)
         ifm = shape.groups * shape.channels, shape.height, shape.width
         ofm = shape.groups * shape.filters, shape.rows, shape.columns
-        found = [
+        transfers = [
             tensors.ifm.transfers(
                 plane_runs(ifm, tile, passes.images, used, passes.ifm_rows, passes.reads_ifm), READ
             )
@@ -167,17 +199,20 @@ class ConvolutionTiles:
             (tensors.ofm, WRITE, passes.writes & ~passes.spills),
         ):
             if chosen.any():
-                found.append(
+                transfers.append(
                     region.transfers(
                         plane_runs(ofm, tile, passes.images, made, passes.rows, chosen), kind
                     )
                 )
-        return found
+        return transfers
 
 
-def joined(groups: Spans, own: Spans, per_group: int) -> Spans:
-    """Channels (or filters) of several groups, of which `own` are used in each: all of them where there is more than one group."""
-    return Spans(groups.first * per_group + own.first, (groups.size - 1) * per_group + own.size)
+def joined(groups: Spans, used: Spans, per_group: int) -> Spans:
+    """Return the channels (or filters) of several groups, of which some are used in each.
+
+    All of them are used if there is more than one group.
+    """
+    return Spans(groups.first * per_group + used.first, (groups.size - 1) * per_group + used.size)
 
 
 def plane_runs(
@@ -188,9 +223,10 @@ def plane_runs(
     rows: Spans,
     chosen: NDArray[np.bool_],
 ) -> Runs:
-    """Rows of channels of images of a feature tensor (channels, height, width of an image), for the tiles chosen.
+    """Return the runs of some rows of some channels of a feature tensor, for the chosen tiles.
 
-    Channels that are used whole lie behind each other: one run per image, else one per channel.
+    `planes` are the channels, height and width of an image. Channels that are used whole lie behind
+    each other and make one run for each image; otherwise there is one run for each channel.
     """
     depth, height, width = planes
     tile, images, channels, rows = tile[chosen], images[chosen], channels[chosen], rows[chosen]

@@ -1,8 +1,8 @@
-"""Tiles and transfers as columns: parts of tensors, in elements, to bytes in DRAM at any precision, compressed or not."""
+"""Parts of tensors, counted in elements, turned into transfers of bytes at any precision."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -17,12 +17,16 @@ if TYPE_CHECKING:
 
     Ints = NDArray[np.int64]
 
-#: In which order a tile's transfers go: reads first, what does not wait for earlier layers before what does.
+#: Kinds of transfers in the order in which a tile makes them. Reads come first, and those that do
+#: not wait for earlier layers (`AHEAD`) come before those that do.
 AHEAD, READ, WRITE = 0, 1, 2
 
 
 class Runs(NamedTuple):
-    """Runs of elements of a tensor: `number` of `elements` each, `stride` apart, from `first` on; each for a tile."""
+    """Runs of elements of a tensor, as columns.
+
+    For each tile: `number` runs of `elements` each, whose begins are `stride` apart, from `first`.
+    """
 
     tile: Ints
     first: Ints
@@ -31,7 +35,7 @@ class Runs(NamedTuple):
     number: Ints
 
     def where(self, chosen: NDArray[np.bool_]) -> Runs:
-        """Some of them."""
+        """Return some of the runs."""
         return Runs(*(column[chosen] for column in self))
 
 
@@ -42,31 +46,48 @@ def runs(
     stride: Ints | int = 0,
     number: Ints | int = 1,
 ) -> Runs:
-    """Runs from columns and constants."""
-    return Runs(
-        *(
-            column.astype(np.int64)
-            for column in np.broadcast_arrays(tile, first, elements, stride, number)
-        )
-    )
+    """Make runs of columns and constants."""
+    columns = np.broadcast_arrays(tile, first, elements, stride, number)
+    return Runs(*(column.astype(np.int64) for column in columns))
 
 
 def repeated(counts: Ints) -> tuple[Ints, Ints]:
-    """So many copies of each thing, one behind the other: which thing, and which of its copies."""
+    """Repeat each thing as often as its count says.
+
+    Returns for every copy the index of the thing and the number of the copy.
+    """
     owner = np.repeat(np.arange(len(counts)), counts)
     return owner, np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
 
 
+#: A transfer with the tile that it belongs to and its kind.
+KEYED = np.dtype(
+    [
+        ("tile", np.int64),
+        ("kind", np.int64),
+        *((name, TRANSFER[name]) for name in TRANSFER.names or ()),
+    ]
+)
+
+
 @dataclass(frozen=True)
 class Region:
-    """A tensor in DRAM as elements of so many bits; `ratio`: compressed over plain size (a compressed run begins where the plain one would)."""
+    """A tensor in DRAM whose elements have so many bits.
+
+    `ratio` is its compressed size over its plain size. A compressed run begins where the plain run
+    would begin.
+    """
 
     placement: Placement
     bits: int
     ratio: float = 1.0
 
     def transfers(self, wanted: Runs, kind: int) -> NDArray[np.void]:
-        """TRANSFER records, in the order of the runs (those whose runs begin in two phases of a byte become two); runs that touch become one."""
+        """Return the KEYED records of runs, in their order.
+
+        Runs that touch each other become one. Runs that do not all begin at the same bit of a byte
+        become two transfers.
+        """
         touching = wanted.stride == wanted.elements
         elements = np.where(touching, wanted.elements * wanted.number, wanted.elements)
         count = np.where(touching, 1, wanted.number)
@@ -86,54 +107,29 @@ class Region:
         return records
 
 
-#: A transfer with the tile it belongs to and what it is.
-KEYED = np.dtype(
-    [
-        ("tile", np.int64),
-        ("kind", np.int64),
-        *((name, TRANSFER[name]) for name in TRANSFER.names or ()),
-    ]
-)
+def layer_schedule(
+    layer: int, compute_cycles: Ints, barrier: NDArray[np.bool_], transfers: list[NDArray[np.void]]
+) -> Schedule:
+    """Make the schedule of a layer.
 
-
-@dataclass
-class ScheduleColumns:
-    """A schedule under construction, layer by layer."""
-
-    _tiles: list[NDArray[np.void]] = field(default_factory=list)
-    _transfers: list[NDArray[np.void]] = field(default_factory=list)
-    _count: int = 0
-
-    def add(
-        self,
-        layer: int,
-        compute_cycles: Ints,
-        barrier: NDArray[np.bool_],
-        transfers: list[NDArray[np.void]],
-    ) -> None:
-        """Add a layer's tiles; transfers name theirs by its number in the layer. Those of a tile keep the order in which they are given."""
-        keyed = np.concatenate(transfers)
-        keyed = keyed[np.lexsort((keyed["kind"], keyed["tile"]))]
-        tiles = np.zeros(len(compute_cycles), TILE)
-        per_tile = [
-            np.bincount(keyed["tile"][chosen], minlength=len(tiles))
-            for chosen in (keyed["kind"] != WRITE, keyed["kind"] == WRITE)
-        ]
-        tiles["reads"], tiles["writes"] = per_tile
-        tiles["first_transfer"] = (
-            self._count + np.cumsum(per_tile[0] + per_tile[1]) - per_tile[0] - per_tile[1]
-        )
-        tiles["compute_cycles"], tiles["layer"], tiles["barrier"] = compute_cycles, layer, barrier
-        records = np.zeros(len(keyed), TRANSFER)
-        for name in TRANSFER.names or ():
-            records[name] = keyed[name]
-        self._tiles.append(tiles)
-        self._transfers.append(records)
-        self._count += len(records)
-
-    def build(self) -> Schedule:
-        """The records."""
-        empty = np.zeros(0, TILE), np.zeros(0, TRANSFER)
-        return Schedule(
-            np.concatenate([empty[0], *self._tiles]), np.concatenate([empty[1], *self._transfers])
-        )
+    Parameters
+    ----------
+    layer : int
+        Index of the layer.
+    compute_cycles, barrier : ndarray, [tiles]
+        Cycles of each tile, and whether it waits for the tiles before it.
+    transfers : list of KEYED records
+        What the tiles move. Transfers of the same kind of a tile keep their order.
+    """
+    keyed = np.concatenate(transfers)
+    keyed = keyed[np.lexsort((keyed["kind"], keyed["tile"]))]
+    tiles = np.zeros(len(compute_cycles), TILE)
+    for name, chosen in (("reads", keyed["kind"] != WRITE), ("writes", keyed["kind"] == WRITE)):
+        tiles[name] = np.bincount(keyed["tile"][chosen], minlength=len(tiles))
+    moved = tiles["reads"] + tiles["writes"]
+    tiles["first_transfer"] = np.cumsum(moved) - moved
+    tiles["compute_cycles"], tiles["layer"], tiles["barrier"] = compute_cycles, layer, barrier
+    records = np.zeros(len(keyed), TRANSFER)
+    for name in TRANSFER.names or ():
+        records[name] = keyed[name]
+    return Schedule(tiles, records)

@@ -1,18 +1,22 @@
-"""Layers to GPU kernels: which kernel runs a layer, over which arrays, in how many thread blocks and steps.
+"""Layers as GPU kernels: which kernel runs a layer, in how many thread blocks and steps.
 
-GEMM: convolutions, and linear layers with more than VECTOR_COLUMNS vectors; each group of a grouped convolution is a product of its own.
-VECTOR: other linear layers, a thread block for each row of weights. WINDOW: depthwise convolutions and pooling, a thread for each output.
-STREAM: everything else (addition, concatenation, upsampling, shuffle, detection, pooling of whole planes), all arrays from end to end, in proportion:
-as many bytes as such a layer moves, in order.
+- GEMM runs convolutions, and linear layers with more than VECTOR_COLUMNS vectors. Each group of a
+  grouped convolution is a product of its own.
+- VECTOR runs other linear layers, with a thread block for each row of weights.
+- WINDOW runs depthwise convolutions and pooling, with a thread for each output.
+- STREAM runs everything else (addition, concatenation, upsampling, shuffle, detection, pooling of
+  whole planes). It passes through all arrays in proportion, from end to end, and so moves as many
+  bytes as such a layer does.
 
-Each tile of VECTOR, WINDOW and STREAM is half of what the multiprocessors hold, because two tiles are under way at a time.
+Each tile of VECTOR, WINDOW and STREAM is half of what the multiprocessors hold, because two tiles
+are under way at a time.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -30,7 +34,7 @@ from edensim.machines.gpu.tiling import (
 from edensim.networks.network import Operator
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
@@ -39,22 +43,27 @@ if TYPE_CHECKING:
     from edensim.networks.layout import Layout, Placement
     from edensim.networks.network import Gemm, Layer, Network
 
-#: Vectors up to which a linear layer reads its weights row by row instead of being tiled.
+#: Most vectors for which a linear layer reads its weights row by row instead of being tiled.
 VECTOR_COLUMNS = 2
-#: Threads of a thread block of VECTOR, WINDOW and STREAM.
+#: Number of threads of a thread block of VECTOR, WINDOW and STREAM.
 THREADS = 256
-#: Bytes that a thread of VECTOR and STREAM loads at once, and such loads of one thread of VECTOR on their way.
+#: Bytes that a thread of VECTOR and STREAM loads at once, and the number of such loads that one
+#: thread of VECTOR has on their way.
 THREAD_BYTES = 16
 UNROLL = 4
-#: Steps over which the thread blocks of a wave are spread in storing their sums: they do not run in lockstep.
+#: Number of steps over which the thread blocks of a wave spread the storing of their sums, because
+#: they do not run in lockstep.
 STORE_STEPS = 16
-#: Bytes of partial sums.
+#: Bytes of a partial sum.
 SUM_BYTES = 4
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """A kernel ready to be walked: [1] GPU_KERNEL, [arrays] GPU_OPERAND; of a product its tiling."""
+    """A kernel that is ready to be walked.
+
+    `record` is [1] GPU_KERNEL, `operands` are [arrays] GPU_OPERAND; only a product has a tiling.
+    """
 
     name: str
     record: NDArray[np.void]
@@ -63,14 +72,19 @@ class Kernel:
 
 
 def layer_kernels(network: Network, layout: Layout, index: int, config: GpuConfig) -> list[Kernel]:
-    """The kernels that run a layer, one after the other. Raises ConfigError for what an SM cannot hold."""
+    """Return the kernels that run a layer, one after the other.
+
+    Raises ConfigError for tiles that a multiprocessor (SM) cannot hold.
+    """
     layer = network.layers[index]
     gemm = network.gemm(layer)
     common = common_fields(layout, index, config)
     if gemm is None:
         if layer.operator is Operator.POOLING and prod(network.tensors[layer.output].shape[2:]) > 1:
             return [window_kernel(network, layout, layer, common, config)]
-        return [stream_kernel(layout, layer, common, config)]
+        names = dict.fromkeys((*layer.inputs, *layer.weights))
+        arrays = [whole(layout[name]) for name in names]
+        return [stream("stream", arrays, layout[layer.output], common, config)]
     if layer.operator is Operator.LINEAR and gemm.columns <= VECTOR_COLUMNS:
         return [vector_kernel(layout, layer, gemm, common, config)]
     if (
@@ -83,22 +97,23 @@ def layer_kernels(network: Network, layout: Layout, index: int, config: GpuConfi
 
 
 def l2_sets(config: GpuConfig) -> int:
-    """Sets of the L2 cache. Raises ConfigError where there is none."""
+    """Return the number of sets of the L2 cache. Raises ConfigError if there is none."""
     set_bytes = config.l2_ways * LINE_BYTES
     if config.l2_kB * 1024 < set_bytes:
         raise ConfigError(
-            f"gpu.l2_kB: {config.l2_kB} kB hold no set of {config.l2_ways} lines of {LINE_BYTES} bytes (gpu.l2_ways); "
-            f"expected at least {-(-set_bytes // 1024)}"
+            f"gpu.l2_kB: {config.l2_kB} kB hold no set of {config.l2_ways} lines of {LINE_BYTES} "
+            f"bytes (gpu.l2_ways); expected at least {-(-set_bytes // 1024)}"
         )
     if config.l2_kB * 1024 > MAX_LINES * LINE_BYTES:
         raise ConfigError(
-            f"gpu.l2_kB: {config.l2_kB} is more than the {MAX_LINES * LINE_BYTES // 1024} kB that are supported"
+            f"gpu.l2_kB: {config.l2_kB} is more than the {MAX_LINES * LINE_BYTES // 1024} kB that "
+            f"are supported"
         )
     return config.l2_kB * 1024 // set_bytes
 
 
 def common_fields(layout: Layout, index: int, config: GpuConfig) -> dict[str, int]:
-    """Fields of every kernel of a layer."""
+    """Return the fields that all kernels of a layer have in common."""
     return {
         "layer": index,
         "bits": layout.bits,
@@ -114,36 +129,54 @@ def common_fields(layout: Layout, index: int, config: GpuConfig) -> dict[str, in
     }
 
 
-def record(fields: Mapping[str, int]) -> NDArray[np.void]:
-    """[1] GPU_KERNEL."""
-    result = np.zeros(1, gpu.GPU_KERNEL)
-    for name, value in fields.items():
-        result[name] = value
-    return result
+def kernel_of(
+    name: str,
+    fields: Mapping[str, int],
+    most: tuple[int, int],
+    arrays: Iterable[tuple[int, int, int]],
+    tiling: Tiling | None = None,
+) -> Kernel:
+    """Make a kernel.
 
-
-def operands(arrays: list[tuple[int, int, int]]) -> NDArray[np.void]:
-    """[arrays] GPU_OPERAND of (address, bytes, tensor)."""
-    return np.array(arrays, gpu.GPU_OPERAND)
+    Parameters
+    ----------
+    name : str
+        The name of the kernel in results.
+    fields : mapping of str to int
+        The fields of its record.
+    most : (int, int)
+        The most sectors that each thread block reads and writes in a tile. Every sector may drive
+        out a line with two dirty runs.
+    arrays : iterable of (int, int, int)
+        Address, bytes and tensor index of each further operand.
+    tiling : Tiling, optional
+        The tiling of a product.
+    """
+    record = np.zeros(1, gpu.GPU_KERNEL)
+    for field, value in fields.items():
+        record[field] = value
+    reads, writes = most
+    record["room"] = fields["wave"] * (reads + 2 * (reads + writes))
+    return Kernel(name, record, np.array(list(arrays), gpu.GPU_OPERAND), tiling)
 
 
 def whole(placement: Placement) -> tuple[int, int, int]:
-    """A tensor as an operand."""
+    """Return a tensor as an operand."""
     return placement.address, placement.size_bytes, placement.index
 
 
 def ifm_fields(placement: Placement) -> dict[str, int]:
-    """The tensor that a kernel reads."""
+    """Return the fields for the features that a kernel reads."""
     return {"ifm": placement.address, "ifm_tensor": placement.index}
 
 
 def weight_fields(placement: Placement) -> dict[str, int]:
-    """The weights that a kernel reads."""
+    """Return the fields for the weights that a kernel reads."""
     return {"weights": placement.address, "weights_tensor": placement.index}
 
 
 def ofm_fields(placement: Placement) -> dict[str, int]:
-    """The tensor that a kernel writes."""
+    """Return the fields for the features that a kernel writes."""
     return {
         "ofm": placement.address,
         "ofm_bytes": placement.size_bytes,
@@ -152,13 +185,16 @@ def ofm_fields(placement: Placement) -> dict[str, int]:
 
 
 def image(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
-    """(batch, channels, height, width) of features with any number of dimensions."""
+    """Return features with any number of dimensions as (batch, channels, height, width)."""
     batch, channels, *size = (*shape, 1) if len(shape) == 1 else shape
     return batch, channels, prod(size[:-1]), size[-1] if size else 1
 
 
 def window_fields(network: Network, layer: Layer) -> dict[str, int]:
-    """How output positions become positions of the ifm. Windows of one element side by side: a plane is one row."""
+    """Return the fields by which output positions become positions of the ifm.
+
+    If windows are single elements side by side, a plane is one row.
+    """
     _, _, height, width = image(network.tensors[layer.inputs[0]].shape)
     _, _, out_height, out_width = image(network.tensors[layer.output].shape)
     if layer.kernel == layer.stride == (1, 1) and not any(layer.padding):
@@ -180,26 +216,23 @@ def window_fields(network: Network, layer: Layer) -> dict[str, int]:
 
 
 def half_resident(config: GpuConfig) -> int:
-    """Thread blocks of THREADS threads on an SM in one tile: half of those it holds, because two tiles are under way at a time.
+    """Return how many thread blocks of THREADS threads an SM runs in one tile.
 
-    Raises ConfigError where an SM holds none.
+    They are half of those that it holds, because two tiles are under way at a time. Raises
+    ConfigError if an SM holds none.
     """
     resident = min(config.warps * WARP_THREADS // THREADS, config.blocks)
     if resident < 1:
         raise ConfigError(
-            f"gpu.warps: a thread block of {THREADS} threads needs {THREADS // WARP_THREADS}, an SM has {config.warps}"
+            f"gpu.warps: a thread block of {THREADS} threads needs {THREADS // WARP_THREADS}, "
+            f"an SM has {config.warps}"
         )
     return max(resident // 2, 1)
 
 
 def sectors(elements: int, bits: int, pieces: int) -> int:
-    """Most sectors that elements in so many contiguous pieces lie in."""
+    """Return the most sectors that elements in so many contiguous pieces lie in."""
     return min(elements * bits // SECTOR_BITS + 2 * pieces, elements * 2)
-
-
-def room(fields: Mapping[str, int], reads: int, writes: int) -> dict[str, int]:
-    """Most transfers of a tile whose thread blocks each touch so many sectors at most: every sector may drive out a line with two dirty runs."""
-    return {"room": fields["wave"] * (reads + 2 * (reads + writes))}
 
 
 def gemm_kernels(
@@ -210,7 +243,10 @@ def gemm_kernels(
     common: dict[str, int],
     config: GpuConfig,
 ) -> list[Kernel]:
-    """An implicit matrix product; where thread blocks share the depth, a sum of their partial results behind it."""
+    """Run an implicit matrix product.
+
+    If thread blocks share the depth, a kernel behind it adds their partial results up.
+    """
     tiling = choose_tiling(gemm, layout.bits, config)
     bits = layout.bits
     ifm, weights, *extras = (layout[name] for name in (layer.inputs[0], *layer.weights))
@@ -248,21 +284,17 @@ def gemm_kernels(
         fields |= window_fields(network, layer)
     if tiling.splits > 1:
         fields |= {"ofm": workspace(layout), "ofm_tensor": -1, "ofm_bits": SUM_BYTES * 8}
-    product = Kernel(
-        "gemm",
-        record({**fields, **gemm_room(fields, tiling, bits)}),
-        operands([whole(each) for each in extras]),
-        tiling,
-    )
+    others = [whole(placement) for placement in extras]
+    product = kernel_of("gemm", fields, gemm_sectors(fields, tiling, bits), others, tiling)
     if tiling.splits == 1:
         return [product]
     size = gemm.rows * gemm.groups * gemm.columns * SUM_BYTES
     partial = [(workspace(layout) + split * size, size, -1) for split in range(tiling.splits)]
-    return [product, stream(partial + [whole(each) for each in extras], ofm, common, config, "sum")]
+    return [product, stream("sum", partial + others, ofm, common, config)]
 
 
-def gemm_room(fields: Mapping[str, int], tiling: Tiling, bits: int) -> dict[str, int]:
-    """Most transfers of a tile of a product."""
+def gemm_sectors(fields: Mapping[str, int], tiling: Tiling, bits: int) -> tuple[int, int]:
+    """Return the most sectors that a thread block of a product reads and writes in a tile."""
     m, n, k = tiling.tile_m, tiling.tile_n, tiling.tile_k
     if fields["rows"]:
         columns = n * sectors(k, bits, 1)
@@ -272,18 +304,21 @@ def gemm_room(fields: Mapping[str, int], tiling: Tiling, bits: int) -> dict[str,
         columns = k * sectors(n, bits * fields["stride_x"], lines)
         plane = fields["out_height"] * fields["out_width"]
         stores = m * sectors(n, fields["ofm_bits"], n // plane + -(-n // WARP_THREADS) + 2)
-    return room(fields, m * sectors(k, bits, 1) + columns + m * 2, stores)
+    return m * sectors(k, bits, 1) + columns + m * 2, stores
 
 
 def workspace(layout: Layout) -> int:
-    """Where partial sums lie: behind all tensors."""
+    """Return the address of partial sums, which lie behind all tensors."""
     return -(-layout.end // 128) * 128
 
 
 def vector_kernel(
     layout: Layout, layer: Layer, gemm: Gemm, common: dict[str, int], config: GpuConfig
 ) -> Kernel:
-    """A matrix by one vector or two: memory bound. A thread block takes a row at a time, or as many short ones as it has threads for."""
+    """Multiply a matrix by one vector or two, which is bound by memory.
+
+    A thread block takes a row at a time, or as many short rows as it has threads for.
+    """
     ifm, weights, *extras = (layout[name] for name in (layer.inputs[0], *layer.weights))
     chunk_bytes = THREADS * THREAD_BYTES * UNROLL
     chunk = chunk_bytes * 8 // layout.bits
@@ -311,17 +346,13 @@ def vector_kernel(
     reads = (1 + gemm.columns) * (chunk_bytes * 8 // SECTOR_BITS + 4 * UNROLL) + (rows + 16) * len(
         extras
     )
-    return Kernel(
-        "gemv",
-        record({**fields, **room(fields, reads, (rows + 2) * gemm.columns)}),
-        operands([whole(each) for each in extras]),
-    )
+    return kernel_of("gemv", fields, (reads, (rows + 2) * gemm.columns), map(whole, extras))
 
 
 def window_kernel(
     network: Network, layout: Layout, layer: Layer, common: dict[str, int], config: GpuConfig
 ) -> Kernel:
-    """Pooling or depthwise convolution: a thread for each 32 bits of output, all taps one after the other."""
+    """Run pooling or a depthwise convolution: each thread takes 32 bits of output, tap by tap."""
     ifm, ofm = network.tensors[layer.inputs[0]], network.tensors[layer.output]
     bits, taps = layout.bits, prod(layer.kernel)
     outputs = THREADS * WORD_BITS // bits
@@ -353,34 +384,22 @@ def window_kernel(
     values = sectors(spanned * taps, bits, spanned) + len(extras) * (spanned + 2)
     reads = min(taps * sectors(outputs, bits * layer.stride[1], lines), 2 * taps * outputs) + values
     stores = outputs * bits // SECTOR_BITS + outputs // fields["lanes"] + 2
-    return Kernel(
-        "window",
-        record({**fields, **room(fields, reads, stores)}),
-        operands([whole(each) for each in extras]),
-    )
-
-
-def stream_kernel(
-    layout: Layout, layer: Layer, common: dict[str, int], config: GpuConfig
-) -> Kernel:
-    """All inputs and weights read, the ofm written."""
-    arrays = [whole(layout[name]) for name in dict.fromkeys((*layer.inputs, *layer.weights))]
-    return stream(arrays, layout[layer.output], common, config, "stream")
+    return kernel_of("window", fields, (reads, stores), map(whole, extras))
 
 
 def stream(
+    name: str,
     arrays: list[tuple[int, int, int]],
     ofm: Placement,
     common: dict[str, int],
     config: GpuConfig,
-    name: str,
 ) -> Kernel:
-    """Arrays of (address, bytes, tensor) read, the ofm written, in proportion."""
+    """Read arrays of (address, bytes, tensor) and write the ofm, in proportion."""
     block_bytes = THREADS * THREAD_BYTES
     sizes = [size for _, size, _ in arrays] + [ofm.size_bytes]
     blocks = max(-(-max(sizes) // block_bytes), 1)
     wave = min(half_resident(config) * config.sms, blocks)
-    fields: dict[str, Any] = {
+    fields = {
         **common,
         **ofm_fields(ofm),
         "kind": gpu.STREAM,
@@ -389,8 +408,4 @@ def stream(
         "step_cycles": -(-sum(sizes) // (blocks * SM_BYTES_PER_CYCLE)),
     }
     per_block = block_bytes * 8 // SECTOR_BITS + block_bytes // 128 + 4
-    return Kernel(
-        name,
-        record({**fields, **room(fields, per_block * len(arrays), per_block)}),
-        operands(arrays),
-    )
+    return kernel_of(name, fields, (per_block * len(arrays), per_block), arrays)

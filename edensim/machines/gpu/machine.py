@@ -1,15 +1,16 @@
 """A GPU: streaming multiprocessors that run a network kernel by kernel, behind a sectored L2 cache.
 
-Each layer is a schedule (kernels synchronize); the L2 cache keeps its content from layer to layer, and writes back what is dirty at the end. A tile
-is one step of all thread blocks that run at the same time: its reads are the L2 misses of that step, its writes the dirty lines that these drive
-out. `depth` tiles overlap: double buffering in a product, resident warps elsewhere. Facts: shared/reference/front-ends.md section 5.
+Each layer is a schedule, since kernels synchronize. The L2 cache keeps its content from layer to
+layer, and writes back what is dirty at the end. A tile is one step of all thread blocks that run at
+the same time: its reads are the L2 misses of that step, its writes the dirty lines that these drive
+out. `depth` tiles overlap: double buffering in a product, resident warps elsewhere.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from edensim.kernels.sources.gpu import schedule as gpu
 from edensim.kernels.sources.gpu.l2 import GPU_L2, LINE_BYTES, SECTOR_BYTES, VALID_BITS
 from edensim.machines.gpu.kernels import Kernel, l2_sets, layer_kernels
 from edensim.machines.gpu.tiling import SPEED
+from edensim.machines.schedule import joined
 from edensim.vocabulary import TILE, TRANSFER
 
 if TYPE_CHECKING:
@@ -29,42 +31,28 @@ if TYPE_CHECKING:
     from edensim.networks.layout import Layout
     from edensim.networks.network import Network
 
-#: Tiles and transfers walked at once, at least.
+#: Least number of tiles and of transfers that are walked at once.
 TILES = 1 << 12
 TRANSFERS = 1 << 16
-
-
-@dataclass(frozen=True)
-class LayerReport:
-    """What a layer's kernels did. kernel, tile: of the first; compute_cycles: with all data at hand; sectors of 32 bytes."""
-
-    name: str
-    operator: str
-    kernel: str
-    tile: str
-    splits: int
-    blocks: int
-    resident: int
-    compute_cycles: int
-    macs: int
-    read_sectors: int
-    missed_sectors: int
-    written_sectors: int
-    written_back_sectors: int
+#: Traffic that the counters of a layer add up to.
+TRAFFIC = ("l2_read_bytes", "l2_write_bytes", "l2_fill_bytes", "l2_writeback_bytes")
 
 
 class L2:
-    """The L2 cache, empty at first, and room for what a walk hands out."""
+    """The L2 cache, which is empty at first, and room for the records that a walk makes."""
 
     def __init__(self, config: GpuConfig) -> None:
-        """Raises ConfigError for a cache that cannot be."""
+        """Make an empty cache. Raises ConfigError for a cache that holds no set."""
         self.record = np.zeros(1, GPU_L2)
         self.record["sets"], self.record["ways"] = l2_sets(config), config.l2_ways
         self.tiles = np.empty(TILES, TILE)
         self.transfers = np.empty(0, TRANSFER)
 
     def walk(self, kernel: Kernel) -> Schedule:
-        """Run a kernel through the cache. kernel.record is changed: it holds how far the walk got."""
+        """Run a kernel through the cache.
+
+        This changes the record of the kernel, which holds how far the walk got.
+        """
         record = kernel.record
         room = int(record[0]["room"])
         if len(self.transfers) < 2 * room:
@@ -80,12 +68,13 @@ class L2:
             done += len(transfers[-1])
         return Schedule(np.concatenate(tiles), np.concatenate(transfers))
 
-    def sectors(self) -> list[int]:
-        """Sectors read, missed, written and written back so far."""
-        return [int(self.record[0][name]) for name in ("read", "missed", "written", "written_back")]
+    def traffic(self) -> NDArray[np.int64]:
+        """Return the bytes of TRAFFIC so far, which go in whole sectors."""
+        names = ("read", "written", "missed", "written_back")
+        return np.array([self.record[0][name] for name in names], np.int64) * SECTOR_BYTES
 
     def flush(self, layer: int) -> Schedule:
-        """Write back all that is dirty, in order of address, as one tile that computes nothing."""
+        """Write back all dirty sectors in order of address, as one tile that computes nothing."""
         record = self.record[0]
         dirty, owner = record["lines"]["dirty"], record["lines"]["owner"]
         slot, sector = np.nonzero(dirty[:, None] >> np.arange(4) & 1)
@@ -97,11 +86,8 @@ class L2:
             | (np.diff(tensor, prepend=-2) != 0)
         )
         transfers = np.zeros(len(first), TRANSFER)
-        transfers["address"], transfers["tensor"], transfers["count"] = (
-            address[first],
-            tensor[first],
-            1,
-        )
+        transfers["address"], transfers["tensor"] = address[first], tensor[first]
+        transfers["count"] = 1
         transfers["run_bytes"] = np.diff(first, append=len(address)) * SECTOR_BYTES
         tiles = np.zeros(1, TILE)
         tiles["writes"], tiles["layer"] = len(transfers), layer
@@ -112,25 +98,28 @@ class L2:
 
 @dataclass(frozen=True)
 class GpuMachine:
-    """A network on a GPU. reports: of the layers done so far."""
+    """A network on a GPU.
+
+    `reports` holds the counters of the layers that have been run so far. The number of outstanding
+    reads is not limited beyond the controllers' queues (0), since these hold fewer than the L2
+    cache's 256 misses of each slice.
+    """
 
     network: Network
     layout: Layout
     config: GpuConfig
-    reports: list[LayerReport] = field(default_factory=list)
+    reports: list[dict[str, Any]] = field(default_factory=list)
     name: str = "gpu"
-    outstanding: int = (
-        0  # the controllers' queues hold fewer than the L2 cache's 256 misses of each slice
-    )
+    outstanding: int = 0
 
     @property
     def clock_MHz(self) -> float:
-        """Clock of multiprocessors and L2 cache."""
+        """Clock of the multiprocessors and the L2 cache."""
         return self.config.clock_MHz
 
     @property
     def depth(self) -> int:
-        """Tiles under way: the stages of shared memory."""
+        """Number of tiles under way: the stages of shared memory."""
         return self.config.stages
 
     def run(self, engine: Engine) -> MachineRun:
@@ -138,13 +127,16 @@ class GpuMachine:
         return run_tiled(engine, self)
 
     def schedules(self) -> Iterator[Schedule]:
-        """One for each layer. Raises ConfigError for what the machine cannot hold."""
+        """Yield one schedule for each layer.
+
+        Raises ConfigError for tiles that the machine cannot hold.
+        """
         self.reports.clear()
         cache = L2(self.config)
         last = len(self.network.layers) - 1
         for index in range(last + 1):
             kernels = layer_kernels(self.network, self.layout, index, self.config)
-            before = cache.sectors()
+            before = cache.traffic()
             schedules = [self._launch(index)] if self.config.launch_cycles else []
             for number, kernel in enumerate(kernels):
                 schedule = cache.walk(kernel)
@@ -153,101 +145,68 @@ class GpuMachine:
                 schedules.append(schedule)
             if index == last:
                 schedules.append(cache.flush(index))
-            self.reports.append(self._report(index, kernels, before, cache.sectors()))
+            self.reports.append(self._report(index, kernels, cache.traffic() - before))
             yield joined(schedules)
 
-    def counters(self) -> dict[str, int | float]:
-        """Totals of all layers."""
-        cycles = sum(each.compute_cycles for each in self.reports)
+    def counters(self) -> dict[str, Any]:
+        """Return the totals of all layers."""
+        totals = {
+            name: sum(report[name] for report in self.reports)
+            for name in ("compute_cycles", "macs", *TRAFFIC)
+        }
+        return self._with_ratios(totals)
+
+    def layer_counters(self) -> list[dict[str, Any]]:
+        """Return the counters of each layer of the network."""
+        return self.reports
+
+    def _with_ratios(self, counters: dict[str, Any]) -> dict[str, Any]:
+        """Add the share of possible multiply-accumulates that were made, and the hit rate."""
+        per_cycle = self.config.sms * self.config.flops_per_cycle * SPEED[self.layout.bits]
+        possible = counters["compute_cycles"] * per_cycle
+        read = counters["l2_read_bytes"]
         return {
-            "compute_cycles": cycles,
-            "macs": sum(each.macs for each in self.reports),
-            "utilization": self._utilization(sum(each.macs for each in self.reports), cycles),
-            **traffic(self.reports),
+            **counters,
+            "utilization": 2 * counters["macs"] / possible if possible else 0.0,
+            "l2_read_hit_rate": 1 - counters["l2_fill_bytes"] / read if read else 0.0,
         }
 
-    def layer_counters(self) -> list[dict[str, int | float | str]]:
-        """One for each layer of the network."""
-        return [
-            {
-                "layer": each.name,
-                "operator": each.operator,
-                "kernel": each.kernel,
-                "tile": each.tile,
-                "splits": each.splits,
-                "blocks": each.blocks,
-                "resident_blocks": each.resident,
-                "compute_cycles": each.compute_cycles,
-                "macs": each.macs,
-                "utilization": self._utilization(each.macs, each.compute_cycles),
-                **traffic([each]),
-            }
-            for each in self.reports
-        ]
-
-    def _utilization(self, macs: int, cycles: int) -> float:
-        """Share of the multiply-accumulates that all multiprocessors could have done."""
-        possible = cycles * self.config.sms * self.config.flops_per_cycle * SPEED[self.layout.bits]
-        return 2 * macs / possible if possible else 0.0
-
     def _launch(self, index: int) -> Schedule:
-        """Cycles before a kernel's first access."""
+        """Spend the cycles before the first access of a kernel."""
         tiles = np.zeros(1, TILE)
         tiles["compute_cycles"], tiles["layer"] = self.config.launch_cycles, index
         return Schedule(tiles, np.zeros(0, TRANSFER))
 
     def _report(
-        self, index: int, kernels: list[Kernel], before: list[int], after: list[int]
-    ) -> LayerReport:
+        self, index: int, kernels: list[Kernel], traffic: NDArray[np.int64]
+    ) -> dict[str, Any]:
+        """Report what the kernels of a layer did; kernel, tile and blocks are those of the first.
+
+        The compute cycles are those with all data at hand.
+        """
         layer, first = self.network.layers[index], kernels[0]
-        gemm, tiling = self.network.gemm(layer), first.tiling
-        read, missed, written, written_back = (
-            now - then for now, then in zip(after, before, strict=True)
-        )
-        return LayerReport(
-            layer.name,
-            layer.operator.value,
-            first.name,
-            f"{tiling.tile_m}x{tiling.tile_n}x{tiling.tile_k}" if tiling else "",
-            tiling.splits if tiling else 1,
-            int(first.record[0]["blocks"]),
-            tiling.resident if tiling else int(first.record[0]["wave"]) // self.config.sms,
-            sum(int(kernel.record[0]["cycles"]) for kernel in kernels) + self.config.launch_cycles,
-            gemm.macs if gemm else 0,
-            read,
-            missed,
-            written,
-            written_back,
-        )
-
-
-def traffic(reports: list[LayerReport]) -> dict[str, int | float]:
-    """Bytes between multiprocessors and L2 cache, and between that and memory, in whole sectors."""
-    read, missed = (
-        sum(each.read_sectors for each in reports),
-        sum(each.missed_sectors for each in reports),
-    )
-    return {
-        "l2_read_bytes": read * SECTOR_BYTES,
-        "l2_write_bytes": sum(each.written_sectors for each in reports) * SECTOR_BYTES,
-        "l2_read_hit_rate": 1 - missed / read if read else 0.0,
-        "l2_fill_bytes": missed * SECTOR_BYTES,
-        "l2_writeback_bytes": sum(each.written_back_sectors for each in reports) * SECTOR_BYTES,
-    }
-
-
-def joined(schedules: list[Schedule]) -> Schedule:
-    """Schedules as one, in order."""
-    done = 0
-    tiles = []
-    for each in schedules:
-        tiles.append(each.tiles.copy())
-        tiles[-1]["first_transfer"] += done
-        done += len(each.transfers)
-    return Schedule(np.concatenate(tiles), np.concatenate([each.transfers for each in schedules]))
+        gemm, tiling, record = self.network.gemm(layer), first.tiling, first.record[0]
+        cycles = sum(int(kernel.record[0]["cycles"]) for kernel in kernels)
+        report = {
+            "layer": layer.name,
+            "operator": layer.operator.value,
+            "kernel": first.name,
+            "tile": f"{tiling.tile_m}x{tiling.tile_n}x{tiling.tile_k}" if tiling else "",
+            "splits": tiling.splits if tiling else 1,
+            "blocks": int(record["blocks"]),
+            "resident_blocks": (
+                tiling.resident if tiling else int(record["wave"]) // self.config.sms
+            ),
+            "compute_cycles": cycles + self.config.launch_cycles,
+            "macs": gemm.macs if gemm else 0,
+        }
+        return self._with_ratios(report | dict(zip(TRAFFIC, traffic.tolist(), strict=True)))
 
 
 def gpu_machine(network: Network, layout: Layout, config: GpuConfig) -> GpuMachine:
-    """The GPU of a configuration, about to run a network as it is laid out in memory. Raises ConfigError for a machine that cannot be."""
+    """Make the GPU of a configuration, running a network as it is laid out (fused).
+
+    Raises ConfigError for an L2 cache that cannot be.
+    """
     l2_sets(config)
     return GpuMachine(layout.network, layout, config)

@@ -1,8 +1,11 @@
-"""How a matrix product is cut into thread blocks on a GPU, and how many of those run at the same time.
+"""How a matrix product is cut into thread blocks on a GPU, and how many of them run at once.
 
-Rule: of the tile sizes in SIZES and the numbers of thread blocks that share an output's depth in SPLITS, that with the least estimated cycles (the
-model's own: waves x steps x the greatest of arithmetic, L2 delivery and L2 latency, and the sum of partial results, which must fit into half of the
-L2 cache); then the fewest splits, then the largest tile. Large products get 128 x 128, small ones smaller tiles that give every multiprocessor work.
+Of the tile sizes in SIZES and the numbers of thread blocks that share the depth of an output in
+SPLITS, the combination with the fewest estimated cycles is taken; among equals the one with the
+fewest splits, then the largest tile. The estimate is the model's own: waves times steps times the
+greatest of arithmetic, L2 delivery and L2 latency, plus the sum of partial results, which must fit
+into half of the L2 cache. Large products get tiles of 128 x 128, and small ones get smaller tiles
+that give every multiprocessor work.
 """
 
 from __future__ import annotations
@@ -16,30 +19,50 @@ if TYPE_CHECKING:
     from edensim.config.models import GpuConfig
     from edensim.networks.network import Gemm
 
-#: Sides of a thread block's tile.
+#: Possible sides of the tile of a thread block.
 SIZES = (128, 64, 32)
+#: Possible numbers of thread blocks that share the depth of an output.
 SPLITS = (1, 2, 4, 8, 16)
 
-#: Operations per cycle at a precision, relative to FP32: int16 by dp2a, int8 by dp4a, int4 unpacked to int8.
+#: Operations per cycle by the bits of an element, relative to FP32: int16 runs by dp2a, int8 by
+#: dp4a, and int4 is unpacked to int8.
 SPEED = {32: 1, 16: 2, 8: 4, 4: 4}
 
 WORD_BITS = 32
 WORD_BYTES = 4
-#: Bytes that the load and store units of a multiprocessor move per cycle: 32 lanes of 4 bytes.
+#: Bytes that the load and store units of a multiprocessor (SM) move per cycle: 32 lanes of 4 bytes.
 SM_BYTES_PER_CYCLE = 128
 WARP_THREADS = 32
-#: Outputs of a thread, at most, and registers for each: the sum, and its share of operands, addresses and the stage on its way.
+#: Most outputs of a thread, and the registers of each output: the sum, and its share of operands,
+#: addresses and the stage on its way.
 THREAD_OUTPUTS = 64
 OUTPUT_REGISTERS = 2
-#: Fewest threads of a thread block.
+#: Least number of threads of a thread block.
 BLOCK_THREADS = 64
 
 
 @dataclass(frozen=True)
 class Tiling:
-    """tile_m x tile_n outputs for each thread block, tile_k products deep at each of `steps` steps; `splits` thread blocks share an output.
+    """A way to cut a matrix product into thread blocks.
 
-    resident: thread blocks that an SM holds; step_cycles: of one step of one thread block.
+    Attributes
+    ----------
+    tile_m, tile_n : int
+        Filters and output positions of a thread block.
+    tile_k : int
+        Depth in products of one step.
+    blocks_m, blocks_n : int
+        Tiles along the filters and along the output positions.
+    splits : int
+        Thread blocks that share an output.
+    blocks : int
+        Thread blocks in all.
+    steps : int
+        Steps of a thread block.
+    resident : int
+        Thread blocks that an SM holds at the same time.
+    step_cycles : int
+        Cycles of arithmetic of one step of one thread block.
     """
 
     tile_m: int
@@ -54,7 +77,7 @@ class Tiling:
     step_cycles: int
 
     def cycles(self, gemm: Gemm, config: GpuConfig) -> int:
-        """Estimate for a whole product."""
+        """Estimate the cycles of a whole product."""
         wave = self.resident * config.sms
         full, rest = divmod(self.blocks, wave)
         cycles = full * self._step(wave, config) + (self._step(rest, config) if rest else 0)
@@ -80,7 +103,7 @@ class Tiling:
 
 
 def choose_tiling(gemm: Gemm, bits: int, config: GpuConfig) -> Tiling:
-    """The tiling of a product. Raises ConfigError for tiles that an SM cannot hold."""
+    """Choose the tiling of a product. Raises ConfigError for tiles that an SM cannot hold."""
     sizes_m = SIZES if config.tile_m is None else (config.tile_m,)
     sizes_n = SIZES if config.tile_n is None else (config.tile_n,)
     splits: tuple[int, ...] = (config.split_k or 1,)
@@ -98,14 +121,14 @@ def choose_tiling(gemm: Gemm, bits: int, config: GpuConfig) -> Tiling:
         refuse(min(sizes_m), min(sizes_n), config)
     return min(
         candidates,
-        key=lambda each: (each.cycles(gemm, config), each.splits, -each.tile_m * each.tile_n),
+        key=lambda way: (way.cycles(gemm, config), way.splits, -way.tile_m * way.tile_n),
     )
 
 
 def tiling(
     gemm: Gemm, bits: int, config: GpuConfig, tile_m: int, tile_n: int, splits: int
 ) -> Tiling:
-    """A product cut in a given way. Each split gets at least one step."""
+    """Cut a product in a given way. Each split gets at least one step."""
     tile_k = config.tile_k * WORD_BITS // bits
     blocks_m, blocks_n = -(-gemm.rows // tile_m), -(-gemm.columns // tile_n)
     steps = -(-gemm.depth // tile_k)
@@ -128,7 +151,10 @@ def tiling(
 
 
 def resident_blocks(tile_m: int, tile_n: int, config: GpuConfig) -> int:
-    """Thread blocks that an SM holds at the same time: the least that shared memory, registers, warps and its own limit allow."""
+    """Return how many thread blocks an SM holds at the same time.
+
+    Shared memory, registers, warps and the limit on thread blocks all bound the number.
+    """
     return min(
         config.shared_kB * 1024 // shared_bytes(tile_m, tile_n, config),
         config.registers_kB * 1024 // register_bytes(tile_m, tile_n),
@@ -138,22 +164,25 @@ def resident_blocks(tile_m: int, tile_n: int, config: GpuConfig) -> int:
 
 
 def shared_bytes(tile_m: int, tile_n: int, config: GpuConfig) -> int:
-    """Shared memory of a thread block: every stage holds tile_k words of each of its filters and output positions."""
+    """Return the shared memory of a thread block.
+
+    Every stage holds `tile_k` words of each of its filters and output positions.
+    """
     return config.stages * (tile_m + tile_n) * config.tile_k * WORD_BYTES
 
 
 def register_bytes(tile_m: int, tile_n: int) -> int:
-    """Registers of a thread block."""
+    """Return the bytes of registers of a thread block."""
     return tile_m * tile_n * OUTPUT_REGISTERS * WORD_BYTES
 
 
 def threads(tile_m: int, tile_n: int) -> int:
-    """Threads of a thread block."""
+    """Return the number of threads of a thread block."""
     return max(-(-tile_m * tile_n // THREAD_OUTPUTS), BLOCK_THREADS)
 
 
 def refuse(tile_m: int, tile_n: int, config: GpuConfig) -> None:
-    """Say what a tile needs of an SM that does not hold it."""
+    """Raise ConfigError: say what a tile needs of an SM that does not hold it."""
     needs = (
         ("shared_kB", shared_bytes(tile_m, tile_n, config), config.shared_kB * 1024),
         ("registers_kB", register_bytes(tile_m, tile_n), config.registers_kB * 1024),
@@ -163,7 +192,8 @@ def refuse(tile_m: int, tile_n: int, config: GpuConfig) -> None:
         if needed > there:
             scale = 1 if key == "warps" else 1024
             raise ConfigError(
-                f"gpu.{key}: tiles of {tile_m} x {tile_n} x {config.tile_k} (gpu.tile_m, tile_n, tile_k; {config.stages} stages) need "
-                f"{-(-needed // scale)}, an SM has {there // scale}"
+                f"gpu.{key}: tiles of {tile_m} x {tile_n} x {config.tile_k} (gpu.tile_m, tile_n, "
+                f"tile_k; {config.stages} stages) need {-(-needed // scale)}, "
+                f"an SM has {there // scale}"
             )
     raise ConfigError(f"gpu.blocks: an SM holds no thread block of {tile_m} x {tile_n}")

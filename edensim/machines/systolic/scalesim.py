@@ -1,12 +1,21 @@
-"""Systolic arrays in closed form: how a layer folds onto one, and what SCALE-Sim 3.0 counts for it (`scalesim_counts`).
+"""Systolic arrays in closed form: how a layer folds onto one, and what SCALE-Sim 3.0 counts for it.
 
-The peer's rules, in words (shared/reference/front-ends.md section 1; read in its source, checked on random layers). Words are bytes, there is no
-padding, ofm sizes are rounded up, and words of a window that hang over the ifm are counted at the SRAM but not at the DRAM.
-- A fold maps min(rows, array) x min(columns, array) of the layer's matrices onto the array; folds follow each other, rows first, and are not
-  overlapped: weights (or inputs) shift in, operands stream in skewed, the last result drains out.
-- Read buffers (CALC mode): half of the SRAM, rounded down to 50 hundredths, fills with the words asked for and is emptied once full.
-- The write buffer: lines as wide as the array; once more than half is taken, half is sent at a line a cycle; the line being filled is then padded
-  and sent too. If more lines wait than are sent, that padding is counted as words.
+The rules are those of SCALE-Sim 3.0, read in its source and checked on random layers. Words are
+bytes, there is no padding, sizes of the ofm are rounded up, and words of a window that hang over the
+ifm are counted at the SRAM but not at the DRAM.
+
+- A fold maps min(rows, array) x min(columns, array) of the layer's matrices onto the array. Folds
+  follow each other, rows first, and do not overlap: weights (or inputs) shift in, operands stream
+  in skewed, and the last result drains out.
+- A read buffer (in mode CALC) uses half of its SRAM, rounded down to 50 hundredths. It fills with
+  the words that are requested and is emptied once it is full.
+- The write buffer has lines as wide as the array. Once more than half of it is taken, half is sent
+  at a line a cycle; the line that is being filled is then padded and sent, too. If more lines wait
+  than are sent, that padding is counted as words.
+
+References
+----------
+Samajdar et al., "SCALE-Sim: Systolic CNN Accelerator Simulator", arXiv:1811.02883.
 """
 
 from __future__ import annotations
@@ -20,17 +29,22 @@ import numpy as np
 from edensim.exceptions import ConfigError, NetworkError, nearest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
-#: Which operand stays in the array: weights, outputs, inputs.
+#: The operand that stays in the array: weights, outputs or inputs.
 DATAFLOWS = ("ws", "os", "is")
-#: Flushes of a read buffer remembered per layer; a repetition beyond is walked, not skipped.
+#: Flushes of a read buffer that are remembered for a layer; a later repetition is walked, not skipped.
 REMEMBERED = 1 << 14
 
 
 @dataclass(frozen=True)
 class Fold:
-    """A matrix product (positions x depth) by (depth x filters) on an array: what lies along its rows, its columns and time."""
+    """A matrix product (positions x depth) by (depth x filters) as it lies on an array.
+
+    `rows`, `columns` and `time` are the extents of the product along the array and in time.
+    """
 
     rows: int
     columns: int
@@ -41,35 +55,34 @@ class Fold:
 
     @property
     def row_folds(self) -> int:
-        """Folds along the rows."""
+        """Number of folds along the rows."""
         return -(-self.rows // self.array_height)
 
     @property
     def column_folds(self) -> int:
-        """Folds along the columns."""
+        """Number of folds along the columns."""
         return -(-self.columns // self.array_width)
 
     @property
     def folds(self) -> int:
-        """Folds in all."""
+        """Number of folds in all."""
         return self.row_folds * self.column_folds
 
     @property
     def cycles(self) -> int:
-        """Cycles of one fold, nothing overlapped: operands that stay shift in (not os), time, skew over both edges."""
+        """Cycles of one fold if nothing overlaps.
+
+        They are those of shifting in what stays (not in "os"), of streaming, and of the skew over
+        both edges of the array.
+        """
         edges = self.array_height + self.array_width - 2
         return self.time + edges + (0 if self.dataflow == "os" else self.array_height)
-
-    @property
-    def utilization(self) -> float:
-        """Share of the array's elements that have an operand, over all folds."""
-        return self.rows * self.columns / (self.folds * self.array_height * self.array_width)
 
 
 def fold_product(
     positions: int, depth: int, filters: int, array_height: int, array_width: int, dataflow: str
 ) -> Fold:
-    """How a matrix product lies on an array in a dataflow."""
+    """Fold a matrix product onto an array in a dataflow."""
     rows, columns, time = {
         "ws": (depth, filters, positions),
         "os": (positions, filters, depth),
@@ -80,7 +93,17 @@ def fold_product(
 
 @dataclass(frozen=True)
 class ScalesimCounts:
-    """What SCALE-Sim 3.0 reports for a layer: cycles (its "Total Cycles", the number of the last) and words, which are bytes."""
+    """What SCALE-Sim 3.0 reports for a layer.
+
+    Attributes
+    ----------
+    compute_cycles : int
+        Its "Total Cycles": the number of the last cycle, counted from 0.
+    ifmap_sram_reads, filter_sram_reads, ofmap_sram_writes : int
+        Words between the array and the SRAM buffers; a word is a byte.
+    ifmap_dram_reads, filter_dram_reads, ofmap_dram_writes : int
+        Words between the buffers and DRAM.
+    """
 
     compute_cycles: int
     ifmap_sram_reads: int
@@ -91,13 +114,16 @@ class ScalesimCounts:
     ofmap_dram_writes: int
 
     def to_dict(self) -> dict[str, int]:
-        """Fields by name."""
+        """Return the counts by name."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class Convolution:
-    """A layer as SCALE-Sim describes it; sizes (vertical, horizontal). Position (i, j) of the ofm reads the ifm from (i, j) * stride on."""
+    """A layer as SCALE-Sim describes it; sizes are (vertical, horizontal).
+
+    Position (i, j) of the ofm reads the ifm from (i, j) * stride on.
+    """
 
     ifmap: tuple[int, int]
     kernel: tuple[int, int]
@@ -107,7 +133,7 @@ class Convolution:
 
     @property
     def ofmap(self) -> tuple[int, int]:
-        """Size of the ofm; a window that hangs over the edge counts."""
+        """Size of the ofm, counting windows that hang over the edge."""
         height, width = (
             -(-(size - kernel + stride) // stride)
             for size, kernel, stride in zip(self.ifmap, self.kernel, self.stride, strict=True)
@@ -116,17 +142,17 @@ class Convolution:
 
     @property
     def positions(self) -> int:
-        """Elements of a channel of the ofm."""
+        """Number of elements of a channel of the ofm."""
         return self.ofmap[0] * self.ofmap[1]
 
     @property
     def depth(self) -> int:
-        """Products summed for an element of the ofm."""
+        """Number of products summed for an element of the ofm."""
         return self.kernel[0] * self.kernel[1] * self.channels
 
     @property
     def ragged(self) -> bool:
-        """Whether windows hang over the edge."""
+        """Whether some windows hang over the edge."""
         return any(
             (out - 1) * stride + kernel > size
             for out, stride, kernel, size in zip(
@@ -136,7 +162,7 @@ class Convolution:
 
     @property
     def touched_words(self) -> int:
-        """Words of the ifm that are in any window."""
+        """Number of words of the ifm that are in any window."""
         height, width = (
             min(size, (out - 1) * stride + kernel)
             if stride <= kernel
@@ -148,19 +174,22 @@ class Convolution:
         return height * width * self.channels
 
     def position_words(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """[positions] first word of each window (the ifm's channels are innermost), its row, its column."""
+        """Return the first word, the row and the column of each window ([positions]).
+
+        The channels of the ifm are innermost.
+        """
         i, j = np.divmod(np.arange(self.positions, dtype=np.int64), self.ofmap[1])
         row, column = i * self.stride[0], j * self.stride[1]
         return (row * self.ifmap[1] + column) * self.channels, row, column
 
     def depth_words(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """[depth] each word of a window as an offset from its first, its row, its column."""
+        """Return the offset from the first word, the row and the column of each word ([depth])."""
         row, rest = np.divmod(np.arange(self.depth, dtype=np.int64), self.kernel[1] * self.channels)
         column, channel = np.divmod(rest, self.channels)
         return (row * self.ifmap[1] + column) * self.channels + channel, row, column
 
 
-def scalesim_counts(
+def scalesim_counts(  # noqa: PLR0913  (one keyword for each field of SCALE-Sim's own files)
     *,
     ifmap_height: int,
     ifmap_width: int,
@@ -177,9 +206,53 @@ def scalesim_counts(
     ofmap_sram_kB: int,
     dataflow: str,
 ) -> ScalesimCounts:
-    """Counts of SCALE-Sim 3.0 for a layer, its bandwidth computed (`CALC`), identical to the peer's.
+    """Count the cycles and the memory traffic of a layer as SCALE-Sim 3.0 does, word for word.
 
-    Raises ConfigError for an array or a buffer without room, or an unknown dataflow; NetworkError for a layer that is none.
+    The counts are those of its mode with computed bandwidth (`InterfaceBandwidth: CALC`).
+
+    Parameters
+    ----------
+    ifmap_height, ifmap_width : int
+        Size of the input features, with their padding, in elements.
+    filter_height, filter_width : int
+        Size of a filter in elements.
+    channels, filters : int
+        Number of input channels and of filters (output channels).
+    stride_height, stride_width : int
+        Vertical and horizontal stride of the window in elements.
+    array_height, array_width : int
+        Rows and columns of processing elements.
+    ifmap_sram_kB, filter_sram_kB, ofmap_sram_kB : int
+        Size of the buffers for input features, filters and output features in KiB.
+    dataflow : {"ws", "os", "is"}
+        The operand that stays in the array: weights, outputs or inputs.
+
+    Returns
+    -------
+    ScalesimCounts
+        Cycles, and words (bytes) at the SRAM buffers and at the DRAM.
+
+    Raises
+    ------
+    ConfigError
+        If the array or a buffer has no room, or the dataflow is unknown.
+    NetworkError
+        If the sizes make no layer.
+
+    References
+    ----------
+    Samajdar et al., "SCALE-Sim: Systolic CNN Accelerator Simulator", arXiv:1811.02883.
+
+    Examples
+    --------
+    >>> from edensim import scalesim_counts
+    >>> counts = scalesim_counts(
+    ...     ifmap_height=28, ifmap_width=28, filter_height=3, filter_width=3, channels=1,
+    ...     filters=6, stride_height=1, stride_width=1, array_height=16, array_width=16,
+    ...     ifmap_sram_kB=64, filter_sram_kB=64, ofmap_sram_kB=64, dataflow="ws",
+    ... )
+    >>> counts.filter_dram_reads
+    54
     """
     array = {"array_height": array_height, "array_width": array_width}
     srams = {
@@ -187,19 +260,6 @@ def scalesim_counts(
         "filter_sram_kB": filter_sram_kB,
         "ofmap_sram_kB": ofmap_sram_kB,
     }
-    for key, value in array.items():
-        whole(key, value, ConfigError, "an array needs at least one row and one column of elements")
-    for key, value in srams.items():
-        whole(
-            key,
-            value,
-            ConfigError,
-            "a buffer needs at least 1 kB: half of it is in use while the other half fills",
-        )
-    if dataflow not in DATAFLOWS:
-        raise ConfigError(
-            f"dataflow: found {dataflow!r}, expected one of {', '.join(DATAFLOWS)}{nearest(str(dataflow), DATAFLOWS)}"
-        )
     sizes = {
         "ifmap_height": ifmap_height,
         "ifmap_width": ifmap_width,
@@ -210,14 +270,7 @@ def scalesim_counts(
         "stride_height": stride_height,
         "stride_width": stride_width,
     }
-    for key, value in sizes.items():
-        whole(key, value, NetworkError, "every size and stride of a layer is at least 1")
-    for side in ("height", "width"):
-        kernel, size = sizes[f"filter_{side}"], sizes[f"ifmap_{side}"]
-        if kernel > size:
-            raise NetworkError(
-                f"filter_{side}: found {kernel}, expected at most ifmap_{side} = {size}; without padding the window must fit the ifm"
-            )
+    check_arguments(array, srams, dataflow, sizes)
     layer = Convolution(
         (ifmap_height, ifmap_width),
         (filter_height, filter_width),
@@ -230,29 +283,53 @@ def scalesim_counts(
     )
 
 
-def whole(
-    key: str, value: SupportsIndex, kind: type[ConfigError] | type[NetworkError], need: str
+def check_arguments(
+    array: Mapping[str, int], srams: Mapping[str, int], dataflow: str, sizes: Mapping[str, int]
 ) -> None:
-    """Refuse what is not a whole number from 1 on."""
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = 0
-    if number < 1 or isinstance(value, bool):
-        raise kind(f"{key}: found {value!r}, expected a whole number of at least 1; {need}")
+    """Check the arguments of `scalesim_counts` by name, and raise what it raises."""
+    half = "a buffer needs at least 1 kB: half of it is in use while the other half fills"
+    check_whole(array, ConfigError, "an array needs at least one row and one column of elements")
+    check_whole(srams, ConfigError, half)
+    if dataflow not in DATAFLOWS:
+        raise ConfigError(
+            f"dataflow: found {dataflow!r}, expected one of {', '.join(DATAFLOWS)}"
+            f"{nearest(str(dataflow), DATAFLOWS)}"
+        )
+    check_whole(sizes, NetworkError, "every size and stride of a layer is at least 1")
+    for side in ("height", "width"):
+        kernel, size = sizes[f"filter_{side}"], sizes[f"ifmap_{side}"]
+        if kernel > size:
+            raise NetworkError(
+                f"filter_{side}: found {kernel}, expected at most ifmap_{side} = {size}; "
+                f"without padding the window must fit the ifm"
+            )
+
+
+def check_whole(
+    values: Mapping[str, SupportsIndex], kind: type[ConfigError | NetworkError], need: str
+) -> None:
+    """Raise an error if a value is no whole number from 1 on."""
+    for key, value in values.items():
+        try:
+            number = operator.index(value)
+        except TypeError:
+            number = 0
+        if number < 1 or isinstance(value, bool):
+            raise kind(f"{key}: found {value!r}, expected a whole number of at least 1; {need}")
 
 
 def count_layer(
     layer: Convolution, array: tuple[int, int], sram_kB: tuple[int, int, int], dataflow: str
 ) -> ScalesimCounts:
-    """Counts of a layer that has been checked."""
+    """Count a layer whose sizes have been checked."""
     height, width = array
     fold = fold_product(layer.positions, layer.depth, layer.filters, height, width, dataflow)
     inputs, weights = layer.positions * layer.depth, layer.depth * layer.filters
     outputs = layer.positions * layer.filters
     input_repeats = 1 if dataflow == "is" else fold.column_folds
     weight_repeats = {"ws": 1, "os": fold.row_folds, "is": fold.column_folds}[dataflow]
-    # The peer adds the array's height and width for each fold where it means to add nothing (systolic_compute_os, ofmap demands).
+    # SCALE-Sim adds the height and width of the array for each fold where it means to add nothing
+    # (the ofmap demands of its systolic_compute_os).
     output_writes = (
         outputs + fold.folds * (height + width) if dataflow == "os" else outputs * fold.row_folds
     )
@@ -268,12 +345,15 @@ def count_layer(
 
 
 def half_buffer_words(sram_kB: int) -> int:
-    """Words of a read buffer that are in use before it is emptied: 50 of its 100 parts, each rounded down."""
+    """Return the words of a read buffer that are used before it is emptied.
+
+    They are 50 of its 100 parts, and a part is rounded down.
+    """
     return 50 * (sram_kB * 1024 // 100)
 
 
 def filter_reads(layer: Convolution, fold: Fold, sram_kB: int) -> int:
-    """Words of the filters read from DRAM."""
+    """Return how many words of the filters are read from DRAM."""
     if fold.dataflow == "os":
         blocks = [
             layer.depth * min(fold.array_width, fold.columns - at)
@@ -288,10 +368,14 @@ def filter_reads(layer: Convolution, fold: Fold, sram_kB: int) -> int:
 
 
 def repeated_reads(blocks: list[int], times: int, half: int) -> int:
-    """Words that enter a buffer, emptied once `half` are in, when blocks of distinct words are asked for so many times each, in the same order."""
+    """Return how many words enter a buffer that is emptied once `half` are in.
+
+    Blocks of distinct words are requested one after the other, each several times, always in the
+    same order.
+    """
     total, inside = 0, 0
     for words in blocks:
-        if words >= half:  # a word is gone before it is asked for again
+        if words >= half:  # a word is gone before it is requested again
             total += words * times
             inside = (inside + words * times) % half
             continue
@@ -302,7 +386,10 @@ def repeated_reads(blocks: list[int], times: int, half: int) -> int:
 
 
 def ifmap_reads(layer: Convolution, fold: Fold, sram_kB: int) -> int:
-    """Words of the ifm read from DRAM; walked word by word where windows overlap and their words do not fit the buffer."""
+    """Return how many words of the ifm are read from DRAM.
+
+    If windows overlap and their words do not fit the buffer, this walks word by word.
+    """
     half = half_buffer_words(sram_kB)
     if layer.touched_words < half:
         return layer.touched_words
@@ -312,37 +399,27 @@ def ifmap_reads(layer: Convolution, fold: Fold, sram_kB: int) -> int:
     from edensim.kernels.systolic import scalesim as core
 
     position, depth = layer.position_words(), layer.depth_words()
+    lane_size, lanes_end = fold.array_height, fold.rows
+    streams = [(0, fold.time)]
+    stream, lane = (position, depth) if fold.dataflow == "ws" else (depth, position)
     if fold.dataflow == "is":
         # Within a fold of rows the last comes first, because the first is shifted in last.
-        starts = range(0, fold.rows, fold.array_height)
-        order = np.concatenate(
-            [np.arange(min(at + fold.array_height, fold.rows) - 1, at - 1, -1) for at in starts]
-        )
-        stream, lane = (depth[0][order], depth[1][order], depth[2][order]), position
-        blocks = [
-            (
-                lanes,
-                min(lanes + fold.array_width, fold.columns),
-                at,
-                min(at + fold.array_height, fold.rows),
-            )
-            for lanes in range(0, fold.columns, fold.array_width)
-            for at in starts
+        lane_size, lanes_end = fold.array_width, fold.columns
+        streams = [
+            (first, min(first + fold.array_height, fold.rows))
+            for first in range(0, fold.rows, fold.array_height)
         ]
-    else:
-        stream, lane = (position, depth) if fold.dataflow == "ws" else (depth, position)
-        blocks = [
-            (lanes, min(lanes + fold.array_height, fold.rows), 0, fold.time)
-            for lanes in range(0, fold.rows, fold.array_height)
-        ]
+        order = np.concatenate([np.arange(end - 1, first - 1, -1) for first, end in streams])
+        stream = (depth[0][order], depth[1][order], depth[2][order])
+    blocks = [
+        (first, min(first + lane_size, lanes_end), *streamed)
+        for first in range(0, lanes_end, lane_size)
+        for streamed in streams
+    ]
     parameters = np.zeros(core.READ_PARAMETERS, np.int64)
     parameters[core.HEIGHT], parameters[core.WIDTH] = layer.ifmap
-    parameters[core.HALF], parameters[core.SKEW], parameters[core.RAGGED] = (
-        half,
-        fold.dataflow != "is",
-        layer.ragged,
-    )
-    parameters[core.PASSES] = passes
+    parameters[core.HALF], parameters[core.PASSES] = half, passes
+    parameters[core.SKEW], parameters[core.RAGGED] = fold.dataflow != "is", layer.ragged
     stamps = np.zeros(layer.ifmap[0] * layer.ifmap[1] * layer.channels, np.int32)
     seen = np.zeros(3 * REMEMBERED if passes > 1 else 3, np.int64)
     walked = (*as_walked(*stream), *as_walked(*lane), np.array(blocks, np.int64).reshape(-1))
@@ -352,29 +429,25 @@ def ifmap_reads(layer: Convolution, fold: Fold, sram_kB: int) -> int:
 def as_walked(
     words: NDArray[np.int64], rows: NDArray[np.int64], columns: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
-    """Arrays as the core takes them."""
+    """Return arrays as the kernel takes them."""
     return np.ascontiguousarray(words), rows.astype(np.int32), columns.astype(np.int32)
 
 
 def ofmap_writes(fold: Fold, sram_kB: int) -> int:
-    """Words of the ofm written to DRAM, padding included where the peer counts it."""
+    """Return how many words of the ofm are written to DRAM, with the padding that is counted."""
     from edensim.kernels.systolic import scalesim as core
 
     parameters = np.zeros(core.WRITE_PARAMETERS, np.int64)
     total = sram_kB * 1024
-    parameters[core.LINE_WORDS], parameters[core.TOTAL], parameters[core.DRAIN] = (
-        fold.array_width,
-        total,
-        total // 2,
-    )
-    parameters[core.FOLD_CYCLES] = fold.cycles
+    parameters[core.TOTAL], parameters[core.DRAIN] = total, total // 2
+    parameters[core.LINE_WORDS], parameters[core.FOLD_CYCLES] = fold.array_width, fold.cycles
     widths = np.minimum(
         fold.array_width, fold.columns - np.arange(0, fold.columns, fold.array_width)
     )
     folds = np.zeros((fold.column_folds, fold.row_folds, 2), np.int64)
     folds[:, :, 0] = widths[:, None]
     if fold.dataflow == "os":
-        # Rows leave at the lower edge, so that unused rows come first.
+        # Rows leave at the lower edge of the array, so that unused rows come first.
         parameters[core.PREFIX], parameters[core.HIGH] = fold.time - 1, fold.array_height
         folds[:, :, 1] = fold.array_height - np.minimum(
             fold.array_height, fold.rows - np.arange(0, fold.rows, fold.array_height)
@@ -385,9 +458,7 @@ def ofmap_writes(fold: Fold, sram_kB: int) -> int:
     while True:
         state = np.zeros(1, core.WRITE_BUFFER)
         state["free"] = total
-        if (
-            core.writes(state, folds.reshape(-1), np.zeros(2 * room, np.int64), parameters)
-            != core.FULL
-        ):
+        gaps = np.zeros(2 * room, np.int64)
+        if core.writes(state, folds.reshape(-1), gaps, parameters) != core.FULL:
             return int(state[0]["sent"])
         room *= 8

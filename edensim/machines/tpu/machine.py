@@ -1,21 +1,23 @@
-"""A TPU-like machine: a systolic array of any size and dataflow, three on-chip buffers, accumulators, and a unit for everything else.
+"""A TPU-like machine: a systolic array of any size and dataflow behind three on-chip buffers.
 
-Time (shared/reference/front-ends.md section 3, after Jouppi et al., ISCA 2017): a tile takes the longer of streaming its operands and of shifting
-in what stays; weights come through a queue of tiles, fetched ahead, across layers too; a layer's last sums drain through the array before the
-next layer starts. Pooling, addition and the like run at one element per column and cycle. Mode `scalesim` overlaps nothing within a tile, as the
-peer does, and gives what the peer counts beside it.
+A tile takes the longer of streaming its operands and of shifting in what stays in the array.
+Weights come through a queue of tiles that are fetched ahead, also across layers. The last sums of a
+layer drain through the array before the next layer starts (Jouppi et al., ISCA 2017). Pooling,
+addition and the like run at one element per column and cycle. The mode `scalesim` overlaps nothing
+within a tile, as SCALE-Sim does, and reports SCALE-Sim's counts beside its own figures.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from edensim.engine.tiles import Schedule, run_tiled
-from edensim.machines.schedule import ScheduleBuilder
+from edensim.machines.schedule import Tile, Transfer, schedule_of
 from edensim.machines.systolic.scalesim import Convolution, count_layer
 from edensim.machines.tpu.planning import (
+    LINE_BYTES,
     Array,
     LayerShape,
     Plan,
@@ -25,7 +27,7 @@ from edensim.machines.tpu.planning import (
     plan_layer,
     tile_needs,
 )
-from edensim.machines.tpu.tiles import Features, LayerTiles, Runs, Tile
+from edensim.machines.tpu.tiles import Features, LayerTiles
 from edensim.networks.layout import Layout
 from edensim.networks.network import Layer, Network, Operator
 
@@ -39,17 +41,19 @@ VECTOR_TILE_BYTES = 1 << 17
 
 
 def tpu_machine(network: Network, layout: Layout, config: TpuConfig) -> TpuMachine:
-    """The machine for a network as it is laid out, that is, fused. Raises ConfigError where a buffer is too small for a tile of some layer."""
+    """Make the machine of a configuration, running a network as it is laid out (fused).
+
+    Raises ConfigError if a buffer is too small for one tile of some layer.
+    """
     network = layout.network
-    kept = kept_features(network, layout, config) if config.keep_features else frozenset()
-    array = array_of(config, kept=config.keep_features)
-    products = (Operator.CONVOLUTION, Operator.LINEAR)
+    on_chip = features_on_chip(network, layout, config) if config.keep_features else frozenset()
+    array = array_of(config)
     shapes = {
         index: layer_shape(network, layer, layout.bits)
         for index, layer in enumerate(network.layers)
-        if layer.operator in products
+        if layer.is_product
     }
-    resident = {index: network.layers[index].inputs[0] in kept for index in shapes}
+    resident = {index: network.layers[index].inputs[0] in on_chip for index in shapes}
     check_fits(
         (shape, need)
         for index, shape in shapes.items()
@@ -67,33 +71,49 @@ def tpu_machine(network: Network, layout: Layout, config: TpuConfig) -> TpuMachi
         default=1,
     )
     depth = 1 + max(1, min(config.weight_fifo, array.weight_bytes // tile_bytes))
-    return TpuMachine(network, layout, config, array, plans, kept, depth)
+    return TpuMachine(network, layout, config, array, plans, on_chip, depth)
 
 
-def kept_features(network: Network, layout: Layout, config: TpuConfig) -> frozenset[str]:
-    """Features that stay on the chip from their layer to their last reader: first come, first kept, in half of the feature buffers."""
+def features_on_chip(network: Network, layout: Layout, config: TpuConfig) -> frozenset[str]:
+    """Choose the features that stay on the chip from their layer to their last reader.
+
+    Half of the feature buffers is given to features in the order of the layers, as long as it has
+    room.
+    """
     room = (config.ifmap_sram_kB + config.ofmap_sram_kB) * 1024 // 2
     used = [0] * len(network.layers)
-    kept = set()
+    on_chip = set()
     for layer in network.layers:
-        place = layout[layer.output]
-        alive = slice(place.first_layer, place.last_layer + 1)
-        if network.readers[layer.output] and place.size_bytes + max(used[alive]) <= room:
-            kept.add(layer.output)
-            used[alive] = [bytes_ + place.size_bytes for bytes_ in used[alive]]
-    return frozenset(kept)
+        placement = layout[layer.output]
+        alive = slice(placement.first_layer, placement.last_layer + 1)
+        if network.readers[layer.output] and placement.size_bytes + max(used[alive]) <= room:
+            on_chip.add(layer.output)
+            used[alive] = [size + placement.size_bytes for size in used[alive]]
+    return frozenset(on_chip)
 
 
 @dataclass(frozen=True)
 class TpuMachine:
-    """A network ready to run. depth: tiles fetched or computed at once; plans: of each layer that is a matrix product, by index."""
+    """A network ready to run on a systolic array.
+
+    Attributes
+    ----------
+    plans : dict of int to (LayerShape, Plan)
+        Shape and plan of each layer that is a matrix product, by its index.
+    on_chip : frozenset of str
+        Names of the features that do not go through DRAM.
+    depth : int
+        Number of tiles that are fetched or computed at once.
+    cycles : dict of int to int
+        Compute cycles of each layer by its index, once `schedules` has been run through.
+    """
 
     network: Network
     layout: Layout
     config: TpuConfig
     array: Array
     plans: dict[int, tuple[LayerShape, Plan]]
-    kept: frozenset[str]
+    on_chip: frozenset[str]
     depth: int
     name: str = "tpu"
     outstanding: int = 0
@@ -101,7 +121,7 @@ class TpuMachine:
 
     @property
     def clock_MHz(self) -> float:
-        """Of the array."""
+        """Clock of the array."""
         return self.config.clock_MHz
 
     def run(self, engine: Engine) -> MachineRun:
@@ -109,60 +129,43 @@ class TpuMachine:
         return run_tiled(engine, self)
 
     def schedules(self) -> Iterator[Schedule]:
-        """One for the whole network: weights of a layer are fetched while the one before computes."""
-        builder = ScheduleBuilder()
-        for index, layer in enumerate(self.network.layers):
-            tiles = (
-                self.product_tiles(index, layer)
-                if index in self.plans
-                else self.vector_tiles(layer)
-            )
-            tiles[0].ahead[:0] = [
-                run for name in self.further_weights(index, layer) for run in self.whole(name)
-            ]
-            self.cycles[index] = sum(tile.cycles for tile in tiles)
-            for number, tile in enumerate(tiles):
-                record = builder.tile(index, tile.cycles, barrier=number == 0)
-                for ahead, runs in ((True, tile.ahead), (False, tile.reads)):
-                    for run in runs:
-                        record.read(
-                            run.tensor,
-                            run.address,
-                            run.run_bytes,
-                            stride_bytes=run.stride_bytes,
-                            count=run.count,
-                            ahead=ahead,
-                        )
-                for run in tile.writes:
-                    record.write(
-                        run.tensor,
-                        run.address,
-                        run.run_bytes,
-                        stride_bytes=run.stride_bytes,
-                        count=run.count,
-                    )
-        yield builder.build()
+        """Yield one schedule for the whole network.
 
-    def product_tiles(self, index: int, layer: Layer) -> list[Tile]:
-        """Tiles of a convolution or linear layer. The first one fetches the next few tiles' weights, too: it waits for the ifm anyway."""
+        The weights of a layer are fetched while the layer before it computes.
+        """
+        yield schedule_of(self._tiles())
+
+    def _tiles(self) -> Iterator[Tile]:
+        for index, layer in enumerate(self.network.layers):
+            is_product = index in self.plans
+            tiles = (self._product_tiles if is_product else self._vector_tiles)(index, layer)
+            tiles[0].ahead[:0] = self._whole(layer.weights[1:] if is_product else layer.weights)
+            tiles[0].barrier = True
+            self.cycles[index] = sum(tile.compute_cycles for tile in tiles)
+            yield from tiles
+
+    def _product_tiles(self, index: int, layer: Layer) -> list[Tile]:
+        """Make the tiles of a convolution or linear layer.
+
+        The first one fetches the weights of the next few tiles, too, since it waits for the ifm
+        anyway.
+        """
         shape, plan = self.plans[index]
         weights = self.layout[layer.weights[0]]
-        ifm = self.features(layer.inputs[0], shape.images, shape.channels, shape.height)
-        ofm = self.features(layer.output, shape.images, shape.filters, shape.out_height)
-        tiles = list(
-            LayerTiles(shape, plan, self.array, ifm, ofm, (weights.index, weights.address)).tiles()
-        )
-        for name in layer.inputs[1:]:
-            tiles[0].reads += self.whole(name)
+        ifm = self._features(layer.inputs[0], shape.images, shape.channels, shape.height)
+        ofm = self._features(layer.output, shape.images, shape.filters, shape.out_height)
+        parts = LayerTiles(shape, plan, self.array, ifm, ofm, (weights.index, weights.address))
+        tiles = list(parts.tiles(index))
+        tiles[0].reads += self._whole(layer.inputs[1:])
         for tile in tiles[1 : self.depth - 1]:
             tiles[0].ahead += tile.ahead
             tile.ahead = []
         if self.array.overlapped:
-            tiles[-1].cycles += self.array.rows + self.array.columns - 2
+            tiles[-1].compute_cycles += self.array.rows + self.array.columns - 2
         return tiles
 
-    def vector_tiles(self, layer: Layer) -> list[Tile]:
-        """Tiles of a layer that is no matrix product: equal parts of all that it reads and writes."""
+    def _vector_tiles(self, index: int, layer: Layer) -> list[Tile]:
+        """Cut a layer that is no matrix product into equal parts of all that it moves."""
         features = (*layer.inputs, layer.output)
         elements = max(
             self.network.tensors[layer.output].elements,
@@ -172,78 +175,78 @@ class TpuMachine:
         parts = max(1, -(-moved // VECTOR_TILE_BYTES))
         tiles = []
         for part in range(parts):
-            here, there = elements * part // parts, elements * (part + 1) // parts
-            tile = Tile(-(-(there - here) // self.array.columns))
-            tile.reads += [run for name in layer.inputs for run in self.share(name, part, parts)]
-            tile.writes += self.share(layer.output, part, parts)
+            first, end = elements * part // parts, elements * (part + 1) // parts
+            tile = Tile(index, -(-(end - first) // self.array.columns))
+            for name in layer.inputs:
+                tile.reads += self._part(name, part, parts)
+            tile.writes += self._part(layer.output, part, parts)
             tiles.append(tile)
         return tiles
 
-    def further_weights(self, index: int, layer: Layer) -> tuple[str, ...]:
-        """Bias, scale and shift; all weights of a layer that is no matrix product."""
-        return layer.weights[1:] if index in self.plans else layer.weights
-
-    def features(self, name: str, images: int, channels: int, rows: int) -> Features | None:
-        """Where features lie, as a layer sees them; None if they stay on the chip."""
-        if name in self.kept:
+    def _features(self, name: str, images: int, channels: int, rows: int) -> Features | None:
+        """Say where features lie, as a layer sees them; None if they stay on the chip."""
+        if name in self.on_chip:
             return None
-        place = self.layout[name]
-        row = self.network.tensors[name].elements // (images * channels * rows)
-        return Features(place.index, place.address, images, channels, rows, row * self.layout.bits)
+        placement = self.layout[name]
+        row_bits = self.network.tensors[name].elements // (images * channels * rows)
+        row_bits *= self.layout.bits
+        return Features(placement.index, placement.address, images, channels, rows, row_bits)
 
-    def whole(self, name: str) -> list[Runs]:
-        """All bytes of a tensor."""
-        return self.share(name, 0, 1)
+    def _whole(self, names: Iterable[str]) -> list[Transfer]:
+        """Transfer all bytes of some tensors."""
+        return [transfer for name in names for transfer in self._part(name, 0, 1)]
 
-    def share(self, name: str, part: int, parts: int) -> list[Runs]:
-        """One of so many parts of a tensor, as equal as whole lines allow."""
-        if name in self.kept:
+    def _part(self, name: str, part: int, parts: int) -> list[Transfer]:
+        """Transfer one of so many parts of a tensor, as equal as whole lines allow."""
+        if name in self.on_chip:
             return []
-        place = self.layout[name]
+        placement = self.layout[name]
         low, high = (
-            place.size_bytes * at // parts // 64 * 64 if at < parts else place.size_bytes
+            placement.size_bytes * at // parts // LINE_BYTES * LINE_BYTES
+            if at < parts
+            else placement.size_bytes
             for at in (part, part + 1)
         )
-        return [Runs(place.index, place.address + low, high - low)] if high > low else []
+        if high <= low:
+            return []
+        return [Transfer(placement.index, placement.address + low, high - low)]
+
+    def _utilization(self, macs: int, cycles: int) -> float:
+        """Return the share of the array's multiply-accumulates that are made in some cycles."""
+        return macs / (cycles * self.array.rows * self.array.columns) if cycles else 0.0
 
     def counters(self) -> dict[str, int | float]:
-        """Totals of the array."""
+        """Return the totals of the array."""
         cycles, macs = sum(self.cycles.values()), self.network.macs
         return {
             "compute_cycles": cycles,
             "macs": macs,
-            "utilization": macs / (cycles * self.array.rows * self.array.columns)
-            if cycles
-            else 0.0,
-            "kept_features": len(self.kept),
+            "utilization": self._utilization(macs, cycles),
+            "kept_features": len(self.on_chip),
         }
 
     def layer_counters(self) -> list[dict[str, int | float | str]]:
-        """Per layer: how it was cut, how much of the array it used, what the buffers saw (elements)."""
-        return [
-            self.one_layer_counters(index, layer) for index, layer in enumerate(self.network.layers)
-        ]
+        """Return for each layer how it was cut and how much of the array it used."""
+        return [self._counters_of(index, layer) for index, layer in enumerate(self.network.layers)]
 
-    def one_layer_counters(self, index: int, layer: Layer) -> dict[str, int | float | str]:
-        """Of one layer."""
+    def _counters_of(self, index: int, layer: Layer) -> dict[str, int | float | str]:
         if index not in self.plans:
             return {"plan": "vector", "utilization": 0.0}
         shape, plan = self.plans[index]
-        cycles = self.cycles.get(index, 0)
-        counted: dict[str, int | float | str] = {
+        counters: dict[str, int | float | str] = {
             "plan": plan.name,
-            "utilization": shape.macs / (cycles * self.array.rows * self.array.columns)
-            if cycles
-            else 0.0,
+            "utilization": self._utilization(shape.macs, self.cycles.get(index, 0)),
         }
         if self.config.mode == "scalesim":
-            counted |= {
-                f"scalesim_{key}": value for key, value in self.scalesim(shape, layer).items()
-            }
-        return counted
+            counts = self._scalesim(shape, layer)
+            counters |= {f"scalesim_{key}": value for key, value in counts.items()}
+        return counters
 
-    def scalesim(self, shape: LayerShape, layer: Layer) -> dict[str, int]:
-        """What SCALE-Sim counts for a layer: its ifm padded beforehand, its groups one after the other, for every image."""
+    def _scalesim(self, shape: LayerShape, layer: Layer) -> dict[str, int]:
+        """Count a layer as SCALE-Sim does.
+
+        Its ifm is padded beforehand, and its groups follow one another for every image.
+        """
         top, left, bottom, right = layer.padding
         kernel = layer.kernel if layer.operator is Operator.CONVOLUTION else (1, 1)
         size = (

@@ -1,30 +1,42 @@
-"""How a layer is cut into tiles for a systolic array with three on-chip buffers: which loop is outermost, what stays, what comes again.
+"""How a layer is cut into tiles for a systolic array with three on-chip buffers.
 
-A tile is a block of filters, a fold of the depth (products summed for an output), and output rows (of all images, one behind the other). Sums of a
-tile stay in the accumulators until the depth is through. Of the plans that fit the buffers, the one that moves the fewest bytes is taken:
-- `ifm`: the ifm fits. Filters outermost; ifm, weights and ofm move once (weights once per tile of rows if not even a block of filters fits).
-- `bands`: rows outermost, ifm once; weights again for each band unless they all fit.
-- `weights`: as many filters as fit outermost, weights once; ifm again for each of them.
-- `channels`: as `ifm`, but no ifm is kept: it comes again for each block of filters.
-- `sums`: parts of the depth outermost; ifm and weights once, but unfinished sums go to DRAM (where the ofm will be, at its precision) and come back.
-Half of each buffer is worked on, the other half fills or drains.
+A tile is a block of filters, a fold of the depth (the products summed for an output) and some
+output rows (of all images, one behind the other). The sums of a tile stay in the accumulators until
+the depth is through. Of the plans that fit the buffers, the one that moves the fewest bytes is
+taken. They differ in the outermost loop, and so in what stays on the chip and what comes again:
+
+- `ifm`: the ifm fits. Filters are outermost; ifm, weights and ofm move once (the weights once for
+  each tile of rows if not even a block of filters fits).
+- `bands`: rows are outermost and the ifm moves once; the weights come again for each band, unless
+  all of them fit.
+- `weights`: as many filters as fit are outermost and the weights move once; the ifm comes again for
+  each such part of the filters.
+- `channels`: as `ifm`, but no ifm stays: it comes again for each block of filters.
+- `sums`: parts of the depth are outermost; ifm and weights move once, but unfinished sums go to
+  DRAM (where the ofm will be, at its precision) and come back.
+
+Half of each buffer is worked on while the other half fills or drains.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from edensim.exceptions import ConfigError
+from edensim.machines.systolic.scalesim import fold_product
+from edensim.networks.network import Operator
 
 if TYPE_CHECKING:
     from edensim.config.models import TpuConfig
     from edensim.networks.network import Layer, Network
 
-#: Tiles of a layer, about: where an array is small beside it, a tile takes several folds, one after the other.
+#: Tiles of a layer, about: on an array that is small beside it, a tile takes several folds.
 MOST_TILES = 2048
-#: Bytes at which tiles meet; a multiple of what any standard moves at once.
+#: Bytes of a line, at whose borders tiles meet; a multiple of what any standard moves at once.
 LINE_BYTES = 64
 #: Bytes of a sum in the accumulators.
 SUM_BYTES = 4
@@ -32,7 +44,11 @@ SUM_BYTES = 4
 
 @dataclass(frozen=True)
 class LayerShape:
-    """A convolution, or a linear layer as one of 1 x 1 images. depth: products summed for an output; padding: rows above the ifm."""
+    """A convolution, or a linear layer as a convolution of images of one element.
+
+    `depth` is the number of products summed for an output, `padding` the number of rows above the
+    ifm.
+    """
 
     name: str
     images: int
@@ -52,45 +68,48 @@ class LayerShape:
 
     @property
     def out_rows(self) -> int:
-        """Output rows of all images."""
+        """Number of output rows of all images."""
         return self.images * self.out_height
 
     @property
     def group_filters(self) -> int:
-        """Filters of a group."""
+        """Number of filters of a group."""
         return self.filters // self.groups
 
     @property
     def channel_depth(self) -> int:
-        """Products that one channel contributes to an output."""
+        """Number of products that one channel contributes to an output."""
         return self.depth * self.groups // self.channels
 
     @property
     def weight_bytes(self) -> int:
-        """All weights, without bias."""
+        """Bytes of all weights, without the bias."""
         return self.bytes(self.depth * self.filters)
 
     @property
     def ifm_bytes(self) -> int:
-        """The whole ifm."""
+        """Bytes of the whole ifm."""
         return self.bytes(self.images * self.channels * self.height * self.width)
 
     @property
     def ofm_bytes(self) -> int:
-        """The whole ofm."""
+        """Bytes of the whole ofm."""
         return self.bytes(self.out_rows * self.filters * self.out_width)
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates."""
+        """Number of multiply-accumulates."""
         return self.out_rows * self.out_width * self.filters * self.depth
 
     def bytes(self, elements: int) -> int:
-        """Bytes of packed elements."""
+        """Return the bytes of packed elements."""
         return -(-elements * self.bits // 8)
 
     def input_rows(self, first: int, end: int) -> tuple[int, int]:
-        """Input rows, counted over all images, that output rows first to end need: first and end."""
+        """Return the range of input rows that a range of output rows needs.
+
+        Both are counted over all images.
+        """
         image, row = divmod(first, self.out_height)
         last_image, last_row = divmod(end - 1, self.out_height)
         low = max(0, min(self.height, row * self.stride - self.padding))
@@ -98,7 +117,7 @@ class LayerShape:
         return image * self.height + low, last_image * self.height + max(0, min(self.height, high))
 
     def most_input_rows(self, rows: int) -> int:
-        """Input rows that so many output rows need at most."""
+        """Return how many input rows so many output rows need at most."""
         window = (self.kernel_height - 1) * self.dilation + 1
         return min(
             self.images * self.height,
@@ -109,23 +128,17 @@ class LayerShape:
 
 
 def layer_shape(network: Network, layer: Layer, bits: int) -> LayerShape:
-    """Shape of a layer that is a matrix product."""
+    """Return the shape of a layer that is a matrix product."""
     gemm = network.gemm(layer)
     assert gemm is not None
     ifm, ofm = network.tensors[layer.inputs[0]], network.tensors[layer.output]
     filters = gemm.rows * gemm.groups
-    if len(ifm.shape) > 2 and len(ofm.shape) > 2 and layer.operator.value == "convolution":
+    images, channels, height = ifm.elements // gemm.depth, gemm.depth, 1
+    out_height, kernel, stride, dilation, padding = 1, 1, 1, 1, 0
+    if layer.operator is Operator.CONVOLUTION and len(ifm.shape) > 2 and len(ofm.shape) > 2:
         images, channels, height = ifm.shape[:3]
-        out_height, kernel, stride, dilation, padding = (
-            ofm.shape[2],
-            layer.kernel[0],
-            layer.stride[0],
-            layer.dilation[0],
-            layer.padding[0],
-        )
-    else:
-        images, channels, height = ifm.elements // gemm.depth, gemm.depth, 1
-        out_height, kernel, stride, dilation, padding = 1, 1, 1, 1, 0
+        out_height, kernel, stride = ofm.shape[2], layer.kernel[0], layer.stride[0]
+        dilation, padding = layer.dilation[0], layer.padding[0]
     return LayerShape(
         name=layer.name,
         images=images,
@@ -149,10 +162,22 @@ def layer_shape(network: Network, layer: Layer, bits: int) -> LayerShape:
 class Plan:
     """A way to run a layer.
 
-    block_filters, fold_depth: size of a tile's weights; chunk_rows: its output rows; band_rows: rows kept together; band_blocks: blocks of filters
-    whose weights are kept together; part_depth: depth after which sums leave the chip.
-    keeps_ifm: an input row is fetched once per pass; weights_kept: for the whole pass over rows ("pass"), for a band ("band"), or not ("tile").
-    moved_bytes: bytes to and from DRAM, sums included.
+    Attributes
+    ----------
+    block_filters, fold_depth : int
+        Size of the weights of a tile.
+    chunk_rows, band_rows : int
+        Output rows of a tile, and output rows that stay together.
+    band_blocks : int
+        Blocks of filters whose weights stay together.
+    part_depth : int
+        Depth after which sums leave the chip.
+    keeps_ifm : bool
+        Whether an input row is fetched once for each pass over the rows.
+    weights_kept : str
+        How long weights stay: for the whole "pass" over the rows, for a "band" or for a "tile".
+    moved_bytes : int
+        Bytes to and from DRAM, sums included.
     """
 
     name: str
@@ -169,7 +194,11 @@ class Plan:
 
 @dataclass(frozen=True)
 class Array:
-    """What planning needs to know of a machine. Sizes in bytes; an array of rows x columns elements."""
+    """What planning needs to know of a machine: the array's size and dataflow, and its buffers.
+
+    If the array is `overlapped`, a fold shifts in what stays while the fold before it computes;
+    otherwise a fold takes all the cycles that SCALE-Sim counts.
+    """
 
     rows: int
     columns: int
@@ -181,21 +210,17 @@ class Array:
     overlapped: bool
 
     def cycles(self, positions: int, filters: int, depth: int) -> int:
-        """Cycles of a tile: per fold the longer of streaming and of shifting in what stays; not overlapped: all of SCALE-Sim's (see systolic)."""
-        by_rows, by_columns, stream = {
-            "ws": (depth, filters, positions),
-            "os": (positions, filters, depth),
-            "is": (depth, positions, filters),
-        }[self.dataflow]
-        folds = -(-by_rows // self.rows) * -(-by_columns // self.columns)
-        if not self.overlapped:
-            return folds * (
-                stream + self.rows + self.columns - 2 + (0 if self.dataflow == "os" else self.rows)
-            )
-        return folds * max(stream, self.rows)
+        """Return the cycles of a tile: for each fold, the longer of streaming and shifting in."""
+        fold = fold_product(positions, depth, filters, self.rows, self.columns, self.dataflow)
+        per_fold = max(fold.time, self.rows) if self.overlapped else fold.cycles
+        return fold.folds * per_fold
 
     def tile_filters(self, shape: LayerShape) -> int:
-        """Filters of a block: as wide as the array; where they stream, as many as the sums of one row and a quarter of the weights' room allow."""
+        """Return the filters of a block.
+
+        A block is as wide as the array. If the filters stream, it is as wide as the sums of one row
+        and a quarter of the weight buffer allow.
+        """
         if self.dataflow != "is":
             return min(shape.group_filters, self.columns)
         sums = self.accumulator_bytes // (SUM_BYTES * max(self.columns, shape.out_width))
@@ -204,16 +229,23 @@ class Array:
         return max(1, min(shape.group_filters, sums, weights, outputs))
 
     def tile_depth(self, shape: LayerShape) -> int:
-        """Depth of a fold: as high as the array; where it streams, as much as an eighth of the weights' room allows."""
+        """Return the depth of a fold.
+
+        A fold is as deep as the array is high. If the depth streams, it is as deep as an eighth of
+        the weight buffer allows.
+        """
         if self.dataflow != "os":
             return min(shape.depth, self.rows)
         streamed = self.weight_bytes // 8 // shape.bytes(min(shape.group_filters, self.columns))
         return min(shape.depth, max(1, streamed // self.rows) * self.rows)
 
 
-def array_of(config: TpuConfig, *, kept: bool) -> Array:
-    """The array of a configuration; kept: half of the feature buffers is taken by features that stay."""
-    share = 2 if kept else 1
+def array_of(config: TpuConfig) -> Array:
+    """Return the array of a configuration.
+
+    Features that stay on the chip take half of the feature buffers.
+    """
+    share = 2 if config.keep_features else 1
     return Array(
         rows=config.array_height,
         columns=config.array_width,
@@ -227,13 +259,19 @@ def array_of(config: TpuConfig, *, kept: bool) -> Array:
 
 
 def plan_layer(shape: LayerShape, array: Array, *, resident: bool = False) -> Plan:
-    """The plan that moves the fewest bytes, of a layer whose tiles fit. resident: the ifm is on the chip."""
-    return min(plans(shape, array, resident), key=lambda plan: plan.moved_bytes)
+    """Return the plan that moves the fewest bytes, for a layer whose tiles fit.
+
+    If the ifm is `resident`, it is on the chip already.
+    """
+    return min(Planner(shape, array, resident).plans(), key=lambda plan: plan.moved_bytes)
 
 
 @dataclass(frozen=True)
 class Need:
-    """What a layer needs of a buffer for one tile: the key that sizes it, bytes there are, bytes needed, for what."""
+    """What a layer needs of a buffer for one tile.
+
+    `key` is the configuration key of the buffer's size, `room` its bytes; `what` takes the `bytes`.
+    """
 
     key: str
     room: int
@@ -242,7 +280,7 @@ class Need:
 
 
 def tile_needs(shape: LayerShape, array: Array, *, resident: bool = False) -> list[Need]:
-    """What one tile, and the next beside it, take of each buffer."""
+    """List what one tile, and the next tile beside it, take of each buffer."""
     filters, depth = array.tile_filters(shape), array.tile_depth(shape)
     channels, width, bits = fold_channels(shape, depth), shape.out_width, shape.bits
     sums = 0 if array.dataflow == "os" and depth == shape.depth else SUM_BYTES * width * filters
@@ -267,152 +305,185 @@ def tile_needs(shape: LayerShape, array: Array, *, resident: bool = False) -> li
 
 
 def check_fits(needs: Iterable[tuple[LayerShape, Need]]) -> None:
-    """Refuse a buffer without room for one tile of some layer, in the words of the layer that needs the most."""
+    """Raise ConfigError if a buffer has no room for one tile of some layer.
+
+    The message names the layer that needs the most.
+    """
     missing = [(shape, need) for shape, need in needs if need.bytes > need.room]
-    for key in dict.fromkeys(need.key for _, need in missing):
+    if missing:
+        key = missing[0][1].key
         shape, need = max(
             (entry for entry in missing if entry[1].key == key), key=lambda entry: entry[1].bytes
         )
-        kB = -(-need.bytes // 1024)
         raise ConfigError(
-            f"tpu.{key}: layer {shape.name!r} needs {kB:,} kB for {need.what}; found {need.room / 1024:,.10g} kB"
+            f"tpu.{key}: layer {shape.name!r} needs {-(-need.bytes // 1024):,} kB for {need.what}; "
+            f"found {need.room / 1024:,.10g} kB"
         )
 
 
 def fold_channels(shape: LayerShape, depth: int) -> int:
-    """Channels that a fold of the depth sees at most."""
+    """Return how many channels a fold of some depth sees at most."""
     return min(shape.channels // shape.groups, -(-depth // shape.channel_depth) + 1)
 
 
 def ifm_tile_bytes(shape: LayerShape, rows: int, channels: int) -> int:
-    """Bytes of the ifm under so many output rows and channels."""
+    """Return the bytes of the ifm under so many output rows and channels."""
     return shape.bytes(shape.most_input_rows(rows) * channels * shape.width)
 
 
 def most_rows(limit: int, shape: LayerShape, room: int, channels: int) -> int:
-    """Output rows, up to a limit, whose ifm fits a room; 0 if not one."""
-    low, high = 0, limit
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (
-            (middle, high) if ifm_tile_bytes(shape, middle, channels) <= room else (low, middle - 1)
-        )
-    return low
-
-
-def plans(shape: LayerShape, array: Array, resident: bool) -> Iterator[Plan]:
-    """Every plan that fits, and the bytes it moves."""
-    filters, depth = array.tile_filters(shape), array.tile_depth(shape)
-    folds, group_blocks = -(-shape.depth // depth), -(-shape.group_filters // filters)
-    blocks = group_blocks * shape.groups
-    ofm_rows = array.ofm_bytes // 2 // shape.bytes(shape.out_width * filters)
-    sum_rows = array.accumulator_bytes // (SUM_BYTES * shape.out_width * filters)
-    chunk = min(
-        shape.out_rows,
-        ofm_rows,
-        shape.out_rows if array.dataflow == "os" and folds == 1 else sum_rows,
+    """Return how many output rows, up to a limit, have an ifm that fits a room; 0 if none has."""
+    return bisect_right(
+        range(1, limit + 1), room, key=lambda rows: ifm_tile_bytes(shape, rows, channels)
     )
-    weights, ifm, ofm = shape.weight_bytes, 0 if resident else shape.ifm_bytes, shape.ofm_bytes
-    block_weights, half_weights = shape.bytes(filters * shape.depth), array.weight_bytes // 2
 
-    def times(rows: int) -> int:
-        return -(-shape.out_rows // rows)
 
-    def size(rows: int, part: int) -> tuple[int, int]:
-        most = max(1, array.weight_bytes // 4 // shape.bytes(filters * depth))
-        return merged(
-            shape, filters, depth, part, min(most, -(-blocks * folds * times(rows) // MOST_TILES))
+@dataclass(frozen=True)
+class Planner:
+    """Finds the plans of a layer on an array; if the ifm is `resident`, it is on the chip."""
+
+    shape: LayerShape
+    array: Array
+    resident: bool
+
+    @cached_property
+    def filters(self) -> int:
+        """Filters of a block of one fold."""
+        return self.array.tile_filters(self.shape)
+
+    @cached_property
+    def depth(self) -> int:
+        """Depth of one fold."""
+        return self.array.tile_depth(self.shape)
+
+    @property
+    def group_blocks(self) -> int:
+        """Blocks of filters of a group."""
+        return -(-self.shape.group_filters // self.filters)
+
+    @property
+    def half_weights(self) -> int:
+        """Bytes of half of the weight buffer."""
+        return self.array.weight_bytes // 2
+
+    @property
+    def block_weights(self) -> int:
+        """Bytes of the weights of a block of filters."""
+        return self.shape.bytes(self.filters * self.shape.depth)
+
+    def plans(self) -> Iterator[Plan]:
+        """Yield every plan that fits, with the bytes that it moves."""
+        shape, array = self.shape, self.array
+        ofm_rows = array.ofm_bytes // 2 // shape.bytes(shape.out_width * self.filters)
+        chunk = min(shape.out_rows, ofm_rows)
+        if array.dataflow != "os" or self.depth < shape.depth:
+            row_bytes = SUM_BYTES * shape.out_width * self.filters
+            chunk = min(chunk, array.accumulator_bytes // row_bytes)
+        if self.resident or shape.ifm_bytes <= array.ifm_bytes:
+            kept, times = self._kept_for_pass(chunk)
+            ifm = 0 if self.resident else shape.ifm_bytes
+            yield self._plan("ifm", ifm + shape.weight_bytes * times, chunk, kept)
+            return
+        yield from self._band_plans(chunk)
+        yield self._channel_plan(chunk)
+        half_ifm = array.ifm_bytes // 2
+        channels = half_ifm // shape.bytes(shape.images * shape.height * shape.width)
+        part = (channels - 1) * shape.channel_depth // self.depth * self.depth
+        if shape.groups == 1 and 0 < part < shape.depth:
+            kept, times = self._kept_for_pass(chunk, shape.bytes(self.filters * part))
+            sums = 2 * (-(-shape.depth // part) - 1) * shape.ofm_bytes
+            moved = shape.ifm_bytes + shape.weight_bytes * times + sums
+            yield self._plan("sums", moved, chunk, kept, part=part)
+
+    def _band_plans(self, chunk: int) -> Iterator[Plan]:
+        """Yield the plans that keep the ifm of a band of rows, if half of the buffer holds one."""
+        shape = self.shape
+        band = most_rows(shape.out_rows, shape, self.array.ifm_bytes // 2, shape.channels)
+        if not band:
+            return
+        rows = min(chunk, band)
+        kept, times = "tile", self._times(rows)
+        if shape.weight_bytes <= self.half_weights:
+            kept, times = "pass", 1
+        elif self.block_weights <= self.half_weights:
+            kept, times = "band", self._times(band)
+        yield self._plan(
+            "bands", shape.ifm_bytes + shape.weight_bytes * times, rows, kept, band=band
         )
+        if self.block_weights <= self.half_weights:
+            together = self.half_weights // self.block_weights
+            moved = shape.ifm_bytes * -(-self.group_blocks // together) + shape.weight_bytes
+            yield self._plan("weights", moved, rows, "pass", band=band, together=together)
 
-    def plan(
+    def _channel_plan(self, chunk: int) -> Plan:
+        """Return the plan that keeps no ifm."""
+        shape = self.shape
+        channels = fold_channels(shape, self.depth)
+        rows = most_rows(chunk, shape, self.array.ifm_bytes // 2, channels)
+        kept, times = self._kept_for_pass(rows)
+        wide, deep = self._tile_size(rows, shape.depth)
+        seen = sum(
+            -(-min(at + deep, shape.depth) // shape.channel_depth) - at // shape.channel_depth
+            for at in range(0, shape.depth, deep)
+        )
+        run = ifm_tile_bytes(shape, rows, 1)
+        if rows < shape.out_rows:
+            run += LINE_BYTES  # a run begins and ends within lines
+        fetches = -(-shape.group_filters // wide) * shape.groups * self._times(rows)
+        moved = run * seen * fetches + shape.weight_bytes * times
+        return self._plan("channels", moved, rows, kept)
+
+    def _plan(
+        self,
         name: str,
-        moved: int,
+        moved_bytes: int,
         rows: int,
         kept: str,
-        band: int = shape.out_rows,
-        together: int = blocks,
-        part: int = shape.depth,
+        *,
+        band: int | None = None,
+        together: int | None = None,
+        part: int | None = None,
     ) -> Plan:
-        wide, deep = size(rows, part)
-        kept_blocks = max(1, together * filters // wide)
+        """Make a plan; `moved_bytes` does not include writing the ofm once."""
+        shape = self.shape
+        part = part or shape.depth
+        wide, deep = self._tile_size(rows, part)
+        together = together or self.group_blocks * shape.groups
         return Plan(
             name,
             wide,
             deep,
             rows,
-            band,
-            kept_blocks,
+            band or shape.out_rows,
+            max(1, together * self.filters // wide),
             part,
             keeps_ifm=name != "channels",
             weights_kept=kept,
-            moved_bytes=moved,
+            moved_bytes=moved_bytes + shape.ofm_bytes,
         )
 
-    def kept_pass(rows: int, room: int = block_weights) -> tuple[str, int]:
-        """Whether weights are kept for the pass, and the times they are fetched."""
-        return (
-            ("pass", 1) if room <= half_weights or rows >= shape.out_rows else ("tile", times(rows))
-        )
+    def _times(self, rows: int) -> int:
+        """Return how many chunks of so many output rows there are."""
+        return -(-self.shape.out_rows // rows)
 
-    if resident or shape.ifm_bytes <= array.ifm_bytes:
-        kept, again = kept_pass(chunk)
-        yield plan("ifm", ifm + weights * again + ofm, chunk, kept)
-        return
-    half_ifm = array.ifm_bytes // 2
-    band = most_rows(shape.out_rows, shape, half_ifm, shape.channels)
-    if band:
-        rows = min(chunk, band)
-        kept, again = (
-            ("pass", 1)
-            if weights <= half_weights
-            else ("band", times(band))
-            if block_weights <= half_weights
-            else ("tile", times(rows))
-        )
-        yield plan("bands", ifm + weights * again + ofm, rows, kept, band)
-        if block_weights <= half_weights:
-            together = half_weights // block_weights
-            yield plan(
-                "weights",
-                ifm * -(-group_blocks // together) + weights + ofm,
-                rows,
-                "pass",
-                band,
-                together,
-            )
-    rows = most_rows(chunk, shape, half_ifm, fold_channels(shape, depth))
-    kept, again = kept_pass(rows)
-    wide, deep = size(rows, shape.depth)
-    seen = sum(
-        -(-min(at + deep, shape.depth) // shape.channel_depth) - at // shape.channel_depth
-        for at in range(0, shape.depth, deep)
-    )
-    run = ifm_tile_bytes(shape, rows, 1) + (
-        LINE_BYTES if rows < shape.out_rows else 0
-    )  # begins and ends within lines
-    streamed = run * seen * -(-shape.group_filters // wide) * shape.groups * times(rows)
-    yield plan("channels", streamed + weights * again + ofm, rows, kept)
-    channels = half_ifm // shape.bytes(shape.images * shape.height * shape.width)
-    part = (channels - 1) * shape.channel_depth // depth * depth
-    if shape.groups == 1 and 0 < part < shape.depth:
-        kept, again = kept_pass(chunk, shape.bytes(filters * part))
-        yield plan(
-            "sums",
-            ifm + weights * again + ofm * (2 * -(-shape.depth // part) - 1),
-            chunk,
-            kept,
-            part=part,
-        )
+    def _kept_for_pass(self, rows: int, needed_bytes: int | None = None) -> tuple[str, int]:
+        """Say whether weights stay for a pass over the rows, and how often they are fetched."""
+        fits = (needed_bytes or self.block_weights) <= self.half_weights
+        return ("pass", 1) if fits or rows >= self.shape.out_rows else ("tile", self._times(rows))
 
+    def _tile_size(self, rows: int, part: int) -> tuple[int, int]:
+        """Return the filters and the depth of a tile of as many folds as keep tiles few.
 
-def merged(
-    shape: LayerShape, filters: int, depth: int, part: int, together: int
-) -> tuple[int, int]:
-    """(filters, depth) of a tile of so many folds: along the depth (or its part) first, then along the filters, or groups."""
-    folds = -(-part // depth)
-    if together < folds:
-        return filters, min(part, depth * together)
-    width = filters * max(1, together // folds)
-    return (
-        width // shape.group_filters * shape.group_filters if width > shape.group_filters else width
-    ), part
+        Folds are joined along the depth (or a part of it) first, then along filters and groups.
+        """
+        shape, filters, depth = self.shape, self.filters, self.depth
+        folds = -(-shape.depth // depth) * self.group_blocks * shape.groups * self._times(rows)
+        most = max(1, self.array.weight_bytes // 4 // shape.bytes(filters * depth))
+        together = min(most, -(-folds // MOST_TILES))
+        part_folds = -(-part // depth)
+        if together < part_folds:
+            return filters, min(part, depth * together)
+        width = filters * max(1, together // part_folds)
+        if width > shape.group_filters:
+            width = width // shape.group_filters * shape.group_filters
+        return width, part

@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 
 from edensim.exceptions import NetworkError
-from edensim.machines.eyeriss.array import ConvolutionShape, RowStationaryArray, ceil_div, pass_cost
+from edensim.machines.eyeriss.array import (
+    ConvolutionShape,
+    PassWork,
+    RowStationaryArray,
+    ceil_div,
+    pass_cost,
+)
 from edensim.machines.eyeriss.mapping import (
     Mapping,
     Order,
@@ -103,8 +109,8 @@ def exhaustive(array: RowStationaryArray, shape: ConvolutionShape) -> float:
         traffic = np.minimum(np.minimum(stream, keep), stay) + shape.ofm_elements
         for s in range(1, ceil_div(e, array.width) + 1):
             cost = pass_cost(
-                array, shape, images=n, rows=e, filters=p * t, channels=q * r, groups=1,
-                filter_parts=t, channel_parts=r, pieces=s, piece_rows=w,
+                array, shape, PassWork(images=n, rows=e, filters=p * t, channels=q * r, groups=1,
+                filter_parts=t, channel_parts=r, pieces=s, piece_rows=w),
             )  # fmt: skip
             passes = strips * blocks * ceil_div(m, p * t) * ceil_div(shape.channels, q * r)
             sets = array.height // shape.kernel_rows // r * (array.width // w)
@@ -118,8 +124,8 @@ def exhaustive(array: RowStationaryArray, shape: ConvolutionShape) -> float:
 def value(array: RowStationaryArray, shape: ConvolutionShape, found: Mapping) -> float:
     """Product of traffic and cycles of a mapping, all passes full."""
     cost = pass_cost(
-        array, shape, images=found.n, rows=found.e, filters=found.filters, channels=min(found.channels, shape.channels), groups=1,
-        filter_parts=found.t, channel_parts=found.r, pieces=found.s, piece_rows=found.w,
+        array, shape, PassWork(images=found.n, rows=found.e, filters=found.filters, channels=min(found.channels, shape.channels), groups=1,
+        filter_parts=found.t, channel_parts=found.r, pieces=found.s, piece_rows=found.w),
     )  # fmt: skip
     strips, blocks = (
         ceil_div(shape.images, found.n) * ceil_div(shape.rows, found.e),
