@@ -1,14 +1,27 @@
-"""The loops that DarkNet (pjreddie, C, float) runs for a network: im2col and a plain matrix product, then a pass for every step.
+"""The loops that DarkNet (pjreddie, C, float) runs for a network.
 
-What the program does at inference, layer by layer, its buffers included: before each layer the gradients' buffer is cleared; a convolution clears
-its output, copies windows into the workspace (a 1x1 window is used in place), scales its output by one, multiplies (filters, then depth, then
-positions innermost), copies its output where it normalizes, and passes over it for each of normalization, scale, bias and activation. Only the
-product's loop over filters runs on several cores. Elements are 4-byte floats whatever the run's precision.
+They are what the program does at inference, layer by layer, with its buffers. Before each layer the
+buffer of the gradients is cleared. A convolution clears its output, copies windows into the
+workspace (im2col; a 1x1 window is used in place), scales its output by one and multiplies (loops
+over filters, depth and, innermost, positions). It copies its output if it normalizes, and passes
+over it for each of normalization, scale, bias and activation. Only the loop of the product over
+filters runs on several cores. Elements are 4-byte floats whatever the precision of the run.
 
-Against the program itself (every access through the same caches; the program compiled with calls before its loads and stores): read misses of the
-last level and write-backs, ours to its, are 661,717 to 662,194 and 92,404 to 92,381 (yolov3-tiny at 96x96), 6,665,699 to 6,666,140 and 1,171,088 to
-1,169,190 (at 256x256), 777,342 to 777,931 and 56,019 to 55,664 (resnet18 at 64x64), 1,664,434 to 1,665,824 and 264,450 to 264,694 (resnext50 at
-64x64), 4,165,958 to 4,175,430 and 256,294 to 265,287 (alexnet at 227x227). What lacks is the program's own bookkeeping.
+This was compared with the program itself, whose every access went through the same caches (it was
+compiled with calls before its loads and stores). Read misses of the last level and write-backs,
+this model's to the program's, are:
+
+================  ======================  ======================
+network           read misses             write-backs
+================  ======================  ======================
+yolov3-tiny, 96   661,717 to 662,194      92,404 to 92,381
+yolov3-tiny, 256  6,665,699 to 6,666,140  1,171,088 to 1,169,190
+resnet18, 64      777,342 to 777,931      56,019 to 55,664
+resnext50, 64     1,664,434 to 1,665,824  264,450 to 264,694
+alexnet, 227      4,165,958 to 4,175,430  256,294 to 265,287
+================  ======================  ======================
+
+What is missing is the program's own bookkeeping.
 """
 
 from __future__ import annotations
@@ -19,7 +32,7 @@ from typing import TYPE_CHECKING
 
 from edensim.kernels.sources.loop_nests.state import STORE, UPDATE
 from edensim.machines.cpu.darknet_steps import Step, steps_of
-from edensim.machines.cpu.loop_nests import Arena, LayerBuilder, Ref, region_table
+from edensim.machines.cpu.loop_nests import Arena, LayerBuilder, Ref, image_shape, region_table
 from edensim.networks.network import Layer, Network, Operator
 
 if TYPE_CHECKING:
@@ -27,14 +40,18 @@ if TYPE_CHECKING:
 
     from edensim.engine.loop_nest_layer import LoopNestLayer
 
+#: Bytes of an element.
 FLOAT = 4
-#: Elements of a slice of a long loop, and from how many on it is long.
+#: Elements of a slice of a long loop, and the number of elements from which on a loop is long.
 SLICE, LONG = 1024, 1 << 18
 
-#: Instructions of one vector step (so many elements as a register holds) of loops that a compiler vectorizes.
+#: Instructions of one vector (as many elements as a register holds) in loops that a compiler
+#: vectorizes.
 PRODUCT, FILL, COPY, UPDATE_ONE, NORMALIZE = 5.0, 2.0, 3.0, 4.0, 5.0
-#: Instructions of one element of loops that it does not (calls, bounds, switches), and of the turn of a loop around a row.
+#: Instructions of one element in loops that it does not vectorize (because of calls, bounds or
+#: switches), and of a turn of the loop around a row.
 WINDOW, COMPARE, ACTIVATE, EXPONENTIAL, ROW = 12.0, 8.0, 8.0, 40.0, 4.0
+#: Activation functions that compute an exponential.
 EXPONENTIALS = frozenset(
     {
         "logistic",
@@ -54,7 +71,10 @@ EXPONENTIALS = frozenset(
 
 @dataclass
 class Buffers:
-    """Addresses of a layer's blocks. `copy`: what normalization keeps of the output; `places`: of a pool's maxima."""
+    """Addresses of the blocks of a layer, and the number of elements of its output.
+
+    `copy` is the output as normalization saves it, `places` the places of the maxima of a pool.
+    """
 
     output: int
     delta: int
@@ -70,26 +90,25 @@ class Buffers:
 
 @dataclass
 class DarknetLoops:
-    """The program with its memory laid out."""
+    """The program with its memory laid out.
+
+    `index` holds the index of each tensor whose traffic is counted by itself.
+    """
 
     network: Network
     vector_bits: int
     base: int = 0
-    index: Mapping[str, int] = field(
-        default_factory=dict
-    )  # of each tensor that is to be counted by itself
+    index: Mapping[str, int] = field(default_factory=dict)
     arena: Arena = field(init=False)
 
     def __post_init__(self) -> None:
+        """Take memory in the order in which the program does."""
         self.arena = Arena(self.base)
         self.lanes = self.vector_bits // (8 * FLOAT)
         self.steps = steps_of(self.network)
         self.address: dict[str, int] = {}
         self.buffers = [self._allocate(step) for step in self.steps]
-        self.address[self.network.input] = self.arena.take(
-            self.network.input, self._bytes(self.network.input)
-        )
-        for name in self.network.further_inputs:
+        for name in (self.network.input, *self.network.further_inputs):
             self.address[name] = self.arena.take(name, self._bytes(name))
         self._alias()
         self.workspace = self.arena.take(
@@ -97,7 +116,7 @@ class DarknetLoops:
         )
 
     def layers(self) -> Iterator[LoopNestLayer]:
-        """Nests of each DarkNet layer."""
+        """Yield what each DarkNet layer runs, in order."""
         regions = region_table(self.arena.blocks, self.index)
         for step, buffers in zip(self.steps, self.buffers, strict=True):
             builder = LayerBuilder(step.layer.name, regions)
@@ -106,34 +125,25 @@ class DarknetLoops:
             yield builder.build()
 
     def _forward(self, builder: LayerBuilder, step: Step, buffers: Buffers) -> None:
-        operator = step.layer.operator
-        if operator is Operator.CONVOLUTION:
-            self._convolution(builder, step, buffers)
-        elif operator is Operator.LINEAR:
-            self._connected(builder, step, buffers)
-        elif operator is Operator.POOLING and step.layer.function == "max":
-            self._maxpool(builder, step.layer, buffers)
-        elif operator is Operator.POOLING:
-            self._average(builder, step.layer, buffers)
-        elif operator is Operator.ADDITION:
-            self._shortcut(builder, step, buffers)
-        elif operator is Operator.UPSAMPLING:
-            self._upsample(builder, step.layer, buffers)
-        elif operator is Operator.DETECTION:
-            self._detection(builder, step.layer, buffers)
-        elif operator is Operator.ELEMENTWISE:
-            self._elementwise(builder, step, buffers)
-        else:  # routes, reorganizations and crops copy
-            self._copies(builder, step.layer, buffers)
+        operator, function = step.layer.operator, step.layer.function
+        run = {
+            Operator.CONVOLUTION: self._convolution,
+            Operator.LINEAR: self._connected,
+            Operator.POOLING: self._maxpool if function == "max" else self._average,
+            Operator.ADDITION: self._shortcut,
+            Operator.UPSAMPLING: self._upsample,
+            Operator.DETECTION: self._detection,
+            Operator.ELEMENTWISE: self._elementwise,
+        }.get(operator, self._copies)  # routes, reorganizations and crops copy
+        run(builder, step, buffers)
 
     # Memory.
 
     def _bytes(self, tensor: str) -> int:
         return self.network.tensors[tensor].elements * FLOAT
 
-    def _shape(self, tensor: str) -> tuple[int, ...]:
-        shape = self.network.tensors[tensor].shape
-        return shape if len(shape) == 4 else (shape[0], prod(shape[1:]), 1, 1)
+    def _shape(self, tensor: str) -> tuple[int, int, int, int]:
+        return image_shape(self.network, tensor)
 
     def _workspace_bytes(self, layer: Layer) -> int:
         if layer.operator is not Operator.CONVOLUTION or layer.kernel == (1, 1):
@@ -143,27 +153,24 @@ class DarknetLoops:
         return height * width * weight.elements // weight.shape[0] * FLOAT
 
     def _allocate(self, step: Step) -> Buffers:
-        """Blocks of a layer, those that inference touches, in the order of the program's constructors."""
+        """Take the blocks of a layer that inference touches, in the order of its constructor."""
         layer, take = step.layer, self.arena.take
         elements = self.network.tensors[layer.output].elements
         filters = self._shape(layer.output)[1]
         weights = biases = scales = means = variances = copy = places = 0
-        has_weights = layer.operator in (Operator.CONVOLUTION, Operator.LINEAR)
-        if has_weights and layer.weights[0] in self.address:
-            weights = self.address[layer.weights[0]]
-        elif has_weights:
-            weights = self.address[layer.weights[0]] = take(
-                layer.weights[0], self._bytes(layer.weights[0])
-            )
-        norm = step.normalization.weights if step.normalization is not None else ()
-        if has_weights or step.normalized:
+        if layer.is_product:
+            name = layer.weights[0]
+            if name not in self.address:
+                self.address[name] = take(name, self._bytes(name))
+            weights = self.address[name]
+        if layer.is_product or step.normalization:
             biases = take(f"{layer.name}.bias", filters * FLOAT)
         if layer.operator is Operator.POOLING and layer.function == "max":
             places = take("", elements * FLOAT)
         output = take(layer.output, elements * FLOAT)
         delta = take("", elements * FLOAT)
-        if step.normalized:
-            scales = take(norm[0] if norm else "", filters * FLOAT)
+        if step.normalization:
+            scales = take(next(iter(step.normalization.weights), ""), filters * FLOAT)
             means, variances = take("", filters * FLOAT), take("", filters * FLOAT)
             copy = take("", elements * FLOAT)
         self.address[layer.output] = self.address[step.output] = output
@@ -172,7 +179,7 @@ class DarknetLoops:
         )
 
     def _alias(self) -> None:
-        """Views and absorbed layers lie where what they see lies."""
+        """Put views and absorbed layers where the data that they see lie."""
         for layer in self.network.layers:
             if layer.output not in self.address:
                 self.address[layer.output] = self.address[layer.inputs[0]]
@@ -180,7 +187,7 @@ class DarknetLoops:
     # Passes.
 
     def _pass(self, builder: LayerBuilder, elements: int, refs: list[Ref], cost: float) -> None:
-        """One loop over elements; a long one in slices, so that some can stand for all."""
+        """Add one loop over elements; a long one in slices, so that some can stand for all."""
         slices = elements // SLICE if elements >= LONG else 0
         if slices:
             cut = [replace(ref, strides=(SLICE * FLOAT,)) for ref in refs]
@@ -198,7 +205,7 @@ class DarknetLoops:
         row_cost: float,
         element_cost: float,
     ) -> None:
-        """Rows that are alike."""
+        """Add rows that are alike."""
         nest = builder.add((count,), size, refs, row_cost=row_cost, element_cost=element_cost)
         builder.sampled(nest, [((count,), size, ref) for ref in refs if ref.step], [])
 
@@ -221,13 +228,12 @@ class DarknetLoops:
         self,
         builder: LayerBuilder,
         address: int,
-        batch: int,
-        filters: int,
-        size: int,
+        shape: tuple[int, int, int],
         values: tuple[int, ...],
         cost: float,
     ) -> None:
-        """A pass that takes values of each filter."""
+        """Add a pass over features (batch, filters, size) that takes some values of each filter."""
+        batch, filters, size = shape
         for image in range(batch):
             refs = [Ref(value, (FLOAT,)) for value in values]
             refs.append(
@@ -236,105 +242,56 @@ class DarknetLoops:
             self._rows(builder, filters, size, refs, ROW, cost / self.lanes)
 
     def _finish(
-        self,
-        builder: LayerBuilder,
-        step: Step,
-        buffers: Buffers,
-        batch: int,
-        filters: int,
-        size: int,
+        self, builder: LayerBuilder, step: Step, buffers: Buffers, shape: tuple[int, int, int]
     ) -> None:
-        """What follows a product: normalization or bias, then the activation (linear is one, too)."""
-        if step.normalized:
-            self._normalize(builder, buffers, batch, filters, size)
+        """Add what follows a product: normalization or bias, then the (maybe linear) activation."""
+        if step.normalization:
+            self._normalize(builder, buffers, shape)
         else:
-            self._by_filter(
-                builder, buffers.output, batch, filters, size, (buffers.biases,), UPDATE_ONE
-            )
+            self._by_filter(builder, buffers.output, shape, (buffers.biases,), UPDATE_ONE)
         self._activate(builder, buffers.output, buffers.elements, step.activation)
 
     def _normalize(
-        self, builder: LayerBuilder, buffers: Buffers, batch: int, filters: int, size: int
+        self, builder: LayerBuilder, buffers: Buffers, shape: tuple[int, int, int]
     ) -> None:
         self._copy(builder, buffers.output, buffers.copy, buffers.elements)
-        self._by_filter(
-            builder,
-            buffers.output,
-            batch,
-            filters,
-            size,
-            (buffers.means, buffers.variances),
-            NORMALIZE,
-        )
-        self._by_filter(
-            builder, buffers.output, batch, filters, size, (buffers.scales,), UPDATE_ONE
-        )
-        self._by_filter(
-            builder, buffers.output, batch, filters, size, (buffers.biases,), UPDATE_ONE
-        )
+        for values, cost in (
+            ((buffers.means, buffers.variances), NORMALIZE),
+            ((buffers.scales,), UPDATE_ONE),
+            ((buffers.biases,), UPDATE_ONE),
+        ):
+            self._by_filter(builder, buffers.output, shape, values, cost)
 
     # Layers.
 
     def _convolution(self, builder: LayerBuilder, step: Step, buffers: Buffers) -> None:
         layer = step.layer
+        gemm = self.network.gemm(layer)
+        assert gemm is not None
         batch, channels, height, width = self._shape(layer.inputs[0])
-        _, filters, out_height, out_width = self._shape(layer.output)
-        rows, columns = filters // layer.groups, out_height * out_width
-        depth = channels // layer.groups * layer.kernel[0] * layer.kernel[1]
-        builder.macs = batch * layer.groups * rows * columns * depth
+        filters = self._shape(layer.output)[1]
+        rows, depth, columns = gemm.rows, gemm.depth, gemm.columns // batch
+        builder.macs = gemm.macs
         self._fill(builder, buffers.output, buffers.elements)
-        for image in range(batch):
-            for group in range(layer.groups):
-                part = image * layer.groups + group
-                source = (
-                    self.address[layer.inputs[0]]
-                    + part * channels // layer.groups * height * width * FLOAT
-                )
-                target = buffers.output + part * rows * columns * FLOAT
-                matrix = source
-                if layer.kernel != (1, 1):
-                    matrix = self.workspace
-                    self._windows(
-                        builder,
-                        layer,
-                        source,
-                        channels // layer.groups,
-                        height,
-                        width,
-                        out_height,
-                        out_width,
-                    )
-                self._product(
-                    builder,
-                    buffers.weights + group * rows * depth * FLOAT,
-                    matrix,
-                    target,
-                    rows,
-                    columns,
-                    depth,
-                )
-        self._finish(builder, step, buffers, batch, filters, columns)
+        for part in range(batch * layer.groups):
+            offset = part * channels // layer.groups * height * width * FLOAT
+            matrix = self.address[layer.inputs[0]] + offset
+            if layer.kernel != (1, 1):
+                self._windows(builder, layer, matrix)
+                matrix = self.workspace
+            weights = buffers.weights + part % layer.groups * rows * depth * FLOAT
+            target = buffers.output + part * rows * columns * FLOAT
+            self._product(builder, (weights, matrix, target), rows, columns, depth)
+        self._finish(builder, step, buffers, (batch, filters, columns))
 
-    def _windows(
-        self,
-        builder: LayerBuilder,
-        layer: Layer,
-        source: int,
-        channels: int,
-        height: int,
-        width: int,
-        out_h: int,
-        out_w: int,
-    ) -> None:
-        """im2col: one row of the workspace for each channel and place in the window."""
-        kernel_h, kernel_w = layer.kernel
-        stride_h, stride_w = layer.stride
-        target = (
-            kernel_h * kernel_w * out_h * out_w,
-            kernel_w * out_h * out_w,
-            out_h * out_w,
-            out_w,
-        )
+    def _windows(self, builder: LayerBuilder, layer: Layer, source: int) -> None:
+        """Add im2col: one row of the workspace for each channel and place in the window."""
+        _, channels, height, width = self._shape(layer.inputs[0])
+        _, _, out_h, out_w = self._shape(layer.output)
+        (kernel_h, kernel_w), (stride_h, stride_w) = layer.kernel, layer.stride
+        loops = (channels // layer.groups, kernel_h, kernel_w, out_h)
+        row = out_w * FLOAT
+        target = (kernel_h * kernel_w * out_h * row, kernel_w * out_h * row, out_h * row, row)
         down, right = layer.dilation
         read = Ref(
             source + (-layer.padding[0] * width - layer.padding[1]) * FLOAT,
@@ -343,50 +300,43 @@ class DarknetLoops:
             row=(-layer.padding[0], (0, down, 0, stride_h), height),
             column=(-layer.padding[1], (0, 0, right, 0), stride_w, width),
         )
-        write = Ref(self.workspace, tuple(FLOAT * extent for extent in target), FLOAT, kind=STORE)
-        nest = builder.add(
-            (channels, kernel_h, kernel_w, out_h),
-            out_w,
-            [read, write],
-            row_cost=ROW,
-            element_cost=WINDOW,
-        )
+        write = Ref(self.workspace, target, FLOAT, kind=STORE)
+        nest = builder.add(loops, out_w, [read, write], row_cost=ROW, element_cost=WINDOW)
         image = Ref(source, (height * width * FLOAT,), FLOAT)
-        builder.sampled(
-            nest,
-            [
-                ((channels,), height * width, image),
-                ((channels,), target[0], replace(write, strides=(target[0] * FLOAT,))),
-            ],
-            [],
-        )
+        each = [
+            (loops[:1], height * width, image),
+            (loops[:1], target[0] // FLOAT, replace(write, strides=target[:1])),
+        ]
+        builder.sampled(nest, each, [])
 
     def _product(
-        self, builder: LayerBuilder, a: int, b: int, c: int, rows: int, columns: int, depth: int
+        self,
+        builder: LayerBuilder,
+        addresses: tuple[int, int, int],
+        rows: int,
+        columns: int,
+        depth: int,
     ) -> None:
-        """gemm: C *= 1, then C[i, j] += A[i, k] * B[k, j]."""
-        self._rows(
-            builder,
-            rows,
-            columns,
-            [Ref(c, (columns * FLOAT,), FLOAT, kind=UPDATE)],
-            ROW,
-            UPDATE_ONE / self.lanes,
-        )
-        own = Ref(c, (columns * FLOAT, 0), FLOAT, kind=UPDATE)
-        other = Ref(b, (0, columns * FLOAT), FLOAT)
-        factor = Ref(a, (depth * FLOAT, FLOAT))
+        """Add DarkNet's gemm: C *= 1, then C[i, j] += A[i, k] * B[k, j]."""
+        a, b, c = addresses
+        target = Ref(c, (columns * FLOAT,), FLOAT, kind=UPDATE)
+        self._rows(builder, rows, columns, [target], ROW, UPDATE_ONE / self.lanes)
+        refs = [
+            Ref(a, (depth * FLOAT, FLOAT)),
+            Ref(b, (0, columns * FLOAT), FLOAT),
+            replace(target, strides=(columns * FLOAT, 0)),
+        ]
         nest = builder.add(
             (rows, depth),
             columns,
-            [factor, other, own],
+            refs,
             row_cost=ROW,
             element_cost=PRODUCT / self.lanes,
             parallel=True,
         )
         each = [
             ((rows,), depth, Ref(a, (depth * FLOAT,), FLOAT)),
-            ((rows,), columns, Ref(c, (columns * FLOAT,), FLOAT, kind=UPDATE)),
+            ((rows,), columns, target),
         ]
         builder.sampled(nest, each, [((1,), depth * columns, Ref(b, (0,), FLOAT))], steps=depth)
 
@@ -403,18 +353,18 @@ class DarknetLoops:
             UPDATE_ONE / self.lanes,
         )
         source = self.address[layer.inputs[0]]
-        for image in range(
-            batch
-        ):  # a dot product for each output; the loop that several cores would share is over the batch
+        # A dot product for each output; the loop that cores would share is over the batch.
+        for image in range(batch):
             refs = [
                 Ref(source + image * inputs * FLOAT, (0,), FLOAT),
                 Ref(buffers.weights, (inputs * FLOAT,), FLOAT),
                 Ref(buffers.output + image * outputs * FLOAT, (FLOAT,), kind=UPDATE),
             ]
             builder.add((outputs,), inputs, refs, row_cost=ROW, element_cost=PRODUCT / self.lanes)
-        self._finish(builder, step, buffers, batch, outputs, 1)
+        self._finish(builder, step, buffers, (batch, outputs, 1))
 
-    def _maxpool(self, builder: LayerBuilder, layer: Layer, buffers: Buffers) -> None:
+    def _maxpool(self, builder: LayerBuilder, step: Step, buffers: Buffers) -> None:
+        layer = step.layer
         batch, channels, height, width = self._shape(layer.inputs[0])
         _, _, out_h, out_w = self._shape(layer.output)
         top, left = layer.padding[0], layer.padding[1]
@@ -443,7 +393,8 @@ class DarknetLoops:
             element_cost=COMPARE * prod(layer.kernel) + ROW,
         )
 
-    def _average(self, builder: LayerBuilder, layer: Layer, buffers: Buffers) -> None:
+    def _average(self, builder: LayerBuilder, step: Step, buffers: Buffers) -> None:
+        layer = step.layer
         batch, channels, height, width = self._shape(layer.inputs[0])
         _, _, out_h, out_w = self._shape(layer.output)
         source = self.address[layer.inputs[0]]
@@ -465,7 +416,10 @@ class DarknetLoops:
         )
 
     def _shortcut(self, builder: LayerBuilder, step: Step, buffers: Buffers) -> None:
-        """A copy of the layer before, then the sum with the other's elements; of another size, every so many."""
+        """Add a copy of the first input, then the sum with the elements of the others.
+
+        Of an input of another size, every so many elements are taken.
+        """
         layer = step.layer
         first, *others = layer.inputs
         self._copy(
@@ -474,8 +428,7 @@ class DarknetLoops:
             buffers.output,
             min(buffers.elements, self.network.tensors[first].elements),
         )
-        _, channels, height, width = self._shape(layer.output)
-        batch = self._shape(layer.output)[0]
+        batch, channels, height, width = self._shape(layer.output)
         for other in others:
             _, other_c, other_h, other_w = self._shape(other)
             stride, sample = max(1, other_w // width), max(1, width // other_w)
@@ -497,7 +450,8 @@ class DarknetLoops:
             )
         self._activate(builder, buffers.output, buffers.elements, step.activation)
 
-    def _upsample(self, builder: LayerBuilder, layer: Layer, buffers: Buffers) -> None:
+    def _upsample(self, builder: LayerBuilder, step: Step, buffers: Buffers) -> None:
+        layer = step.layer
         batch, channels, height, width = self._shape(layer.inputs[0])
         _, _, out_h, out_w = self._shape(layer.output)
         factor_h, factor_w = max(1, out_h // height), max(1, out_w // width)
@@ -519,8 +473,9 @@ class DarknetLoops:
             element_cost=WINDOW * factor_w,
         )
 
-    def _detection(self, builder: LayerBuilder, layer: Layer, buffers: Buffers) -> None:
-        """A copy, then the logistic function on all but the sizes of the boxes."""
+    def _detection(self, builder: LayerBuilder, step: Step, buffers: Buffers) -> None:
+        """Add a copy, then the logistic function on all but the sizes of the boxes."""
+        layer = step.layer
         batch, channels, height, width = self._shape(layer.output)
         place = height * width * FLOAT
         per_box = channels // layer.groups
@@ -536,15 +491,16 @@ class DarknetLoops:
     def _elementwise(self, builder: LayerBuilder, step: Step, buffers: Buffers) -> None:
         batch, channels, height, width = self._shape(step.layer.output)
         self._copy(builder, self.address[step.layer.inputs[0]], buffers.output, buffers.elements)
-        if step.normalized:
-            self._normalize(builder, buffers, batch, channels, height * width)
+        if step.normalization:
+            self._normalize(builder, buffers, (batch, channels, height * width))
         if step.layer.function != "normalization":
             self._activate(builder, buffers.output, buffers.elements, step.layer.function)
         elif step.activation != "linear":
             self._activate(builder, buffers.output, buffers.elements, step.activation)
 
-    def _copies(self, builder: LayerBuilder, layer: Layer, buffers: Buffers) -> None:
-        """Inputs one behind the other, image by image."""
+    def _copies(self, builder: LayerBuilder, step: Step, buffers: Buffers) -> None:
+        """Copy inputs one behind the other, image by image."""
+        layer = step.layer
         batch = self.network.tensors[layer.output].shape[0]
         whole = buffers.elements // batch
         offset = 0

@@ -1,8 +1,10 @@
-"""A convolution without a matrix: channels in blocks, a block's vector of filters in registers (oneDNN's direct kernels).
+"""A convolution without a matrix: channels in blocks, and a vector of filters in registers.
 
-Features lie channel-blocked (so many channels side by side at each position; as many blocks as divide the channels), weights filter block by channel
-block. For each block of filters (which cores share) and output row: for each block of channels and each row of the window, the input row and the
-window row's weights are read and the output row is accumulated.
+This is how the direct kernels of oneDNN work. Features lie in blocks of channels (so many channels
+side by side at each position; as many in a block as divide the channels), weights by blocks of
+filters and of channels. Cores share the blocks of filters. For each of them and each output row,
+for each block of channels and each row of the window, the input row and the weights of the window's
+row are read and the output row is accumulated.
 """
 
 from __future__ import annotations
@@ -16,62 +18,45 @@ from edensim.machines.cpu.streams import COMBINE, ROW, StreamLoops
 if TYPE_CHECKING:
     from edensim.networks.network import Layer
 
-#: Channels and filters of a block at most.
+#: Most channels and filters of a block.
 BLOCK = 16
-#: Loads and loop instructions for each multiply-accumulate instruction.
+#: Instructions for each multiply-accumulate instruction: itself, loads and the loop.
 OVERHEAD = 1.25
 
 
 def block_of(channels: int) -> int:
-    """Largest number of channels up to BLOCK that divides them."""
+    """Return the largest number of channels up to BLOCK that divides them."""
     return max(size for size in range(1, BLOCK + 1) if channels % size == 0)
 
 
 class DirectLoops(StreamLoops):
-    """Convolutions in place."""
+    """Convolutions in place of the matrix."""
 
     def convolution(self, builder: LayerBuilder, layer: Layer) -> None:
-        """Groups and images one after the other."""
-        batch, channels, height, width = self.image(layer.inputs[0])
-        _, filters, out_h, out_w = self.image(layer.output)
-        depth, rows = channels // layer.groups, filters // layer.groups
+        """Add the groups of all images, one after the other."""
+        depth = self.image(layer.inputs[0])[1] // layer.groups
         if depth == 1 and layer.groups > 1:
             depthwise(self, builder, layer)
             return
-        window = layer.kernel[0] * layer.kernel[1]
-        for image in range(batch):
-            for group in range(layer.groups):
-                part = image * layer.groups + group
-                source = self.address(layer.inputs[0]) + self.bytes_of(
-                    part * depth * height * width
-                )
-                target = self.address(layer.output) + self.bytes_of(part * rows * out_h * out_w)
-                weights = self.address(layer.weights[0]) + self.bytes_of(
-                    group * rows * depth * window
-                )
-                self._group(builder, layer, (source, weights, target), depth, rows)
+        rows = self.image(layer.output)[1] // layer.groups
+        for addresses in self.parts(layer):
+            self._group(builder, layer, addresses, depth, rows)
 
     def _group(
         self,
         builder: LayerBuilder,
         layer: Layer,
-        at: tuple[int, int, int],
+        addresses: tuple[int, int, int],
         channels: int,
         filters: int,
     ) -> None:
         _, _, height, width = self.image(layer.inputs[0])
         _, _, out_h, out_w = self.image(layer.output)
-        (source, weights, target), (kernel_h, kernel_w), (stride_h, stride_w) = (
-            at,
-            layer.kernel,
-            layer.stride,
-        )
+        source, weights, target = addresses
+        (kernel_h, kernel_w), (stride_h, stride_w) = layer.kernel, layer.stride
         few, some = block_of(channels), block_of(filters)
-        pixel, result, taps = (
-            self.bytes_of(few),
-            self.bytes_of(some),
-            self.bytes_of(kernel_w * few * some),
-        )
+        pixel, result = self.bytes_of(few), self.bytes_of(some)
+        taps = self.bytes_of(kernel_w * few * some)
         inner = kernel_h * taps
         loops = (filters // some, out_h, channels // few, kernel_h)
         read = Ref(
@@ -97,7 +82,10 @@ class DirectLoops(StreamLoops):
 
 
 def depthwise(loops: StreamLoops, builder: LayerBuilder, layer: Layer) -> None:
-    """A convolution in which each channel is its own group: output row by output row from the rows of its window; cores share the channels."""
+    """Add a convolution in which each channel is its own group.
+
+    Each output row is made from the rows of its window; cores share the channels.
+    """
     batch, channels, height, width = loops.image(layer.inputs[0])
     _, filters, out_h, out_w = loops.image(layer.output)
     per_channel = filters // channels

@@ -1,23 +1,22 @@
-"""Nests of loops as records, and the memory they work on: what the loops of every library are written in."""
+"""Nests of loops as records, and the memory they work on: the loops of every library are these."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from math import prod
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from edensim.engine.loop_nest_layer import LoopNestLayer, Sample
 from edensim.kernels.sources.loop_nests.state import (
-    DEPENDENT,
     FRACTION_BITS,
+    LINE_BITS,
     LOAD,
     LOOPS,
     MAX_REFS,
     NEST,
     REF,
-    STORE,
-    UPDATE,
 )
 
 if TYPE_CHECKING:
@@ -25,28 +24,27 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = [
-    "DEPENDENT",
-    "LINE_BYTES",
-    "LOAD",
-    "STORE",
-    "UPDATE",
-    "Arena",
-    "LayerBuilder",
-    "Ref",
-    "region_table",
-]
+    from edensim.networks.network import Network
 
-LINE_BYTES = 64
-#: How a C library aligns memory, and from which size on it maps pages of their own (glibc); each block has a header in front.
+LINE_BYTES = 1 << LINE_BITS
+#: How a C library (glibc) aligns memory, and the size from which on a block gets pages of its own;
+#: each block has a header in front.
 HEAP_ALIGNMENT, MAPPED_FROM, HEADER_BYTES, PAGE_BYTES = 16, 128 * 1024, 16, 4096
 
 
 @dataclass(frozen=True)
 class Ref:
-    """One array reference: element e at loop indices i is `size` bytes at base + sum(i * stride) + e * step, `rows` times `pitch` apart.
+    """One array reference of a nest.
 
-    row, column: (offset, strides, limit) and (offset, strides, step, limit) of bounds outside of which nothing is touched; None: no bounds.
+    Element e at loop indices i is `size` bytes at base + sum(i * stride) + e * step, `rows` times
+    with a distance of `pitch`.
+
+    Attributes
+    ----------
+    row : (int, tuple of int, int), optional
+        Bounds by (offset, strides, limit), outside of which nothing is touched.
+    column : (int, tuple of int, int, int), optional
+        Bounds by (offset, strides, step, limit), likewise.
     """
 
     base: int
@@ -59,23 +57,58 @@ class Ref:
     row: tuple[int, tuple[int, ...], int] | None = None
     column: tuple[int, tuple[int, ...], int, int] | None = None
 
+    def fill(self, record: np.void) -> None:
+        """Write the reference into a REF record."""
+        for name in ("base", "step", "size", "kind", "rows", "pitch"):
+            record[name] = getattr(self, name)
+        record["stride"] = padded(self.strides, 0)
+        if self.row is not None:
+            offset, strides, limit = self.row
+            record["row"], record["row_stride"], record["row_limit"] = (
+                offset,
+                padded(strides, 0),
+                limit,
+            )
+        if self.column is not None:
+            offset, strides, step, limit = self.column
+            record["column"], record["column_stride"] = offset, padded(strides, 0)
+            record["column_step"], record["column_limit"] = step, limit
+
+
+#: What one reference touches in loops: their extents, the elements of a row, and the reference.
+Touched: TypeAlias = "tuple[Sequence[int], int, Ref]"
+
+
+@dataclass(frozen=True)
+class Nest:
+    """Loops around a row of `inner` elements, and the instructions of each row and element.
+
+    `first` and `count` are the references of the nest. If it is `parallel`, cores share the turns
+    of the outermost loop. `together` chunks (of about a line) of one reference are touched before
+    the next reference's.
+    """
+
+    loops: tuple[int, ...]
+    inner: int
+    first: int
+    count: int
+    row_cost: float = 0.0
+    element_cost: float = 0.0
+    parallel: bool = False
+    together: int = 1
+
 
 @dataclass
 class LayerBuilder:
-    """A layer's nests under construction."""
+    """The nests of a layer under construction."""
 
     name: str
     regions: NDArray[np.int64]
     macs: int = 0
-    _nests: list[tuple[tuple[int, ...], int, int, int, float, float, bool]] = field(
-        default_factory=list
-    )
-    _shadows: list[tuple[tuple[int, ...], int, int, int, float, float, bool]] = field(
-        default_factory=list
-    )
+    _nests: list[Nest] = field(default_factory=list)
+    _shadows: list[Nest] = field(default_factory=list)
     _refs: list[Ref] = field(default_factory=list)
     _samples: list[Sample] = field(default_factory=list)
-    _together: dict[int, int] = field(default_factory=dict)
 
     def add(
         self,
@@ -88,148 +121,123 @@ class LayerBuilder:
         parallel: bool = False,
         together: int = 1,
     ) -> int:
-        """Append a nest: loops around a row of `inner` elements; instructions of each row and element. Returns its index.
-
-        together: chunks (of about a line) of one reference that are touched before the next reference's.
-        """
-        self._nests.append(self._nest(loops, inner, refs, row_cost, element_cost, parallel))
-        self._together[len(self._nests) - 1] = together
+        """Append a nest (with the fields of `Nest`) and return its index."""
+        first = self._add_refs(loops, refs)
+        self._nests.append(
+            Nest(tuple(loops), inner, first, len(refs), row_cost, element_cost, parallel, together)
+        )
         return len(self._nests) - 1
 
     def sampled(
-        self,
-        nest: int,
-        each: Sequence[tuple[Sequence[int], int, Ref]],
-        shared: Sequence[tuple[Sequence[int], int, Ref]],
-        *,
-        steps: int = 1,
+        self, nest: int, each: Sequence[Touched], shared: Sequence[Touched], *, steps: int = 1
     ) -> None:
-        """Turns of this nest's outermost loop are alike. each, shared: (loops, inner, reference) that touch what a turn and what all turns touch.
+        """Declare that the turns of the outermost loop of a nest are alike.
 
-        steps: as a `Sample` has them.
+        Parameters
+        ----------
+        nest : int
+            Index of the nest.
+        each, shared : sequence of (loops, inner, Ref)
+            What each turn touches, and what all turns touch in common.
+        steps : int
+            Turns of the second loop, as in `Sample`.
         """
-        loops, inner, first, count, *_ = self._nests[nest]
-        turns = max(1, loops[0])
-
-        def lines(parts: Sequence[tuple[Sequence[int], int, Ref]]) -> int:
-            total = 0
-            for around, row, ref in parts:
-                rows = 1
-                for extent in around:
-                    rows *= extent
-                total += rows * ref.rows * (-(-row * max(ref.step, 1) // LINE_BYTES))
-            return total
-
-        parallel = self._nests[nest][6]
+        outer = self._nests[nest]
         at = len(self._shadows)
-        for around, row, ref in (*each, *shared):
-            self._shadows.append(
-                self._nest(
-                    around, row, (ref,), 0, 0, parallel and len(self._shadows) < at + len(each)
-                )
-            )
-        rows = 1
-        for extent in loops[1:]:
-            rows *= extent
-        touches = rows * sum(
-            1 if ref.step == 0 else -(-inner * ref.step // LINE_BYTES)
-            for ref in self._refs[first : first + count]
+        for number, (loops, inner, ref) in enumerate((*each, *shared)):
+            first = self._add_refs(loops, (ref,))
+            parallel = outer.parallel and number < len(each)
+            self._shadows.append(Nest(tuple(loops), inner, first, 1, parallel=parallel))
+        touches = prod(outer.loops[1:]) * sum(
+            1 if ref.step == 0 else -(-outer.inner * ref.step // LINE_BYTES)
+            for ref in self._refs[outer.first : outer.first + outer.count]
         )
+        end_of_each = at + len(each)
         self._samples.append(
             Sample(
                 nest,
-                lines(shared) * LINE_BYTES,
-                lines(each) * LINE_BYTES // turns,
+                lines_of(shared) * LINE_BYTES,
+                lines_of(each) * LINE_BYTES // max(1, outer.loops[0]),
                 touches,
                 steps,
-                tuple(range(at, at + len(each))),
-                tuple(range(at + len(each), at + len(each) + len(shared))),
+                tuple(range(at, end_of_each)),
+                tuple(range(end_of_each, end_of_each + len(shared))),
             )
         )
 
-    def _nest(
-        self,
-        loops: Sequence[int],
-        inner: int,
-        refs: Sequence[Ref],
-        row_cost: float,
-        element_cost: float,
-        parallel: bool,
-    ) -> tuple[tuple[int, ...], int, int, int, float, float, bool]:
+    def _add_refs(self, loops: Sequence[int], refs: Sequence[Ref]) -> int:
+        """Append the references of a nest and return the index of the first."""
         if len(loops) > LOOPS or len(refs) > MAX_REFS:
             raise ValueError(
-                f"{self.name}: {len(loops)} loops and {len(refs)} references; a nest holds {LOOPS} and {MAX_REFS}"
+                f"{self.name}: {len(loops)} loops and {len(refs)} references; "
+                f"a nest holds {LOOPS} and {MAX_REFS}"
             )
-        first = len(self._refs)
         self._refs += refs
-        return tuple(loops), inner, first, len(refs), row_cost, element_cost, parallel
+        return len(self._refs) - len(refs)
 
     def build(self) -> LoopNestLayer:
-        """The records."""
+        """Return the layer as records."""
         refs = np.zeros(len(self._refs), REF)
         for record, ref in zip(refs, self._refs, strict=True):
-            _fill_ref(record, ref)
-        nests = np.zeros(len(self._nests) + len(self._shadows), NEST)
-        for at, (loops, inner, first, count, row_cost, element_cost, parallel) in enumerate(
-            (*self._nests, *self._shadows)
-        ):
-            record = nests[at]
-            record["loops"] = (*loops, *(1,) * (LOOPS - len(loops)))
-            record["inner"], record["first_ref"], record["refs"], record["parallel"] = (
-                inner,
-                first,
-                count,
-                parallel,
-            )
-            step = max([abs(ref.step) for ref in self._refs[first : first + count]], default=0)
+            ref.fill(record)
+        every_nest = (*self._nests, *self._shadows)
+        nests = np.zeros(len(every_nest), NEST)
+        for record, nest in zip(nests, every_nest, strict=True):
+            record["loops"], record["inner"] = padded(nest.loops, 1), nest.inner
+            record["first_ref"], record["refs"] = nest.first, nest.count
+            record["parallel"], record["stop"] = nest.parallel, 1 << 60
+            steps = [abs(ref.step) for ref in self._refs[nest.first : nest.first + nest.count]]
+            step = max(steps, default=0)
             record["chunk"] = (
-                inner if step == 0 else max(1, LINE_BYTES // step) * self._together.get(at, 1)
+                nest.inner if step == 0 else max(1, LINE_BYTES // step) * nest.together
             )
-            record["row_cost"], record["element_cost"] = (
-                round(row_cost * (1 << FRACTION_BITS)),
-                round(element_cost * (1 << FRACTION_BITS)),
-            )
-            record["stop"] = 1 << 60
-        offset = len(self._nests)
+            for name in ("row_cost", "element_cost"):
+                record[name] = round(getattr(nest, name) * (1 << FRACTION_BITS))
+        count = len(self._nests)
         samples = tuple(
             replace(
                 sample,
-                each=tuple(i + offset for i in sample.each),
-                shared=tuple(i + offset for i in sample.shared),
+                each=tuple(index + count for index in sample.each),
+                shared=tuple(index + count for index in sample.shared),
             )
             for sample in self._samples
         )
-        return LoopNestLayer(
-            self.name, nests, refs, len(self._nests), samples, self.macs, self.regions
-        )
+        return LoopNestLayer(self.name, nests, refs, count, samples, self.macs, self.regions)
 
 
-def _fill_ref(record: np.void, ref: Ref) -> None:
-    def padded(strides: tuple[int, ...]) -> tuple[int, ...]:
-        return (*strides, *(0,) * (LOOPS - len(strides)))
-
-    record["base"], record["stride"], record["step"], record["size"] = (
-        ref.base,
-        padded(ref.strides),
-        ref.step,
-        ref.size,
+def lines_of(touched: Iterable[Touched]) -> int:
+    """Return how many cache lines references touch."""
+    return sum(
+        prod(loops) * ref.rows * -(-inner * max(ref.step, 1) // LINE_BYTES)
+        for loops, inner, ref in touched
     )
-    record["kind"], record["rows"], record["pitch"] = ref.kind, ref.rows, ref.pitch
-    if ref.row is not None:
-        record["row"], record["row_stride"], record["row_limit"] = (
-            ref.row[0],
-            padded(ref.row[1]),
-            ref.row[2],
-        )
-    if ref.column is not None:
-        record["column"], record["column_stride"] = ref.column[0], padded(ref.column[1])
-        record["column_step"], record["column_limit"] = ref.column[2], ref.column[3]
+
+
+def padded(values: tuple[int, ...], filler: int) -> tuple[int, ...]:
+    """Fill values up to the number of loops that a record holds."""
+    return (*values, *(filler,) * (LOOPS - len(values)))
+
+
+def image_shape(network: Network, tensor: str) -> tuple[int, int, int, int]:
+    """Return the shape of a tensor as (batch, channels, height, width)."""
+    shape = network.tensors[tensor].shape
+    if len(shape) == 4:
+        return shape[0], shape[1], shape[2], shape[3]
+    return shape[0], prod(shape[1:]), 1, 1
 
 
 def region_table(
     blocks: Iterable[tuple[str, int, int]], index: Mapping[str, int]
 ) -> NDArray[np.int64]:
-    """`LoopNestLayer.regions` of blocks (name, address, bytes); index: of each tensor by name."""
+    """Return the regions of a `LoopNestLayer`.
+
+    Parameters
+    ----------
+    blocks : iterable of (str, int, int)
+        Name, address and bytes of each block of memory.
+    index : mapping of str to int
+        Index of each tensor by its name; other blocks are left out.
+    """
     rows = sorted(
         (address, address + size - 1, index[name])
         for name, address, size in blocks
@@ -242,22 +250,22 @@ def region_table(
 
 @dataclass
 class Arena:
-    """Memory as a C program gets it: small blocks one behind the other on the heap, large ones in pages of their own."""
+    """Memory as a C program gets it.
+
+    Small blocks lie one behind the other on the heap, large ones in pages of their own. `blocks`
+    lists name, address and bytes of each.
+    """
 
     base: int = 0
-    blocks: list[tuple[str, int, int]] = field(default_factory=list)  # name, address, bytes
+    blocks: list[tuple[str, int, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        #: First byte address behind everything.
+        self.end = self.base
         self._heap = self._heap_end = self.base
-        self._next = self.base
-
-    @property
-    def end(self) -> int:
-        """First byte address behind everything."""
-        return self._next
 
     def take(self, name: str, size: int) -> int:
-        """Address of a new block. name: of the tensor it holds, "" for none."""
+        """Return the address of a new block for the tensor of a name, or "" for none."""
         if size + HEADER_BYTES >= MAPPED_FROM:
             address = self._pages(size + HEADER_BYTES) + HEADER_BYTES
         else:
@@ -271,6 +279,6 @@ class Arena:
         return address
 
     def _pages(self, size: int) -> int:
-        address = self._next
-        self._next += -(-size // PAGE_BYTES) * PAGE_BYTES
+        address = self.end
+        self.end += -(-size // PAGE_BYTES) * PAGE_BYTES
         return address

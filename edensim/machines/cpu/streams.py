@@ -1,18 +1,21 @@
-"""What the loops of optimized libraries have in common: layers that only move features, and memory where the layout puts it."""
+"""What the loops of optimized libraries have in common.
+
+These are the layers that only move features, and memory as the layout has it.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from math import prod
 from typing import TYPE_CHECKING
 
-from edensim.kernels.sources.loop_nests.state import LOAD, STORE, UPDATE
+from edensim.kernels.sources.loop_nests.state import LOAD, STORE
 from edensim.machines.cpu.loop_nests import (
     LINE_BYTES,
     Arena,
     LayerBuilder,
     Ref,
+    image_shape,
     region_table,
 )
 from edensim.networks.network import Layer, Network, Operator, Role
@@ -24,17 +27,19 @@ if TYPE_CHECKING:
     from edensim.engine.loop_nest_layer import LoopNestLayer
     from edensim.networks.layout import Layout
 
-#: Bytes that a turn of a loop over a whole tensor takes, so that cores can share it.
+#: Bytes of a turn of a loop over a whole tensor, which is cut so that cores can share it.
 SLICE_BYTES = 4096
-#: Instructions of a vector of elements: moved, added or compared, made exponential; of a row; of a dot product's last sum.
+#: Instructions that move, combine (add or compare) or exponentiate a vector of elements, that go
+#: around a row, and that add up the vector of a dot product.
 MOVE, COMBINE, EXPONENTIAL, ROW, REDUCE = 3.0, 4.0, 30.0, 4.0, 20.0
 
 
 @dataclass
 class StreamLoops(ABC):
-    """Layers of a network as executed (fused), each spread over all cores; subclasses add the convolution.
+    """The layers of a network as executed (fused), each spread over all cores.
 
-    Elements narrower than a byte are widened when they are packed or computed with.
+    Subclasses add the convolution. Elements narrower than a byte are widened when they are packed
+    or computed with.
     """
 
     network: Network
@@ -43,25 +48,26 @@ class StreamLoops(ABC):
     arena: Arena = field(init=False)
 
     def __post_init__(self) -> None:
+        """Derive sizes, and set memory up behind the layout."""
         self.bits = self.layout.bits
         self.element = max(1, self.bits // 8)
         self.lanes = max(1, self.config.vector_bits // (8 * self.element))
-        #: Multiply-accumulate instructions of a vector: one for floats; for integers products, pair sums and their accumulation.
+        #: Instructions that multiply and accumulate a vector: one for floats; for integers a
+        #: product, a sum of pairs and its accumulation.
         self.multiplies = 1.0 if self.bits == 32 else 3.0
         self.arena = Arena(-(-self.layout.end // LINE_BYTES) * LINE_BYTES)
 
     def layers(self) -> Iterator[LoopNestLayer]:
-        """Nests of each layer."""
+        """Yield what each layer runs, in order."""
         index = {placement.name: placement.index for placement in self.layout.placements}
         for number, layer in enumerate(self.network.layers):
             alive = (
-                p
-                for p in self.layout.placements
-                if p.role is Role.WEIGHTS or p.first_layer <= number <= p.last_layer
+                (placement.name, placement.address, placement.size_bytes)
+                for placement in self.layout.placements
+                if placement.role is Role.WEIGHTS
+                or placement.first_layer <= number <= placement.last_layer
             )
-            builder = LayerBuilder(
-                layer.name, region_table(((p.name, p.address, p.size_bytes) for p in alive), index)
-            )
+            builder = LayerBuilder(layer.name, region_table(alive, index))
             gemm = self.network.gemm(layer)
             builder.macs = 0 if gemm is None else gemm.macs
             for name in layer.weights[1:]:
@@ -70,7 +76,7 @@ class StreamLoops(ABC):
             yield builder.build()
 
     def forward(self, builder: LayerBuilder, layer: Layer) -> None:
-        """What a layer runs."""
+        """Add what a layer runs."""
         if layer.operator is Operator.CONVOLUTION:
             self.convolution(builder, layer)
         elif layer.operator is Operator.LINEAR:
@@ -90,42 +96,62 @@ class StreamLoops(ABC):
 
     @abstractmethod
     def convolution(self, builder: LayerBuilder, layer: Layer) -> None:
-        """The loops of a convolution, which is what libraries differ in."""
+        """Add the loops of a convolution, in which libraries differ."""
 
     def address(self, tensor: str) -> int:
+        """Return the address of a tensor."""
         return self.layout[tensor].address
 
     def size(self, tensor: str) -> int:
+        """Return the bytes of a tensor."""
         return self.layout[tensor].size_bytes
 
     def bytes_of(self, elements: int) -> int:
-        """Bytes of so many elements as they lie in memory."""
+        """Return the bytes of so many elements as they lie in memory."""
         return -(-elements * self.bits // 8)
 
     def image(self, tensor: str) -> tuple[int, int, int, int]:
-        """Batch, channels, height, width."""
-        shape = self.network.tensors[tensor].shape
-        return (
-            (shape[0], shape[1], shape[2], shape[3])
-            if len(shape) == 4
-            else (shape[0], prod(shape[1:]), 1, 1)
-        )
+        """Return the batch, channels, height and width of a tensor."""
+        return image_shape(self.network, tensor)
+
+    def parts(self, layer: Layer) -> Iterator[tuple[int, int, int]]:
+        """Yield the addresses of ifm, weights and ofm of each group of each image, in order."""
+        batch, channels, height, width = self.image(layer.inputs[0])
+        _, filters, out_h, out_w = self.image(layer.output)
+        depth, rows = channels // layer.groups, filters // layer.groups
+        group_weights = rows * depth * layer.kernel[0] * layer.kernel[1]
+        for image in range(batch):
+            for group in range(layer.groups):
+                part = image * layer.groups + group
+                yield (
+                    self.address(layer.inputs[0]) + self.bytes_of(part * depth * height * width),
+                    self.address(layer.weights[0]) + self.bytes_of(group * group_weights),
+                    self.address(layer.output) + self.bytes_of(part * rows * out_h * out_w),
+                )
 
     def stream(
         self, builder: LayerBuilder, parts: list[tuple[int, int]], size: int, cost: float
     ) -> None:
-        """Arrays of `size` bytes side by side: (address, kind) each; cost: instructions of a vector."""
-        each = cost / (self.config.vector_bits / 8)
+        """Pass through arrays of `size` bytes, given by (address, kind), side by side.
+
+        `cost` is the number of instructions of a vector.
+        """
+        byte_cost = cost / (self.config.vector_bits / 8)
         whole, rest = divmod(size, SLICE_BYTES)
         if whole:
             refs = [Ref(address, (SLICE_BYTES,), 1, 1, kind) for address, kind in parts]
-            builder.add((whole,), SLICE_BYTES, refs, row_cost=ROW, element_cost=each, parallel=True)
+            builder.add(
+                (whole,), SLICE_BYTES, refs, row_cost=ROW, element_cost=byte_cost, parallel=True
+            )
         if rest:
             refs = [Ref(address + whole * SLICE_BYTES, (), 1, 1, kind) for address, kind in parts]
-            builder.add((), rest, refs, row_cost=ROW, element_cost=each)
+            builder.add((), rest, refs, row_cost=ROW, element_cost=byte_cost)
 
     def linear(self, builder: LayerBuilder, layer: Layer) -> None:
-        """A dot product for each output and input vector; a row of weights serves the whole batch while it is in the first level."""
+        """Make a dot product for each output and input vector.
+
+        A row of weights serves the whole batch while it is in the first level of cache.
+        """
         outputs, inputs = self.network.tensors[layer.weights[0]].shape
         vectors = self.network.tensors[layer.output].elements // outputs
         row, target = self.bytes_of(inputs), self.bytes_of(1)
@@ -150,7 +176,7 @@ class StreamLoops(ABC):
         )
 
     def pooling(self, builder: LayerBuilder, layer: Layer) -> None:
-        """Each output row from the rows of its windows."""
+        """Make each output row from the rows of its windows."""
         batch, channels, height, width = self.image(layer.inputs[0])
         _, _, out_h, out_w = self.image(layer.output)
         if self.bits < 8:
@@ -178,7 +204,7 @@ class StreamLoops(ABC):
         self.stream(builder, [(self.address(layer.output), STORE)], self.size(layer.output), MOVE)
 
     def upsampling(self, builder: LayerBuilder, layer: Layer) -> None:
-        """Input rows are read as often as they are repeated."""
+        """Read input rows as often as they are repeated, and write the output."""
         factor = max(1, self.image(layer.output)[2] // self.image(layer.inputs[0])[2])
         for _ in range(factor):
             self.stream(
@@ -187,7 +213,7 @@ class StreamLoops(ABC):
         self.stream(builder, [(self.address(layer.output), STORE)], self.size(layer.output), MOVE)
 
     def addition(self, builder: LayerBuilder, layer: Layer) -> None:
-        """Element by element; smaller tensors are read once."""
+        """Add element by element; tensors smaller than the output are read once."""
         size = self.size(layer.output)
         same = [name for name in layer.inputs if self.size(name) == size]
         for name in layer.inputs:
@@ -199,7 +225,7 @@ class StreamLoops(ABC):
         self.stream(builder, parts, size, COMBINE)
 
     def copies(self, builder: LayerBuilder, layer: Layer, cost: float) -> None:
-        """Every input is read, the output is written."""
+        """Read every input and write the output."""
         target, left = self.address(layer.output), self.size(layer.output)
         weights = [] if layer.operator is Operator.CONVOLUTION else layer.weights[:1]
         for name in (*layer.inputs, *weights):
@@ -212,6 +238,3 @@ class StreamLoops(ABC):
                 self.stream(builder, [(self.address(name) + both, LOAD)], size - both, cost)
         if left:
             self.stream(builder, [(target, STORE)], left, cost)
-
-
-__all__ = ["COMBINE", "EXPONENTIAL", "LOAD", "MOVE", "ROW", "STORE", "UPDATE", "StreamLoops"]

@@ -1,8 +1,8 @@
 """Systolic arrays in closed form: how a layer folds onto one, and what SCALE-Sim 3.0 counts for it.
 
 The rules are those of SCALE-Sim 3.0, read in its source and checked on random layers. Words are
-bytes, there is no padding, sizes of the ofm are rounded up, and words of a window that hang over the
-ifm are counted at the SRAM but not at the DRAM.
+bytes, there is no padding, and sizes of the ofm are rounded up. Words of a window that hang over
+the ifm are counted at the SRAM but not at the DRAM.
 
 - A fold maps min(rows, array) x min(columns, array) of the layer's matrices onto the array. Folds
   follow each other, rows first, and do not overlap: weights (or inputs) shift in, operands stream
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 #: The operand that stays in the array: weights, outputs or inputs.
 DATAFLOWS = ("ws", "os", "is")
-#: Flushes of a read buffer that are remembered for a layer; a later repetition is walked, not skipped.
+#: Flushes of a read buffer that are remembered for a layer. Repetitions beyond them are walked, not
+#: skipped.
 REMEMBERED = 1 << 14
 
 

@@ -160,7 +160,7 @@ def test_fold() -> None:
         8,
         100 + 2 * 8 + 16 - 2,
     )
-    assert (fold.rows * fold.columns, fold.folds) == (30 * 20, 8)
+    assert fold.rows * fold.columns == 30 * 20
     assert fold_product(100, 30, 20, 8, 16, "os").cycles == 30 + 8 + 16 - 2
 
 
