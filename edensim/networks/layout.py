@@ -1,27 +1,34 @@
-"""Tensors to addresses: weights first, then features, which share memory where their lifetimes do not overlap."""
+"""Where the tensors of a network lie in memory.
+
+Weights come first, then features, which share memory if their lifetimes do not overlap.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
-
-import numpy as np
 
 from edensim.exceptions import NetworkError, nearest
 from edensim.networks.network import Network, Role
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-#: Bits of an element.
+#: Bits of an element at each precision.
 PRECISION_BITS = {"int4": 4, "int8": 8, "int16": 16, "fp32": 32}
 
 
 @dataclass(frozen=True)
 class Placement:
-    """A tensor in memory: `index` is its identifier in requests. Lifetime: indices of the first and last layer that use it (-1: before the first)."""
+    """A tensor in memory.
+
+    Attributes
+    ----------
+    index : int
+        Its identifier in requests.
+    address, size_bytes : int
+        Its first byte address and its size.
+    first_layer, last_layer : int
+        Indices of the first and the last layer that use it; -1 is before the first layer.
+    """
 
     name: str
     index: int
@@ -33,16 +40,13 @@ class Placement:
 
     @property
     def end(self) -> int:
-        """First byte address behind it."""
+        """First byte address behind the tensor."""
         return self.address + self.size_bytes
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where every tensor of a network lies.
-
-    placements: in order of index; bytes: highest address used + 1 - base address.
-    """
+    """Where every tensor of a network lies; the placements are in order of their index."""
 
     network: Network
     precision: str
@@ -52,7 +56,7 @@ class Layout:
 
     @cached_property
     def by_name(self) -> dict[str, Placement]:
-        """Placements by tensor."""
+        """Placements by the name of the tensor."""
         return {placement.name: placement for placement in self.placements}
 
     def __getitem__(self, tensor: str) -> Placement:
@@ -70,7 +74,7 @@ class Layout:
 
 
 def tensor_bytes(elements: int, precision: str) -> int:
-    """Bytes of packed elements, the last byte filled up."""
+    """Return the bytes of packed elements, with the last byte filled up."""
     return -(-elements * PRECISION_BITS[precision] // 8)
 
 
@@ -84,67 +88,83 @@ def lay_out(
     capacity_bytes: int | None = None,
     pinned: Mapping[str, int] | None = None,
 ) -> Layout:
-    """Place a network's tensors: weights in order of first use, one behind the other; then features.
+    """Place the tensors of a network: weights in order of first use, then features.
 
-    reuse: features share memory, first fit in the order of layers (lowest free address), as a planner of memory does; else each has its own.
-    pinned: tensors that lie where they are told to, by their first byte's address; the others are placed as if these were not there.
-    Raises NetworkError if they do not fit into `capacity_bytes`, and for a pinned tensor that is not there or lies upon another.
+    Parameters
+    ----------
+    network : Network
+        The network as it is executed.
+    precision : str
+        A key of `PRECISION_BITS`.
+    alignment_bytes, base_address : int
+        Multiple at which tensors lie, and the lowest address.
+    reuse : bool
+        Whether each feature tensor, in the order of the layers, gets the lowest free address, as
+        from a planner of memory. Otherwise each has memory of its own.
+    capacity_bytes : int, optional
+        Size of the memory. Raises NetworkError if the tensors do not fit.
+    pinned : mapping of str to int, optional
+        First byte address of tensors at given places; the others are placed as if these were not
+        there. Raises NetworkError if one is not in the network or overlaps another.
     """
-    first, last = lifetimes(network)
     pinned = pinned or {}
     for name in pinned:
         if name not in network.tensors:
-            raise NetworkError(
-                f"{network.name}: layout.pinned: has no tensor {name!r}{nearest(name, network.tensors)}"
-            )
-    placements: list[Placement] = []
-    at = aligned(base_address, alignment_bytes)
-
-    def add(name: str, address: int) -> Placement:
-        tensor = network.tensors[name]
-        size = tensor_bytes(tensor.elements, precision)
-        placement = Placement(
-            name, len(placements), tensor.role, address, size, first[name], last[name]
+            known = nearest(name, network.tensors)
+            raise NetworkError(f"{network.name}: layout.pinned: has no tensor {name!r}{known}")
+    sizes = {
+        name: tensor_bytes(tensor.elements, precision) for name, tensor in network.tensors.items()
+    }
+    first, last = lifetimes(network)
+    start = aligned(base_address, alignment_bytes)
+    addresses = {**assign(network, sizes, set(pinned), start, alignment_bytes, reuse), **pinned}
+    placements = tuple(
+        Placement(name, index, role, addresses[name], sizes[name], first[name], last[name])
+        for index, (name, role) in enumerate(
+            (name, role) for role in Role for name in by_first_use(network, role)
         )
-        placements.append(placement)
-        return placement
-
-    for name in ordered(network, Role.WEIGHTS):
-        if name in pinned:
-            add(name, pinned[name])
-        else:
-            at = aligned(add(name, at).end, alignment_bytes)
-    start = at
-    alive: list[Placement] = []
-    for name in ordered(network, Role.FEATURES):
-        if name in pinned:
-            add(name, pinned[name])
-            continue
-        size = tensor_bytes(network.tensors[name].elements, precision)
-        alive = [p for p in alive if p.last_layer >= first[name]]
-        place = free_address(alive, start, size, alignment_bytes) if reuse else at
-        placement = add(name, place)
-        alive.append(placement)
-        at = max(at, aligned(placement.end, alignment_bytes))
-    layout = Layout(network, precision, base_address, alignment_bytes, tuple(placements))
-    _check_apart(network.name, [p for p in placements if p.name in pinned], placements)
-    if capacity_bytes is not None and layout.end > capacity_bytes:
-        large = max(placements, key=lambda p: p.size_bytes)
-        raise NetworkError(
-            f"{network.name}: takes {layout.end:,} bytes of memory at {precision}, more than the {capacity_bytes:,} there are; "
-            f"its largest tensor is {large.name!r} with {large.size_bytes:,} bytes"
-        )
+    )
+    layout = Layout(network, precision, base_address, alignment_bytes, placements)
+    check_placements(layout, pinned, capacity_bytes)
     return layout
 
 
+def assign(
+    network: Network,
+    sizes: Mapping[str, int],
+    pinned: set[str],
+    start: int,
+    alignment_bytes: int,
+    reuse: bool,
+) -> dict[str, int]:
+    """Return the address, from `start` on, of each tensor that is not pinned."""
+    first, last = lifetimes(network)
+    addresses: dict[str, int] = {}
+    end = start
+    for name in by_first_use(network, Role.WEIGHTS):
+        if name not in pinned:
+            addresses[name], end = end, aligned(end + sizes[name], alignment_bytes)
+    start, alive = end, list[str]()
+    for name in by_first_use(network, Role.FEATURES):
+        if name not in pinned:
+            alive = [other for other in alive if last[other] >= first[name]]
+            taken = [(addresses[other], addresses[other] + sizes[other]) for other in alive]
+            free = free_address(taken, start, sizes[name], alignment_bytes)
+            addresses[name] = free if reuse else end
+            end = max(end, aligned(addresses[name] + sizes[name], alignment_bytes))
+            alive.append(name)
+    return addresses
+
+
 def parse_pinned(texts: Sequence[str]) -> dict[str, int]:
-    """Addresses by tensor of `TENSOR@ADDRESS`. Raises NetworkError."""
+    """Return the addresses by tensor of texts `TENSOR@ADDRESS`. Raises NetworkError."""
     pinned: dict[str, int] = {}
     for index, text in enumerate(texts):
         name, _, address = text.rpartition("@")
         if not name or not address.isdecimal():
             raise NetworkError(
-                f"layout.pinned.{index}: expected TENSOR@ADDRESS with a whole number of bytes, found {text!r}"
+                f"layout.pinned.{index}: expected TENSOR@ADDRESS with a whole number of bytes, "
+                f"found {text!r}"
             )
         if name in pinned:
             raise NetworkError(
@@ -154,23 +174,37 @@ def parse_pinned(texts: Sequence[str]) -> dict[str, int]:
     return pinned
 
 
-def _check_apart(
-    network: str, pinned: Sequence[Placement], placements: Sequence[Placement]
+def check_placements(
+    layout: Layout, pinned: Iterable[str], capacity_bytes: int | None = None
 ) -> None:
-    """Raise NetworkError where a pinned tensor lies upon one that is alive with it."""
-    for one in pinned:
-        for other in placements:
+    """Raise NetworkError if pinned tensors overlap others, or if the memory is too small."""
+    name = layout.network.name
+    for one in map(layout.__getitem__, pinned):
+        for other in layout.placements:
             apart = one.end <= other.address or other.end <= one.address or one is other
             together = Role.WEIGHTS in (one.role, other.role) or (
                 one.first_layer <= other.last_layer and other.first_layer <= one.last_layer
             )
             if together and not apart:
-                where = f"from {one.address} to {one.end}, lies upon {other.name!r}, from {other.address} to {other.end}"
-                raise NetworkError(f"{network}: layout.pinned: {one.name!r}, {where}")
+                raise NetworkError(
+                    f"{name}: layout.pinned: {one.name!r}, from {one.address} to {one.end}, lies "
+                    f"upon {other.name!r}, from {other.address} to {other.end}"
+                )
+    if capacity_bytes is not None and layout.end > capacity_bytes:
+        large = max(layout.placements, key=lambda placement: placement.size_bytes)
+        raise NetworkError(
+            f"{name}: takes {layout.end:,} bytes of memory at {layout.precision}, more than the "
+            f"{capacity_bytes:,} there are; its largest tensor is {large.name!r} with "
+            f"{large.size_bytes:,} bytes"
+        )
 
 
 def lifetimes(network: Network) -> tuple[dict[str, int], dict[str, int]]:
-    """First and last layer that use each tensor. The network's input is there before the first; what nobody reads stays to the end."""
+    """Return the indices of the first and the last layer that use each tensor.
+
+    The input of the network is there before the first layer. Features that nobody reads stay to
+    the end.
+    """
     first: dict[str, int] = {network.input: -1}
     last: dict[str, int] = {network.input: -1}
     for index, layer in enumerate(network.layers):
@@ -187,24 +221,26 @@ def lifetimes(network: Network) -> tuple[dict[str, int], dict[str, int]]:
     return first, last
 
 
-def ordered(network: Network, role: Role) -> list[str]:
-    """Tensors of a role in order of first use."""
+def by_first_use(network: Network, role: Role) -> list[str]:
+    """Return the names of the tensors of a role in the order of their first use."""
     names = [network.input] + [
         name for layer in network.layers for name in (*layer.inputs, *layer.weights, layer.output)
     ]
     return [name for name in dict.fromkeys(names) if network.tensors[name].role is role]
 
 
-def free_address(alive: Iterable[Placement], start: int, size: int, alignment_bytes: int) -> int:
-    """Lowest aligned address from `start` on with `size` bytes between what is alive."""
+def free_address(
+    taken: Iterable[tuple[int, int]], start: int, size: int, alignment_bytes: int
+) -> int:
+    """Return the lowest aligned address, from `start` on, of a gap between taken ranges."""
     address = start
-    for placement in sorted(alive, key=lambda p: p.address):
-        if placement.address - address >= size:
+    for begin, end in sorted(taken):
+        if begin - address >= size:
             break
-        address = max(address, aligned(placement.end, alignment_bytes))
+        address = max(address, aligned(end, alignment_bytes))
     return address
 
 
 def aligned(address: int, alignment_bytes: int) -> int:
-    """The address, or the next that is a multiple of the alignment."""
+    """Round an address up to a multiple of the alignment."""
     return -(-address // alignment_bytes) * alignment_bytes

@@ -1,13 +1,14 @@
-"""What a network is, as far as memory is concerned: layers, the tensors between them, and nothing about values.
+"""What a network is as far as memory is concerned: layers and the tensors between them, no values.
 
-Shapes are of one inference pass: features (batch, channels, height, width) or (batch, features), weights (filters, channels per group, height, width)
-or (outputs, inputs). A network is a list of layers in an order in which it can be run.
+Shapes are those of one inference pass: features are (batch, channels, height, width) or
+(batch, features), weights are (filters, channels per group, height, width) or (outputs, inputs). A
+network is a list of layers in an order in which it can be run.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 from math import prod
@@ -16,7 +17,12 @@ from edensim.exceptions import NetworkError
 
 
 class Operator(Enum):
-    """What a layer does. ELEMENTWISE: one output per input element, in place (activation, normalization); VIEW: moves no data (flatten, reshape)."""
+    """What a layer does.
+
+    ELEMENTWISE makes one output for each input element, in place (activation, normalization);
+    REARRANGEMENT moves data without computing (transpose, channel shuffle, reorganization); VIEW
+    moves no data (flatten, reshape).
+    """
 
     CONVOLUTION = "convolution"
     LINEAR = "linear"
@@ -25,21 +31,24 @@ class Operator(Enum):
     CONCATENATION = "concatenation"
     UPSAMPLING = "upsampling"
     ELEMENTWISE = "elementwise"
-    REARRANGEMENT = (
-        "rearrangement"  # moves data without computing: transpose, channel shuffle, reorganization
-    )
+    REARRANGEMENT = "rearrangement"
     VIEW = "view"
     DETECTION = "detection"
 
 
 class Role(Enum):
-    """Weights are read only; features are written by one layer (its ofm) and read by others (their ifm)."""
+    """What a tensor is.
+
+    Weights are only read. Features are written by one layer (its ofm) and read by others (their
+    ifm).
+    """
 
     WEIGHTS = "weights"
     FEATURES = "features"
 
 
-#: Elementwise functions whose elements need others (of a row, of neighbouring channels): a pass of their own.
+#: Elementwise functions whose outputs need several inputs (of a row, of neighbouring channels), and
+#: which therefore are a pass of their own.
 NOT_POINTWISE = frozenset(
     {
         "softmax",
@@ -70,8 +79,17 @@ class Tensor:
 class Layer:
     """One step of a network. What does not apply to its operator keeps its default.
 
-    inputs, output, weights: names of tensors; weights in order of use (weight, bias; scale and shift of a normalization).
-    kernel, stride, dilation: (vertical, horizontal); padding: (top, left, bottom, right); function: "max", "average", "relu", "leaky", "mish", ...
+    Attributes
+    ----------
+    inputs, output, weights : tuple of str, str, tuple of str
+        Names of tensors; weights in order of use (weight, bias; scale and shift of a
+        normalization).
+    kernel, stride, dilation : (int, int)
+        Vertical and horizontal extents.
+    padding : (int, int, int, int)
+        Padding at the top, left, bottom and right.
+    function : str
+        The function of the operator: "max", "average", "relu", "leaky", "mish", ...
     """
 
     name: str
@@ -94,9 +112,11 @@ class Layer:
 
 @dataclass(frozen=True)
 class Gemm:
-    """A convolution or linear layer as matrix products: `groups` times (rows x depth) by (depth x columns).
+    """A convolution or linear layer as matrix products.
 
-    rows: filters of a group; columns: output positions of the whole batch; depth: products summed for each output.
+    They are `groups` times (rows x depth) by (depth x columns): rows are the filters of a group,
+    columns the output positions of the whole batch, and the depth the products summed for each
+    output.
     """
 
     rows: int
@@ -106,16 +126,26 @@ class Gemm:
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates."""
+        """Number of multiply-accumulates."""
         return self.rows * self.columns * self.depth * self.groups
 
 
 @dataclass(frozen=True)
 class Network:
-    """Layers in running order and their tensors. Raises NetworkError for what cannot be run.
+    """The layers of a network in an order in which they can run, and their tensors.
 
-    input: features that are there before the first layer; further_inputs: others that no layer writes (of models with several inputs, and of lists of
-    layers that do not say what reads what).
+    Attributes
+    ----------
+    input : str
+        The features that are there before the first layer.
+    further_inputs : tuple of str
+        Other features that no layer writes: of models with several inputs, and of lists of layers
+        that do not say what reads what.
+
+    Raises
+    ------
+    NetworkError
+        If a layer names a tensor that is not there, or reads one before it is written.
     """
 
     name: str
@@ -125,39 +155,42 @@ class Network:
     further_inputs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        """Check that the layers can be run. Raises NetworkError."""
         known = {self.input, *self.further_inputs}
         for layer in self.layers:
             for name in (*layer.inputs, *layer.weights, layer.output):
                 if name not in self.tensors:
                     raise NetworkError(
-                        f"{self.name}: layer {layer.name!r} names tensor {name!r}, which is not there"
+                        f"{self.name}: layer {layer.name!r} names tensor {name!r}, which is not "
+                        f"there"
                     )
             for name in layer.inputs:
                 if name not in known:
                     raise NetworkError(
-                        f"{self.name}: layer {layer.name!r} reads {name!r} before any layer has written it"
+                        f"{self.name}: layer {layer.name!r} reads {name!r} before any layer has "
+                        f"written it"
                     )
             known.add(layer.output)
 
     @property
     def batch(self) -> int:
-        """Inputs of one pass."""
+        """Number of inputs of one pass."""
         return self.tensors[self.input].shape[0]
 
     @cached_property
     def parameters(self) -> int:
-        """Trained values; a tensor that two layers share counts once."""
+        """Number of trained values; a tensor that two layers share counts once."""
         used = {name for layer in self.layers for name in layer.weights}
         return sum(self.tensors[name].elements for name in used)
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates of convolution and linear layers, for the whole batch."""
+        """Number of multiply-accumulates of all products, for the whole batch."""
         return sum(gemm.macs for layer in self.layers if (gemm := self.gemm(layer)))
 
     def gemm(self, layer: Layer) -> Gemm | None:
-        """The layer's matrix product; None for layers that have none."""
-        if layer.operator not in (Operator.CONVOLUTION, Operator.LINEAR):
+        """Return the matrix product of a layer; None if it has none."""
+        if not layer.is_product:
             return None
         weight, output = self.tensors[layer.weights[0]], self.tensors[layer.output]
         filters = weight.shape[0]
@@ -170,67 +203,85 @@ class Network:
 
     @cached_property
     def readers(self) -> Counter[str]:
-        """How many layers read each tensor."""
+        """Number of layers that read each tensor."""
         return Counter(name for layer in self.layers for name in layer.inputs)
 
     def fused(self) -> Network:
-        """The network as run times execute it: elementwise layers with one input take place in the layer before, views are gone.
+        """Return the network as run times execute it.
 
-        Normalization folds into the weights before it: a convolution or linear layer without bias gets one from it; behind an activation it
-        keeps its own. Elementwise layers that cannot be fused (their input is read by others too, or is the network's; NOT_POINTWISE functions) stay.
+        Views are gone, and elementwise layers with one input take place in the layer before.
+        A normalization folds into the weights before it: a convolution or linear layer without bias
+        gets one from it; behind an activation it keeps weights of its own. Elementwise layers that
+        cannot be fused stay: if others read their input, too, if that is the input of the network,
+        or if their function is in `NOT_POINTWISE`.
         """
-        layers: list[Layer] = []
-        tensors = dict(self.tensors)
-        alias: dict[str, str] = {}
-        readers = Counter(self.readers)
-        writer: dict[str, int] = {}
-        activated: set[int] = set()
+        fusion = _Fusion(dict(self.tensors), Counter(self.readers))
         for layer in self.layers:
-            inputs = tuple(alias.get(name, name) for name in layer.inputs)
-            source = inputs[0]
-            if layer.operator is Operator.VIEW:
-                alias[layer.output] = source
-                readers[source] += (
-                    max(readers[layer.output], 1) - 1
-                )  # one that nobody reads is an output of the network
-                continue
-            at = writer.get(source)
-            pointwise = (
-                layer.operator is Operator.ELEMENTWISE and layer.function not in NOT_POINTWISE
-            )
-            if pointwise and len(inputs) == 1 and at is not None and readers[source] == 1:
-                before = layers[at]
-                if (
-                    layer.function == "normalization"
-                    and before.operator in (Operator.CONVOLUTION, Operator.LINEAR)
-                    and at not in activated
-                ):
-                    if len(before.weights) == 1:
-                        name = (
-                            f"{before.name}.bias"
-                            if f"{before.name}.bias" not in tensors
-                            else f"{layer.name}.folded_bias"
-                        )
-                        bias = Tensor(name, (tensors[before.weights[0]].shape[0],), Role.WEIGHTS)
-                        tensors[bias.name] = bias
-                        before = replace(before, weights=(*before.weights, bias.name))
-                else:
-                    activated.add(at)
-                    before = replace(before, weights=(*before.weights, *layer.weights))
-                layers[at] = before
-                alias[layer.output] = source
-                readers[source] = readers[layer.output]
-                continue
-            writer[layer.output] = len(layers)
-            layers.append(replace(layer, inputs=inputs))
+            fusion.add(layer)
         used = {self.input} | {
-            name for layer in layers for name in (*layer.inputs, *layer.weights, layer.output)
+            name
+            for layer in fusion.layers
+            for name in (*layer.inputs, *layer.weights, layer.output)
         }
-        further = tuple(name for name in self.further_inputs if name in used)
         return Network(
             self.name,
-            tuple(layers),
-            {name: tensor for name, tensor in tensors.items() if name in used},
+            tuple(fusion.layers),
+            {name: tensor for name, tensor in fusion.tensors.items() if name in used},
             self.input,
-            further,
+            tuple(name for name in self.further_inputs if name in used),
         )
+
+
+@dataclass
+class _Fusion:
+    """The layers of a network being fused.
+
+    `alias` names the tensor that stands for one that is gone, `writer` the index of the layer that
+    writes a tensor, and `activated` the layers behind whose product another function follows.
+    """
+
+    tensors: dict[str, Tensor]
+    readers: Counter[str]
+    layers: list[Layer] = field(default_factory=list)
+    alias: dict[str, str] = field(default_factory=dict)
+    writer: dict[str, int] = field(default_factory=dict)
+    activated: set[int] = field(default_factory=set)
+
+    def add(self, layer: Layer) -> None:
+        """Add the next layer, or fuse it into one before it."""
+        inputs = tuple(self.alias.get(name, name) for name in layer.inputs)
+        source = inputs[0]
+        at = self.writer.get(source)
+        if layer.operator is Operator.VIEW:
+            self.alias[layer.output] = source
+            # A view that nobody reads is an output of the network.
+            self.readers[source] += max(self.readers[layer.output], 1) - 1
+        elif (
+            layer.operator is Operator.ELEMENTWISE
+            and layer.function not in NOT_POINTWISE
+            and len(inputs) == 1
+            and at is not None
+            and self.readers[source] == 1
+        ):
+            self.layers[at] = self._fused(at, layer)
+            self.alias[layer.output] = source
+            self.readers[source] = self.readers[layer.output]
+        else:
+            self.writer[layer.output] = len(self.layers)
+            self.layers.append(replace(layer, inputs=inputs))
+
+    def _fused(self, at: int, layer: Layer) -> Layer:
+        """Return the layer of an index with an elementwise layer behind it."""
+        before = self.layers[at]
+        foldable = before.is_product and at not in self.activated
+        if layer.function != "normalization" or not foldable:
+            self.activated.add(at)
+            return replace(before, weights=(*before.weights, *layer.weights))
+        if len(before.weights) > 1:
+            return before
+        name = f"{before.name}.bias"
+        if name in self.tensors:
+            name = f"{layer.name}.folded_bias"
+        filters = self.tensors[before.weights[0]].shape[0]
+        self.tensors[name] = Tensor(name, (filters,), Role.WEIGHTS)
+        return replace(before, weights=(*before.weights, name))

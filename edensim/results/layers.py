@@ -1,7 +1,12 @@
-"""A network's run, layer by layer, from what memory counted and what the machine did; and beside other operating points."""
+"""The layers of a run, from what the memory counted and what the machine did.
+
+A run is also compared with runs at other operating points here.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,7 +21,7 @@ from edensim.networks.network import Layer
 if TYPE_CHECKING:
     from edensim.results.run_result import RunResult
 
-#: A tRCD no longer than one clock: the bound of what a lower tRCD can bring.
+#: A tRCD that is no longer than one clock, which bounds what a lower tRCD can bring.
 IDEAL_TRCD_NS = 1e-3
 
 
@@ -30,9 +35,11 @@ def layer_results(
     the machine. A pass that is no layer of the network has the operator "pass".
     """
     results = []
+    names = [placement.name for placement in layout.placements]
     for run in memory_run.layers:
         layer = None if run.layer is None else layout.network.layers[run.layer]
         gemm = None if layer is None else layout.network.gemm(layer)
+        reads, writes = (by_name(moved, names) for moved in (run.read_bytes, run.write_bytes))
         breakdown = sum_of(run_energies([(run.counts, run.cell_point)], memory, energy))
         entry: dict[str, Any] = {
             "name": "" if layer is None else layer.name,
@@ -41,9 +48,9 @@ def layer_results(
             "cycles": run.cycles,
             "time_ns": run.time_ns,
             "stall_share": run.stall_share,
-            "read_bytes": moved(run.read_bytes, layout),
-            "write_bytes": moved(run.write_bytes, layout),
-            "bytes_by_kind": by_kind(run.read_bytes, run.write_bytes, layer, layout),
+            "read_bytes": reads,
+            "write_bytes": writes,
+            "bytes_by_kind": by_kind(reads, writes, layer),
             "row_hits": run.counts.row_hits,
             "row_misses": run.counts.row_misses,
             "row_conflicts": run.counts.row_conflicts,
@@ -53,48 +60,57 @@ def layer_results(
     return results
 
 
-def moved(by_index: dict[int, int], layout: Layout) -> dict[str, int]:
-    """Bytes by tensor name; what belongs to no tensor of the network (a machine's scratch) as `scratch`."""
-    named: dict[str, int] = {}
+def by_name(by_index: Mapping[int, int], names: Sequence[str]) -> dict[str, int]:
+    """Return bytes by the name of the tensor instead of its index.
+
+    Bytes of no tensor of the network, such as a machine's workspace, are those of "scratch".
+    """
+    named: Counter[str] = Counter()
     for index, count in by_index.items():
-        name = layout.placements[index].name if 0 <= index < len(layout.placements) else "scratch"
-        named[name] = named.get(name, 0) + count
-    return named
+        named[names[index] if 0 <= index < len(names) else "scratch"] += count
+    return dict(named)
 
 
 def by_kind(
-    reads: dict[int, int], writes: dict[int, int], layer: Layer | None, layout: Layout
+    reads: Mapping[str, int], writes: Mapping[str, int], layer: Layer | None
 ) -> dict[str, int]:
-    """Bytes read and written, {tensor index: bytes}, by what they are to the layer: weights, ifm, ofm (read back: partial sums), scratch."""
-    kinds = {"weights": 0, "ifm": 0, "ofm_read": 0, "ofm_write": 0, "scratch": 0}
-    weights, inputs, output = (
-        (layer.weights, layer.inputs, layer.output) if layer is not None else ((), (), "")
-    )
-    for name, count in moved(reads, layout).items():
-        kind = (
-            "weights"
-            if name in weights
-            else "ifm"
-            if name in inputs
-            else "ofm_read"
-            if name == output
-            else "scratch"
-        )
-        kinds[kind] += count
-    for name, count in moved(writes, layout).items():
+    """Return the bytes that tensors moved by what they are to a layer.
+
+    An ofm is read back if partial sums went to memory. Tensors of other layers count as scratch.
+    """
+    read_kinds: dict[str, str] = {}
+    output = None
+    if layer is not None:
+        output = layer.output
+        read_kinds = {
+            output: "ofm_read",
+            **dict.fromkeys(layer.inputs, "ifm"),
+            **dict.fromkeys(layer.weights, "weights"),
+        }
+    kinds = dict.fromkeys(("weights", "ifm", "ofm_read", "ofm_write", "scratch"), 0)
+    for name, count in reads.items():
+        kinds[read_kinds.get(name, "scratch")] += count
+    for name, count in writes.items():
         kinds["ofm_write" if name == output else "scratch"] += count
     return kinds
 
 
 def baseline_point(dram: DramConfig, name: str) -> DramConfig:
-    """The same memory as specified (`nominal`), and so but for a tRCD of one clock (`ideal`)."""
+    """Return the configuration of the same memory at the operating point of a baseline.
+
+    It is run as specified for `nominal`, and with a tRCD of one clock besides for `ideal`.
+    """
     keep = ("standard", "organization", "speed_bin", "channels", "ranks", "timings")
     nominal = DramConfig(**{key: getattr(dram, key) for key in keep})
     return nominal if name == "nominal" else msgspec.structs.replace(nominal, trcd_ns=IDEAL_TRCD_NS)
 
 
 def comparison(result: RunResult, baseline: RunResult) -> dict[str, float]:
-    """A result beside a baseline. speedup: how many times faster the result is; energy_saved: the share of the baseline's energy that it saves."""
+    """Compare a result with a baseline.
+
+    `speedup` is how many times as fast the result is, `energy_saved` the share of the baseline's
+    energy that it saves.
+    """
     return {
         "time_ns": baseline.time_ns,
         "cycles": baseline.cycles,

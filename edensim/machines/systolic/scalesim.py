@@ -29,8 +29,6 @@ import numpy as np
 from edensim.exceptions import ConfigError, NetworkError, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
 
 #: The operand that stays in the array: weights, outputs or inputs.
@@ -235,70 +233,43 @@ def scalesim_counts(  # noqa: PLR0913  (one keyword for each field of SCALE-Sim'
 
     Raises
     ------
-    ConfigError
-        If the array or a buffer has no room, or the dataflow is unknown.
-    NetworkError
-        If the sizes make no layer.
+    ConfigError, NetworkError
+        If the machine has no room or an unknown dataflow, or if the sizes make no layer.
 
     References
     ----------
     Samajdar et al., "SCALE-Sim: Systolic CNN Accelerator Simulator", arXiv:1811.02883.
-
-    Examples
-    --------
-    >>> from edensim import scalesim_counts
-    >>> counts = scalesim_counts(
-    ...     ifmap_height=28, ifmap_width=28, filter_height=3, filter_width=3, channels=1,
-    ...     filters=6, stride_height=1, stride_width=1, array_height=16, array_width=16,
-    ...     ifmap_sram_kB=64, filter_sram_kB=64, ofmap_sram_kB=64, dataflow="ws",
-    ... )
-    >>> counts.filter_dram_reads
-    54
     """
-    array = {"array_height": array_height, "array_width": array_width}
-    srams = {
-        "ifmap_sram_kB": ifmap_sram_kB,
-        "filter_sram_kB": filter_sram_kB,
-        "ofmap_sram_kB": ofmap_sram_kB,
-    }
-    sizes = {
-        "ifmap_height": ifmap_height,
-        "ifmap_width": ifmap_width,
-        "filter_height": filter_height,
-        "filter_width": filter_width,
-        "channels": channels,
-        "filters": filters,
-        "stride_height": stride_height,
-        "stride_width": stride_width,
-    }
-    check_arguments(array, srams, dataflow, sizes)
-    layer = Convolution(
-        (ifmap_height, ifmap_width),
-        (filter_height, filter_width),
-        channels,
-        filters,
-        (stride_height, stride_width),
-    )
-    return count_layer(
-        layer, (array_height, array_width), (ifmap_sram_kB, filter_sram_kB, ofmap_sram_kB), dataflow
-    )
+    sizes = (ifmap_height, ifmap_width), (filter_height, filter_width)
+    layer = Convolution(*sizes, channels, filters, (stride_height, stride_width))
+    array, sram_kB = (array_height, array_width), (ifmap_sram_kB, filter_sram_kB, ofmap_sram_kB)
+    check_arguments(layer, array, sram_kB, dataflow)
+    return count_layer(layer, array, sram_kB, dataflow)
 
 
 def check_arguments(
-    array: Mapping[str, int], srams: Mapping[str, int], dataflow: str, sizes: Mapping[str, int]
+    layer: Convolution, array: tuple[int, int], sram_kB: tuple[int, int, int], dataflow: str
 ) -> None:
-    """Check the arguments of `scalesim_counts` by name, and raise what it raises."""
-    half = "a buffer needs at least 1 kB: half of it is in use while the other half fills"
-    check_whole(array, ConfigError, "an array needs at least one row and one column of elements")
-    check_whole(srams, ConfigError, half)
+    """Check the arguments of `scalesim_counts`, by their names there, and raise what it raises."""
+    need = "an array needs at least one row and one column of elements"
+    check_whole(("array_height", "array_width"), array, ConfigError, need)
+    need = "a buffer needs at least 1 kB: half of it is in use while the other half fills"
+    buffers = ("ifmap_sram_kB", "filter_sram_kB", "ofmap_sram_kB")
+    check_whole(buffers, sram_kB, ConfigError, need)
     if dataflow not in DATAFLOWS:
         raise ConfigError(
             f"dataflow: found {dataflow!r}, expected one of {', '.join(DATAFLOWS)}"
             f"{nearest(str(dataflow), DATAFLOWS)}"
         )
-    check_whole(sizes, NetworkError, "every size and stride of a layer is at least 1")
-    for side in ("height", "width"):
-        kernel, size = sizes[f"filter_{side}"], sizes[f"ifmap_{side}"]
+    need = "every size and stride of a layer is at least 1"
+    for names, sizes in (
+        (("ifmap_height", "ifmap_width"), layer.ifmap),
+        (("filter_height", "filter_width"), layer.kernel),
+        (("channels", "filters"), (layer.channels, layer.filters)),
+        (("stride_height", "stride_width"), layer.stride),
+    ):
+        check_whole(names, sizes, NetworkError, need)
+    for side, kernel, size in zip(("height", "width"), layer.kernel, layer.ifmap, strict=True):
         if kernel > size:
             raise NetworkError(
                 f"filter_{side}: found {kernel}, expected at most ifmap_{side} = {size}; "
@@ -307,10 +278,13 @@ def check_arguments(
 
 
 def check_whole(
-    values: Mapping[str, SupportsIndex], kind: type[ConfigError | NetworkError], need: str
+    names: tuple[str, ...],
+    values: tuple[SupportsIndex, ...],
+    kind: type[ConfigError | NetworkError],
+    need: str,
 ) -> None:
     """Raise an error if a value is no whole number from 1 on."""
-    for key, value in values.items():
+    for key, value in zip(names, values, strict=True):
         try:
             number = operator.index(value)
         except TypeError:
