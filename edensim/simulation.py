@@ -14,6 +14,7 @@ import msgspec
 from edensim._version import __version__
 from edensim.config.loading import load_config, resolved
 from edensim.config.models import ErrorsConfig, RunConfig
+from edensim.config.plugins import MACHINES
 from edensim.dram.memory_system import MemorySystem
 from edensim.energy.data import data_factors
 from edensim.energy.partitions import run_energies, sum_of
@@ -255,7 +256,9 @@ def run_machine(config: RunConfig, network: Network, layout: Layout) -> Machine:
     """Make the machine of a run. Raises ConfigError or NetworkError."""
     if config.frontend is None:
         raise ConfigError("frontend: names no machine; expected one of cpu, gpu, eyeriss, tpu")
-    return machine_for(config.frontend, network, layout, getattr(config, config.frontend))
+    is_builtin = config.frontend in MACHINES.builtin
+    section = getattr(config, config.frontend) if is_builtin else config.machine
+    return machine_for(config.frontend, network, layout, section)
 
 
 def run_layout(config: RunConfig, memory: MemorySystem) -> Layout:

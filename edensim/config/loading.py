@@ -58,7 +58,7 @@ _SECTIONS = {
     )
     if isinstance(default, Section)
 }
-_FREE = frozenset({"dram.timings"})
+_FREE = frozenset({"dram.timings", "machine"})
 _LISTS: dict[str, type[Section]] = {
     "dram.partitions": PartitionConfig,
     "dram.changes": ChangeConfig,
@@ -428,7 +428,8 @@ def _type_of(key: str) -> Any:
     section, _, name = key.rpartition(".")
     if section in _FREE:
         section, _, mapping = section.rpartition(".")
-        return get_type_hints(_SECTIONS[section], include_extras=True)[mapping].__args__[1]
+        hints = get_type_hints(_SECTIONS.get(section, RunConfig), include_extras=True)
+        return hints[mapping].__args__[1]
     return get_type_hints(_SECTIONS[section] if section else RunConfig, include_extras=True)[name]
 
 

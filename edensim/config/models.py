@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -314,5 +314,6 @@ class RunConfig(Section, frozen=True, kw_only=True):
     gpu: GpuConfig = GpuConfig()
     eyeriss: EyerissConfig = EyerissConfig()
     tpu: TpuConfig = TpuConfig()
+    machine: dict[str, Any] = {}  # settings of a machine that another package brings
     eden: EdenConfig = EdenConfig()
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 0

@@ -26,8 +26,9 @@ class MachineFactory(Protocol[S_contra]):
             The network as it was read.
         layout : Layout
             The network as it is executed (fused), laid out in memory.
-        section : Section
-            The section of the configuration that describes the machine.
+        section : Section or dict
+            The section of the configuration that describes the machine: that of its name for a
+            built-in machine, and `machine` for one that another package brings.
 
         Raises
         ------
