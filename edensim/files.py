@@ -1,9 +1,9 @@
-"""Write output files, whole or not at all."""
+"""Write output files, whole or not at all; flatten what is nested."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -57,12 +57,13 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return the leaves of nested mappings by dotted key (``energy_pJ.total``)."""
-    leaves: dict[str, Any] = {}
+def flatten(
+    values: Mapping[str, Any], prefix: str = "", enter: Callable[[str], bool] = lambda key: True
+) -> Iterator[tuple[str, Any]]:
+    """Yield the dotted keys and the values of nested mappings; `enter` says which keys to enter."""
     for name, value in values.items():
-        if isinstance(value, Mapping):
-            leaves |= flatten(value, f"{prefix}{name}.")
+        key = f"{prefix}{name}"
+        if isinstance(value, Mapping) and enter(key):
+            yield from flatten(value, f"{key}.", enter)
         else:
-            leaves[f"{prefix}{name}"] = value
-    return leaves
+            yield key, value

@@ -6,11 +6,15 @@ Everything here is data. Enumeration values are written into compiled code and i
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from enum import IntEnum
 from fractions import Fraction
 from typing import Final
 
 import numpy as np
+
+#: A function called with what is done so far, and what there is in all (None if unknown).
+ProgressCallback = Callable[[int, int | None], None]
 
 
 class Command(IntEnum):

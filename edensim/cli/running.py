@@ -74,7 +74,7 @@ def simulate(
     from edensim.simulation import run
 
     with loaded.locating(), Progress(quiet) as progress, interruptible(progress):
-        result = run(loaded.config, commands_path=commands, progress=progress)
+        result = run(loaded.config, commands=commands, progress=progress)
     if json_path is not None:
         write_json(json_path, result.to_dict())
     if not quiet and not is_stdout(json_path):
@@ -171,12 +171,11 @@ def energy(
     import msgspec
 
     from edensim.dram.memory_system import MemorySystem
-    from edensim.energy.partitions import energies_of_commands, sum_of
-    from edensim.results.run_result import RunResult
+    from edensim.energy.partitions import energies_of_commands
+    from edensim.results.assembly import result_of_counts
     from edensim.tracefiles.commands import read_commands_csv
 
     with loaded.locating():
-        law = loaded.config.energy.voltage_law
         records = read_commands_csv(commands)
         channels = stated_channels(loaded) or int(records["channel"].max(initial=0)) + 1
         memory = MemorySystem.resolve(
@@ -185,18 +184,7 @@ def energy(
         counts, energies = energies_of_commands(
             records, memory, loaded.config.energy, end_clock=end_clock
         )
-        standard = memory.standard
-        result = RunResult.from_counts(
-            counts,
-            sum_of(energies),
-            energy_by_partition_pJ=energies,
-            tck_ps=standard.tck_ps,
-            access_bytes=standard.organization.access_bytes,
-            peak_bandwidth_GBps=memory.peak_bandwidth_GBps,
-            voltage_law=law,
-            config=resolved(loaded.config),
-            version=__version__,
-        )
+        result = result_of_counts(counts, energies, memory, resolved(loaded.config))
     if json_path is not None:
         write_json(
             json_path, {key: value for key, value in result.to_dict().items() if key in ENERGY_KEYS}

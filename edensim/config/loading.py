@@ -7,7 +7,7 @@ users need: where each value came from, file and line in each message, and the n
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -28,6 +28,7 @@ from edensim.config.models import (
 from edensim.config.plugins import ERROR_MODELS, MACHINES, SCHEDULERS
 from edensim.config.strict_yaml import load_yaml, parse_yaml
 from edensim.exceptions import ConfigError, nearest
+from edensim.files import flatten
 
 __all__ = [
     "ARGUMENT",
@@ -128,7 +129,7 @@ def load_config(
     layers: list[_Layer] = []
     if base is not None:
         content = resolved(base) if isinstance(base, RunConfig) else base
-        layers.append({key: (value, ARGUMENT) for key, value in _flatten(content, {}, None)})
+        layers.append({key: (value, ARGUMENT) for key, value in _leaves(content)})
     if path is not None:
         layers += _file_layers(path, ())
     layers += [_override(text) for text in overrides]
@@ -149,7 +150,7 @@ def resolved(config: RunConfig) -> dict[str, Any]:
 
 def flat(config: RunConfig) -> dict[str, Any]:
     """The configuration by dotted key."""
-    return dict(_flatten(resolved(config), {}, None))
+    return dict(_leaves(resolved(config)))
 
 
 def parse_setting(text: str, option: str = SET) -> tuple[str, Any]:
@@ -250,7 +251,7 @@ def _file_layers(path: Path, chain: tuple[Path, ...]) -> list[_Layer]:
             raise ConfigError(f"{path}:{lines['extends']}: extends: no such file: {parent}")
         layers += _file_layers(parent, (*chain, known))
     layer: _Layer = {}
-    for key, value in _flatten(data, lines, path):
+    for key, value in _leaves(data, lambda key: f"{path}:{lines.get(key, 1)}: {key}"):
         if key == "trace" and isinstance(value, str):
             value = str(path.parent / value)
         elif key in _FILES and isinstance(value, str) and (path.parent / value).exists():
@@ -270,19 +271,19 @@ def _file_layers(path: Path, chain: tuple[Path, ...]) -> list[_Layer]:
     return [*layers, layer]
 
 
-def _flatten(
-    content: Mapping[str, Any], lines: Mapping[str, int], path: Path | None, prefix: str = ""
+def _leaves(
+    content: Mapping[str, Any], place: Callable[[str], str] = str
 ) -> Iterator[tuple[str, Any]]:
-    """Dotted keys and values; goes into sections and free mappings only, so that an unknown section is one unknown key."""
-    for name, value in content.items():
-        key = f"{prefix}{name}"
-        if key not in _SECTIONS and key not in _FREE:
+    """Yield dotted keys and values; `place` names a key in messages.
+
+    Only sections and free mappings are entered, so that an unknown section is one unknown key.
+    """
+    groups = {*_SECTIONS, *_FREE}
+    for key, value in flatten(content, enter=groups.__contains__):
+        if key not in groups:
             yield key, value
-        elif isinstance(value, Mapping):
-            yield from _flatten(value, lines, path, key + ".")
         elif value is not None:
-            where = f"{path}:{lines.get(key, 1)}: " if path else ""
-            raise ConfigError(f"{where}{key}: expected keys and values, found {_shown(value)}")
+            raise ConfigError(f"{place(key)}: expected keys and values, found {_shown(value)}")
 
 
 def _override(text: str, option: str = SET) -> _Layer:

@@ -22,6 +22,7 @@ from edensim.accuracy.evaluation import BOUNDINGS, interval_of, require_torch
 from edensim.eden.memory import Memory, memory_of
 from edensim.exceptions import EdensimError, InputError, nearest
 from edensim.results.data_frame import data_frame
+from edensim.vocabulary import ProgressCallback
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 VARIANTS: Final = ("curricular", "constant", "none")
 #: Epochs that each step of the BER lasts (section 3.2 of the paper).
 EPOCHS_A_STEP: Final = 2
-
-Advance = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True)
@@ -176,7 +175,7 @@ def boost(
     resume: bool = False,
     config: str | os.PathLike[str] | None = None,
     overrides: Sequence[str] = (),
-    progress: Advance | None = None,
+    progress: ProgressCallback | None = None,
     **sections: Mapping[str, Any],
 ) -> Boosted:
     """Retrain a network with errors up to `ber`, and test it before and after in `repeats` memories that it was not trained in.

@@ -17,9 +17,10 @@ from edensim.bit_errors.prediction import predict
 from edensim.config.models import ErrorsConfig, RunConfig
 from edensim.dram.memory_system import MemorySystem
 from edensim.exceptions import ConfigError, EdensimError, ModuleError
+from edensim.preparation import prepare
 from edensim.results.layers import baseline_point
 from edensim.results.run_result import RunResult
-from edensim.simulation import prepare, result, simulate_prepared
+from edensim.simulation import result_of, simulate_prepared
 
 #: Steps below the nominal point that are tried where nothing else is asked for: those of the paper's table 3.
 VDD_STEPS_V: Final = tuple(0.05 * step for step in range(1, 9))
@@ -127,9 +128,8 @@ def candidates(
                 base, dram=msgspec.structs.replace(base.dram, vdd_V=vdd, trcd_ns=time)
             )
             try:
-                memory = MemorySystem.resolve(own.dram, own.controller)
-                ber = 0.0 if nominal else _ber(memory, module, confidence)
                 prepared = prepare(own)
+                ber = 0.0 if nominal else _ber(prepared.memory, module, confidence)
             except (ModuleError, ConfigError) as problem:
                 if (
                     isinstance(problem, ConfigError)
@@ -141,10 +141,10 @@ def candidates(
                     f"VDD {vdd if vdd is not None else nominal_V:g} V, tRCD {time if time is not None else nominal_ns:g} ns: {problem}"
                 )
                 continue
-            key = tuple(sorted(memory.plan.points[0].timings.items()))
+            key = tuple(sorted(prepared.memory.plan.points[0].timings.items()))
             if key not in runs:
                 runs[key] = simulate_prepared(prepared)
-            found.append(Candidate(vdd, time, ber, result(prepared, runs[key])))
+            found.append(Candidate(vdd, time, ber, result_of(prepared, runs[key])))
         if progress is not None:
             progress(number + 1, len(dict.fromkeys([None, *times])))
     if not found:

@@ -21,6 +21,7 @@ from edensim.eden.fine import ROUNDING, raise_items
 from edensim.eden.memory import Memory, memory_of
 from edensim.eden.tolerance import ItemTolerance, Probe, Tolerance
 from edensim.exceptions import InputError, nearest
+from edensim.vocabulary import ProgressCallback
 
 if TYPE_CHECKING:
     import torch
@@ -35,7 +36,6 @@ RULES: Final = ("mean", "interval")
 #: Shares of the raises found on the sample that are tried on all images, in this order.
 SHARES: Final = (1.0, 0.75, 0.5, 0.25)
 
-Advance = Callable[[int, int | None], None]
 Retrain = Callable[[float], "torch.nn.Module"]
 
 
@@ -157,7 +157,7 @@ def tolerance(
     resume: str | os.PathLike[str] | Tolerance | None = None,
     config: str | os.PathLike[str] | None = None,
     overrides: Sequence[str] = (),
-    progress: Advance | None = None,
+    progress: ProgressCallback | None = None,
     **sections: Mapping[str, Any],
 ) -> Tolerance:
     """The highest BER whose accuracy is within `drop` (a share of the images; default 0.01) of that without errors, or is at least `target`.
@@ -297,7 +297,7 @@ class _Run:
     threads: int
     found: Tolerance
     before: Tolerance | None
-    progress: Advance | None
+    progress: ProgressCallback | None
     output: str | os.PathLike[str] | None
     between: ItemRetraining | None = None
     last: Subject | None = None

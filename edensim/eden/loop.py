@@ -21,17 +21,18 @@ from edensim._version import __version__
 from edensim.accuracy.evaluation import interval_of, require_torch
 from edensim.config.loading import load_config, resolved
 from edensim.config.models import RunConfig
-from edensim.eden.boosting import Advance, boost
+from edensim.eden.boosting import boost
 from edensim.eden.characterization import tolerance
 from edensim.eden.mapping import DramMapping, map_to_dram
 from edensim.eden.memory import memory_of
 from edensim.eden.tolerance import Tolerance
 from edensim.exceptions import ConfigError
+from edensim.vocabulary import ProgressCallback
 
 #: Says what is being done: a line for a log or a terminal.
 Say = Callable[[str], None]
 #: Makes what shows the progress of a step, counted in some unit.
-Watch = Callable[[str], AbstractContextManager[Advance | None]]
+Watch = Callable[[str], AbstractContextManager[ProgressCallback | None]]
 
 
 @dataclass(frozen=True)

@@ -31,14 +31,15 @@ from edensim.exceptions import ConfigError, InputError, nearest
 from edensim.networks.layout import Layout
 from edensim.networks.network import Operator
 from edensim.results.data_frame import data_frame
+from edensim.preparation import prepare
 from edensim.results.layers import comparison
 from edensim.results.run_result import RunResult
-from edensim.simulation import prepare, result, simulate_prepared
+from edensim.simulation import run_prepared
+from edensim.vocabulary import ProgressCallback
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Advance = Callable[[int, int | None], None]
 ALGORITHMS = ("greedy", "exact")
 
 
@@ -155,7 +156,7 @@ def map_to_dram(
     objective: str | None = None,
     algorithm: str | None = None,
     confidence: str = "median",
-    progress: Advance | None = None,
+    progress: ProgressCallback | None = None,
     **sections: Mapping[str, Any],
 ) -> DramMapping:
     """Map a network's data to operating points of its memory.
@@ -277,7 +278,7 @@ def _mapped(
         }
         mapped, parts = placed(base, layout, point_of)
     prepared = prepare(mapped)
-    final = result(prepared, simulate_prepared(prepared))
+    final = run_prepared(prepared)
     nominal = found[0].run
     said = []
     if all(each.nominal for each in point_of.values()):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edensim.exceptions import InputError, nearest
+from edensim.files import flatten
 from edensim.results.run_result import RESULT_FORMAT, RunResult
 
 Point = Mapping[str, Any]
@@ -246,16 +247,12 @@ def _load_table(path: Path) -> list[tuple[str, Point]]:
     ]
 
 
-def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested values by dotted key; what is not a number (NaN) is no value."""
-    found: dict[str, Any] = {}
-    for name, value in values.items():
-        key = f"{prefix}{name}"
-        if isinstance(value, Mapping):
-            found.update(flat(value, key + "."))
-        else:
-            found[key] = None if isinstance(value, float) and math.isnan(value) else value
-    return found
+def flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested values by dotted key, with None for what is not a number (NaN)."""
+    return {
+        key: None if isinstance(value, float) and math.isnan(value) else value
+        for key, value in flatten(values)
+    }
 
 
 def format_value(value: Any) -> str:

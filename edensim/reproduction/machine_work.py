@@ -12,8 +12,9 @@ from edensim.config.models import RunConfig
 from edensim.config.paths import config_folders
 from edensim.dram.memory_system import MemorySystem
 from edensim.dram.standard import Standard
+from edensim.preparation import PreparedRun, prepare
 from edensim.results.run_result import RunResult
-from edensim.simulation import PreparedRun, prepare, result, simulate_prepared
+from edensim.simulation import result_of, run_prepared, simulate_prepared
 
 LAWS: Final = ("linear", "quadratic", "array")
 #: VDD of the paper's DDR4, of which its reductions are shares.
@@ -60,7 +61,7 @@ def machine_run(
     config = msgspec.structs.replace(base, dram=point, baselines=())
     prepared = prepare(config)
     memory = simulate_prepared(prepared)
-    by_law = {law: result(with_law(prepared, law), memory) for law in LAWS}
+    by_law = {law: result_of(with_law(prepared, law), memory) for law in LAWS}
     main = by_law["linear"]
     return {
         "time_ns": main.time_ns,
@@ -140,8 +141,7 @@ def exposed_run(
         f"dram.trcd_ns={trcd_ns}",
     ]
     config = msgspec.structs.replace(machine_config(machine, settings), baselines=())
-    prepared = prepare(config)
-    main = result(prepared, simulate_prepared(prepared))
+    main = run_prepared(prepare(config))
     return {
         "bit_errors": dict(main.bit_errors or {}),
         "time_ns": main.time_ns,

@@ -12,7 +12,8 @@ from edensim.reproduction.report import write
 from edensim.reproduction.section import Reproduction
 from edensim.reproduction.target import scope_of
 from edensim.reproduction.targets import targets_named
-from edensim.reproduction.task import ProgressCallback, run_tasks
+from edensim.reproduction.task import run_tasks
+from edensim.vocabulary import ProgressCallback
 
 
 def reproduce(

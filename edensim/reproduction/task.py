@@ -19,6 +19,7 @@ from edensim.exceptions import EdensimError, InputError
 from edensim.files import flatten, save_text
 from edensim.sweep.grid import code_digest, digest
 from edensim.sweep.worker_pool import run_on_workers
+from edensim.vocabulary import ProgressCallback
 
 #: Modules with the functions of tasks; the second needs PyTorch, and is imported last.
 WORK: Final = ("machine_work", "network_work")
@@ -27,8 +28,6 @@ CONFIGURATIONS: Final = ("dram", "hardware", "modules")
 
 #: What the file of a finished task holds.
 Record = dict[str, Any]
-#: Called with the number of finished tasks and the number of all tasks.
-ProgressCallback = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class Task:
         """A unique name that tells people which work this is."""
         words = "-".join(
             re.sub(r"[^A-Za-z0-9.]+", "_", str(value))
-            for value in flatten(self.arguments).values()
+            for _, value in flatten(self.arguments)
             if isinstance(value, str | int | float)
         )
         return f"{self.function}-{words[:80]}-{self.key}.json"

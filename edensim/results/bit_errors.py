@@ -1,4 +1,4 @@
-"""The bit errors of a run: its commands watched, its tensors named (`edensim.bit_errors.reads`)."""
+"""The bit errors of a run: which of its reads were wrong, and of which tensor."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edensim.config.models import EnergyConfig, ErrorsConfig
 from edensim.dram.memory_system import MemorySystem
-from edensim.engine.memory_run import MemoryRun
+from edensim.engine.machine import LayerRun
 from edensim.engine.records import Records
 from edensim.networks.layout import Layout
 from edensim.networks.network import Role
@@ -18,29 +18,32 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ErrorWatch:
-    """Watches a run's commands and says which of its reads were wrong. spans: of the tensors, none where nothing names any."""
+class ErrorMonitor:
+    """Follows the commands of a run and finds its wrong reads.
+
+    `spans` are the address ranges of the tensors, empty if nothing names any.
+    """
 
     reads: ReadErrors
     spans: tuple[Span, ...]
 
-    def listener(self, other: Callable[[Records], None] | None) -> Callable[[Records], None]:
-        """What to call with each chunk of commands; calls `other` too."""
+    def watching(self, other: Callable[[Records], None] | None) -> Callable[[Records], None]:
+        """Return a function that takes each chunk of commands, and passes it on to `other`."""
 
-        def both(commands: Records) -> None:
+        def watch(commands: Records) -> None:
             self.reads.watch(commands)
             if other is not None:
                 other(commands)
 
-        return both
+        return watch
 
-    def summary(self, memory: MemoryRun) -> dict[str, Any]:
-        """The `bit_errors` section of the result of a run that has ended."""
+    def summary(self, layers: Iterable[LayerRun]) -> dict[str, Any]:
+        """Return the `bit_errors` section of the result, once the run has ended."""
         from edensim.bit_errors.reads import Tensors
 
         ends = tuple(
             (run.end_clock, run.layer)
-            for run in memory.layers
+            for run in layers
             if run.end_clock is not None and run.layer is not None
         )
         return self.reads.summary(
@@ -48,18 +51,33 @@ class ErrorWatch:
         )
 
 
-def error_watch(
+def error_monitor(
     memory: MemorySystem,
     errors: ErrorsConfig,
     energy: EnergyConfig,
     layout: Layout | None,
     chunks: Iterable[Records] | None,
-) -> ErrorWatch | None:
-    """The watch that a configuration asks for; None without `errors.module` and `errors.ber`.
+) -> ErrorMonitor | None:
+    """Return the monitor that a configuration asks for.
 
-    layout: of the network, if one runs. chunks: of a trace whose requests name tensors: it is read once more, to know where they lie.
+    Parameters
+    ----------
+    memory
+        The memory of the run.
+    errors
+        The `errors` section. The result is None if it names no module, model or bit error rate.
+    energy
+        The `energy` section, whose `ones_fraction` says how many of the stored bits are 1.
+    layout
+        The layout of the network, if one runs.
+    chunks
+        The chunks of a trace whose requests name tensors. The trace is read once more, to find
+        where they lie.
 
-    Raises InputError for errors that cannot be had at these operating points.
+    Raises
+    ------
+    InputError
+        If the errors are not known at these operating points.
     """
     if errors.module is None and errors.ber is None and errors.model is None:
         return None
@@ -67,18 +85,18 @@ def error_watch(
     from edensim.bit_errors.reads import ReadErrors, Span, cuts_of, ranges_of_requests, spans_of
 
     plan = plan_errors(memory, errors)
-    access = plan.geometry.organization.access_bytes
+    access = memory.organization.access_bytes
     if layout is not None:
         always = (0, 1 << 62)
         spans = tuple(
             Span(
-                each.name,
-                each.address // access * access,
-                each.end,
-                *(always if each.role is Role.WEIGHTS else (each.first_layer, each.last_layer)),
+                place.name,
+                place.address // access * access,
+                place.end,
+                *(always if place.role is Role.WEIGHTS else (place.first_layer, place.last_layer)),
             )
-            for each in layout.placements
+            for place in layout.placements
         )
     else:
         spans = spans_of(ranges_of_requests(chunks) if chunks is not None else [], access)
-    return ErrorWatch(ReadErrors(plan, cuts_of(spans, access), energy.ones_fraction), spans)
+    return ErrorMonitor(ReadErrors(plan, cuts_of(spans, access), energy.ones_fraction), spans)

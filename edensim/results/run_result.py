@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edensim.dram.counts import Counts
 from edensim.energy.breakdown import EnergyBreakdown
 from edensim.exceptions import InputError
 from edensim.files import flatten, reason, save_text
@@ -67,68 +65,6 @@ class RunResult:
     baselines: dict[str, dict[str, float]] = field(default_factory=dict)
     bit_errors: dict[str, Any] = field(default_factory=dict)
 
-    @classmethod
-    def from_counts(
-        cls,
-        counts: Counts,
-        energy: EnergyBreakdown,
-        *,
-        tck_ps: int,
-        access_bytes: int,
-        peak_bandwidth_GBps: float,
-        voltage_law: str,
-        config: dict[str, Any],
-        version: str,
-        seed: int = 0,
-        frontend: dict[str, float] | None = None,
-        core: dict[str, float] | None = None,
-        energy_by_partition_pJ: Mapping[str, EnergyBreakdown] | None = None,
-        operating_points: dict[str, Any] | None = None,
-        exposure: dict[str, Any] | None = None,
-        commands_by_partition: dict[str, dict[str, int]] | None = None,
-        commands_by_tensor: dict[str, dict[str, int]] | None = None,
-        energy_by_tensor_pJ: dict[str, dict[str, float]] | None = None,
-        layers: list[dict[str, Any]] | None = None,
-        bit_errors: dict[str, Any] | None = None,
-    ) -> RunResult:
-        """Derive every figure from `counts`; bandwidth counts bursts on the data bus, so forwarded and coalesced requests move nothing."""
-        time_ns = counts.cycles * tck_ps / 1000
-        return cls(
-            cycles=counts.cycles,
-            time_ns=time_ns,
-            requests={
-                "read": counts.reads,
-                "write": counts.writes,
-                "forwarded": counts.forwarded,
-                "coalesced": counts.coalesced,
-            },
-            row_hits=counts.row_hits,
-            row_misses=counts.row_misses,
-            row_conflicts=counts.row_conflicts,
-            commands=counts.by_command(),
-            read_latency_cycles=counts.read_latency_summary(),
-            bandwidth_GBps=counts.bursts * access_bytes / time_ns if time_ns else 0.0,
-            peak_bandwidth_GBps=peak_bandwidth_GBps,
-            energy_pJ=energy,
-            voltage_law=voltage_law,
-            config=config,
-            version=version,
-            seed=seed,
-            frontend=frontend or {},
-            core=core,
-            energy_by_partition_pJ={
-                name: part.to_dict() for name, part in (energy_by_partition_pJ or {}).items()
-            },
-            operating_points=operating_points or {},
-            exposure=exposure or {},
-            commands_by_partition=commands_by_partition or {},
-            commands_by_tensor=commands_by_tensor or {},
-            energy_by_tensor_pJ=energy_by_tensor_pJ or {},
-            read_latency_histogram=counts.read_latency_bins(),
-            layers=layers or [],
-            bit_errors=bit_errors or {},
-        )
-
     @property
     def average_power_mW(self) -> float:
         """Energy of the devices over the time of the run (pJ/ns = mW)."""
@@ -145,7 +81,7 @@ class RunResult:
 
     def to_dataframe(self) -> pd.DataFrame:
         """One row; nested keys become dotted columns (`energy_pJ.total`)."""
-        return data_frame([flatten(self.to_dict())])
+        return data_frame([dict(flatten(self.to_dict()))])
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the result JSON; a reader never sees half a file. InputError where `path` cannot be written."""

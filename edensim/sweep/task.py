@@ -12,7 +12,8 @@ from typing import Final
 from edensim._version import __version__
 from edensim.config.loading import load_config, resolved
 from edensim.exceptions import InputError
-from edensim.simulation import prepare, result, simulate_prepared
+from edensim.preparation import prepare
+from edensim.simulation import result_of, simulate_prepared
 from edensim.sweep.grid import Point, code_digest, workload_file
 from edensim.sweep.worker import Outcome, Task, failure, outcomes_of
 
@@ -50,7 +51,7 @@ def run_task(task: Task) -> Iterator[Outcome]:
     for start in range(0, len(configs), BATCH):
         yield {
             "results": [
-                (key, json.dumps(result(prepare(config), memory).to_dict(), allow_nan=False))
+                (key, json.dumps(result_of(prepare(config), memory).to_dict(), allow_nan=False))
                 for key, config in configs[start : start + BATCH]
             ]
         }

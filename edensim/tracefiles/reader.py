@@ -42,6 +42,10 @@ class Trace:
     option: int = field(default=0, repr=False)
     encode: Encode | None = field(default=None, repr=False)
 
+    def __iter__(self) -> Iterator[Records]:
+        """Yield the requests in chunks, from the start at each iteration."""
+        return self.chunks()
+
     def chunks(self, records_per_chunk: int = CHUNK_RECORDS) -> Iterator[Records]:
         """Yield the requests of the trace, from its start at each call.
 

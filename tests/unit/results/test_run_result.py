@@ -12,9 +12,12 @@ import numpy as np
 import pytest
 
 from edensim.dram.counts import Counts
+from edensim.dram.memory_system import MemorySystem
+from edensim.dram.standard import load_standard
 from edensim.energy.breakdown import EnergyBreakdown
 from edensim.exceptions import InputError
 from edensim.files import save_text
+from edensim.results.assembly import result_of_counts
 from edensim.results.run_result import RESULT_FORMAT, RunResult
 from edensim.vocabulary import Command, RowState
 
@@ -52,17 +55,14 @@ def some_counts() -> Counts:
 
 
 def some_result(**changes: object) -> RunResult:
-    result = RunResult.from_counts(
-        some_counts(),
-        ENERGY,
-        tck_ps=833,
-        access_bytes=64,
-        peak_bandwidth_GBps=2 * 19.2,
-        voltage_law="linear",
-        config={"dram": {"standard": "DDR4", "timings": {}}, "trace": None},
-        version="0.1.0",
-        seed=7,
-    )
+    config = {
+        "dram": {"standard": "DDR4", "timings": {}},
+        "trace": None,
+        "energy": {"voltage_law": "linear"},
+        "seed": 7,
+    }
+    memory = MemorySystem.nominal(load_standard("DDR4", speed_bin="2400R"), channels=2)
+    result = result_of_counts(some_counts(), {"module": ENERGY}, memory, config)
     return replace(result, **changes)  # type: ignore[arg-type]
 
 
@@ -282,15 +282,8 @@ def test_summary_shows_units_and_shares():
 
 
 def test_summary_of_an_empty_run():
-    result = RunResult.from_counts(
-        Counts.empty(1, 1, 4),
-        EnergyBreakdown(),
-        tck_ps=833,
-        access_bytes=64,
-        peak_bandwidth_GBps=19.2,
-        voltage_law="array",
-        config={},
-        version="0",
-    )
+    memory = MemorySystem.nominal(load_standard("DDR4"))
+    config = {"energy": {"voltage_law": "array"}, "seed": 0}
+    result = result_of_counts(Counts.empty(1, 1, 4), {}, memory, config)
     assert "read latency" not in result.summary()
     json.dumps(result.to_dict(), allow_nan=False)
