@@ -30,8 +30,8 @@ from edensim.eden.tolerance import Tolerance
 from edensim.exceptions import ConfigError, InputError, nearest
 from edensim.networks.layout import Layout
 from edensim.networks.network import Operator
-from edensim.results.data_frame import data_frame
 from edensim.preparation import prepare
+from edensim.results.data_frame import data_frame
 from edensim.results.layers import comparison
 from edensim.results.run_result import RunResult
 from edensim.simulation import run_prepared

@@ -73,9 +73,7 @@ class SweepResult:
         rows = []
         for values, text in zip(self.values, self.texts, strict=True):
             result = json.loads(text)
-            leaves = dict(
-                flatten({key: result[key] for key in result if key not in _NO_COLUMNS})
-            )
+            leaves = dict(flatten({key: result[key] for key in result if key not in _NO_COLUMNS}))
             plain = {key: leaf for key, leaf in leaves.items() if not isinstance(leaf, list)}
             rows.append({**values, **plain})
         return rows

@@ -17,9 +17,8 @@ from edensim.sweep.result import SweepResult, collect, table_paths, write_tables
 from edensim.sweep.store import NAME, Store, locked
 from edensim.sweep.task import make_task, trace_digest
 from edensim.sweep.worker import Outcome
-from edensim.vocabulary import ProgressCallback
 from edensim.sweep.worker_pool import Update, run_on_workers
-
+from edensim.vocabulary import ProgressCallback
 
 
 def sweep(
