@@ -87,14 +87,14 @@ def depthwise(loops: StreamLoops, builder: LayerBuilder, layer: Layer) -> None:
     Each output row is made from the rows of its window; cores share the channels.
     """
     batch, channels, height, width = loops.image(layer.inputs[0])
-    _, filters, out_h, out_w = loops.image(layer.output)
+    _, filters, out_h, _ = loops.image(layer.output)
     per_channel = filters // channels
-    row, out_row = loops.bytes_of(width), loops.bytes_of(out_w)
+    row = loops.bytes_of(width)
     taps = layer.kernel[0] * layer.kernel[1]
     read = Ref(
         loops.address(layer.inputs[0]) - layer.padding[0] * row,
         (
-            height * row if loops.bits >= 8 else loops.bytes_of(height * width),
+            loops.bytes_of(height * width),
             0,
             layer.stride[0] * row,
             layer.dilation[0] * row,
@@ -126,10 +126,6 @@ def depthwise(loops: StreamLoops, builder: LayerBuilder, layer: Layer) -> None:
         element_cost=cost,
         parallel=True,
     )
-    loops.stream(
-        builder, [(loops.address(layer.weights[0]), LOAD)], loops.size(layer.weights[0]), 0.0
-    )
-    whole = loops.size(layer.output)
-    loops.stream(
-        builder, [(loops.address(layer.output), UPDATE)], whole, COMBINE if out_row else 0.0
-    )
+    loops.read(builder, layer.weights[0])
+    output = [(loops.address(layer.output), UPDATE)]
+    loops.stream(builder, output, loops.size(layer.output), COMBINE)

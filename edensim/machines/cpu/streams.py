@@ -71,7 +71,7 @@ class StreamLoops(ABC):
             gemm = self.network.gemm(layer)
             builder.macs = 0 if gemm is None else gemm.macs
             for name in layer.weights[1:]:
-                self.stream(builder, [(self.address(name), LOAD)], self.size(name), 0.0)
+                self.read(builder, name)
             self.forward(builder, layer)
             yield builder.build()
 
@@ -147,6 +147,14 @@ class StreamLoops(ABC):
             refs = [Ref(address + whole * SLICE_BYTES, (), 1, 1, kind) for address, kind in parts]
             builder.add((), rest, refs, row_cost=ROW, element_cost=byte_cost)
 
+    def read(self, builder: LayerBuilder, tensor: str, cost: float = 0.0) -> None:
+        """Read a tensor from end to end."""
+        self.stream(builder, [(self.address(tensor), LOAD)], self.size(tensor), cost)
+
+    def write(self, builder: LayerBuilder, layer: Layer, cost: float) -> None:
+        """Write the output of a layer from end to end."""
+        self.stream(builder, [(self.address(layer.output), STORE)], self.size(layer.output), cost)
+
     def linear(self, builder: LayerBuilder, layer: Layer) -> None:
         """Make a dot product for each output and input vector.
 
@@ -154,26 +162,16 @@ class StreamLoops(ABC):
         """
         outputs, inputs = self.network.tensors[layer.weights[0]].shape
         vectors = self.network.tensors[layer.output].elements // outputs
-        row, target = self.bytes_of(inputs), self.bytes_of(1)
+        row = self.bytes_of(inputs)
         refs = [
-            Ref(
-                self.address(layer.weights[0]),
-                (inputs * self.bits // 8 if inputs * self.bits % 8 == 0 else row, 0),
-                1,
-                1,
-            ),
+            Ref(self.address(layer.weights[0]), (row, 0), 1, 1),
             Ref(self.address(layer.inputs[0]), (0, row), 1, 1),
         ]
         cost = (1 + self.multiplies) / (self.config.vector_bits / 8)
         builder.add(
             (outputs, vectors), row, refs, row_cost=REDUCE, element_cost=cost, parallel=True
         )
-        self.stream(
-            builder,
-            [(self.address(layer.output), STORE)],
-            max(target, self.size(layer.output)),
-            COMBINE,
-        )
+        self.write(builder, layer, COMBINE)
 
     def pooling(self, builder: LayerBuilder, layer: Layer) -> None:
         """Make each output row from the rows of its windows."""
@@ -201,16 +199,14 @@ class StreamLoops(ABC):
             / (self.config.vector_bits / 8),
             parallel=True,
         )
-        self.stream(builder, [(self.address(layer.output), STORE)], self.size(layer.output), MOVE)
+        self.write(builder, layer, MOVE)
 
     def upsampling(self, builder: LayerBuilder, layer: Layer) -> None:
         """Read input rows as often as they are repeated, and write the output."""
         factor = max(1, self.image(layer.output)[2] // self.image(layer.inputs[0])[2])
         for _ in range(factor):
-            self.stream(
-                builder, [(self.address(layer.inputs[0]), LOAD)], self.size(layer.inputs[0]), MOVE
-            )
-        self.stream(builder, [(self.address(layer.output), STORE)], self.size(layer.output), MOVE)
+            self.read(builder, layer.inputs[0], MOVE)
+        self.write(builder, layer, MOVE)
 
     def addition(self, builder: LayerBuilder, layer: Layer) -> None:
         """Add element by element; tensors smaller than the output are read once."""
@@ -218,7 +214,7 @@ class StreamLoops(ABC):
         same = [name for name in layer.inputs if self.size(name) == size]
         for name in layer.inputs:
             if name not in same:
-                self.stream(builder, [(self.address(name), LOAD)], self.size(name), 0.0)
+                self.read(builder, name)
         parts = [(self.address(name), LOAD) for name in same] + [
             (self.address(layer.output), STORE)
         ]

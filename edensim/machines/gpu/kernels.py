@@ -165,23 +165,10 @@ def whole(placement: Placement) -> tuple[int, int, int]:
     return placement.address, placement.size_bytes, placement.index
 
 
-def ifm_fields(placement: Placement) -> dict[str, int]:
-    """Return the fields for the features that a kernel reads."""
-    return {"ifm": placement.address, "ifm_tensor": placement.index}
-
-
-def weight_fields(placement: Placement) -> dict[str, int]:
-    """Return the fields for the weights that a kernel reads."""
-    return {"weights": placement.address, "weights_tensor": placement.index}
-
-
-def ofm_fields(placement: Placement) -> dict[str, int]:
-    """Return the fields for the features that a kernel writes."""
-    return {
-        "ofm": placement.address,
-        "ofm_bytes": placement.size_bytes,
-        "ofm_tensor": placement.index,
-    }
+def tensor_fields(name: str, placement: Placement) -> dict[str, int]:
+    """Return the fields for a tensor (ifm, weights or ofm) that a kernel reads or writes."""
+    fields = {name: placement.address, f"{name}_tensor": placement.index}
+    return fields | {"ofm_bytes": placement.size_bytes} if name == "ofm" else fields
 
 
 def image(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
@@ -256,9 +243,9 @@ def gemm_kernels(
     _, channels, height, width = image(network.tensors[layer.inputs[0]].shape)
     fields = {
         **common,
-        **ifm_fields(ifm),
-        **weight_fields(weights),
-        **ofm_fields(ofm),
+        **tensor_fields("ifm", ifm),
+        **tensor_fields("weights", weights),
+        **tensor_fields("ofm", ofm),
         "kind": gpu.GEMM,
         "blocks": tiling.blocks,
         "wave": wave,
@@ -329,9 +316,9 @@ def vector_kernel(
     blocks = -(-gemm.rows // rows)
     fields = {
         **common,
-        **ifm_fields(ifm),
-        **weight_fields(weights),
-        **ofm_fields(layout[layer.output]),
+        **tensor_fields("ifm", ifm),
+        **tensor_fields("weights", weights),
+        **tensor_fields("ofm", layout[layer.output]),
         "kind": gpu.VECTOR,
         "blocks": blocks,
         "wave": min(max(half_resident(config) // UNROLL, 1) * config.sms, blocks),
@@ -364,9 +351,9 @@ def window_kernel(
     arithmetic = -(-2 * outputs * taps // (config.flops_per_cycle * SPEED[bits]))
     fields = {
         **common,
-        **ifm_fields(layout[layer.inputs[0]]),
-        **(weight_fields(weights[0]) if depthwise else {}),
-        **ofm_fields(layout[layer.output]),
+        **tensor_fields("ifm", layout[layer.inputs[0]]),
+        **(tensor_fields("weights", weights[0]) if depthwise else {}),
+        **tensor_fields("ofm", layout[layer.output]),
         **window_fields(network, layer),
         "kind": gpu.WINDOW,
         "blocks": blocks,
@@ -401,7 +388,7 @@ def stream(
     wave = min(half_resident(config) * config.sms, blocks)
     fields = {
         **common,
-        **ofm_fields(ofm),
+        **tensor_fields("ofm", ofm),
         "kind": gpu.STREAM,
         "blocks": blocks,
         "wave": wave,
