@@ -102,7 +102,7 @@ class Machine(Protocol):
         Parameters
         ----------
         engine : Engine
-            A memory at the begin of a run that keeps the returns of reads (`keep_returns`).
+            A memory at the start of a run that keeps the returns of reads (`keep_returns`).
 
         Returns
         -------
@@ -114,6 +114,6 @@ class Machine(Protocol):
         NetworkError
             If the network does not fit into the memory.
         ProtocolError
-            If the memory reaches a state that must not be.
+            If the memory reaches an illegal state.
         """
         ...

@@ -13,7 +13,7 @@ from edensim.vocabulary import TILE, TRANSFER
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """`count` runs of `run_bytes` each, whose begins lie `stride_bytes` apart, of one tensor."""
+    """`count` runs of `run_bytes` each of one tensor, `stride_bytes` from one start to the next."""
 
     tensor: int
     address: int

@@ -25,7 +25,8 @@ AHEAD, READ, WRITE = 0, 1, 2
 class Runs(NamedTuple):
     """Runs of elements of a tensor, as columns.
 
-    For each tile: `number` runs of `elements` each, whose begins are `stride` apart, from `first`.
+    For each tile there are `number` runs of `elements` each, the first of them from `first` on;
+    `stride` elements lie from one start to the next.
     """
 
     tile: Ints

@@ -174,7 +174,7 @@ class Plan:
         Depth after which sums leave the chip.
     keeps_ifm : bool
         Whether an input row is fetched once for each pass over the rows.
-    weights_kept : str
+    weights_stay : str
         How long weights stay: for the whole "pass" over the rows, for a "band" or for a "tile".
     moved_bytes : int
         Bytes to and from DRAM, sums included.
@@ -188,7 +188,7 @@ class Plan:
     band_blocks: int
     part_depth: int
     keeps_ifm: bool
-    weights_kept: str
+    weights_stay: str
     moved_bytes: int
 
 
@@ -380,9 +380,9 @@ class Planner:
             row_bytes = SUM_BYTES * shape.out_width * self.filters
             chunk = min(chunk, array.accumulator_bytes // row_bytes)
         if self.resident or shape.ifm_bytes <= array.ifm_bytes:
-            kept, times = self._kept_for_pass(chunk)
+            stay, times = self._stay_for_pass(chunk)
             ifm = 0 if self.resident else shape.ifm_bytes
-            yield self._plan("ifm", ifm + shape.weight_bytes * times, chunk, kept)
+            yield self._plan("ifm", ifm + shape.weight_bytes * times, chunk, stay)
             return
         yield from self._band_plans(chunk)
         yield self._channel_plan(chunk)
@@ -390,10 +390,10 @@ class Planner:
         channels = half_ifm // shape.bytes(shape.images * shape.height * shape.width)
         part = (channels - 1) * shape.channel_depth // self.depth * self.depth
         if shape.groups == 1 and 0 < part < shape.depth:
-            kept, times = self._kept_for_pass(chunk, shape.bytes(self.filters * part))
+            stay, times = self._stay_for_pass(chunk, shape.bytes(self.filters * part))
             sums = 2 * (-(-shape.depth // part) - 1) * shape.ofm_bytes
             moved = shape.ifm_bytes + shape.weight_bytes * times + sums
-            yield self._plan("sums", moved, chunk, kept, part=part)
+            yield self._plan("sums", moved, chunk, stay, part=part)
 
     def _band_plans(self, chunk: int) -> Iterator[Plan]:
         """Yield the plans that keep the ifm of a band of rows, if half of the buffer holds one."""
@@ -402,13 +402,13 @@ class Planner:
         if not band:
             return
         rows = min(chunk, band)
-        kept, times = "tile", self._times(rows)
+        stay, times = "tile", self._times(rows)
         if shape.weight_bytes <= self.half_weights:
-            kept, times = "pass", 1
+            stay, times = "pass", 1
         elif self.block_weights <= self.half_weights:
-            kept, times = "band", self._times(band)
+            stay, times = "band", self._times(band)
         yield self._plan(
-            "bands", shape.ifm_bytes + shape.weight_bytes * times, rows, kept, band=band
+            "bands", shape.ifm_bytes + shape.weight_bytes * times, rows, stay, band=band
         )
         if self.block_weights <= self.half_weights:
             together = self.half_weights // self.block_weights
@@ -420,7 +420,7 @@ class Planner:
         shape = self.shape
         channels = fold_channels(shape, self.depth)
         rows = most_rows(chunk, shape, self.array.ifm_bytes // 2, channels)
-        kept, times = self._kept_for_pass(rows)
+        stay, times = self._stay_for_pass(rows)
         wide, deep = self._tile_size(rows, shape.depth)
         seen = sum(
             -(-min(at + deep, shape.depth) // shape.channel_depth) - at // shape.channel_depth
@@ -431,14 +431,14 @@ class Planner:
             run += LINE_BYTES  # a run begins and ends within lines
         fetches = -(-shape.group_filters // wide) * shape.groups * self._times(rows)
         moved = run * seen * fetches + shape.weight_bytes * times
-        return self._plan("channels", moved, rows, kept)
+        return self._plan("channels", moved, rows, stay)
 
     def _plan(
         self,
         name: str,
         moved_bytes: int,
         rows: int,
-        kept: str,
+        stay: str,
         *,
         band: int | None = None,
         together: int | None = None,
@@ -458,7 +458,7 @@ class Planner:
             max(1, together * self.filters // wide),
             part,
             keeps_ifm=name != "channels",
-            weights_kept=kept,
+            weights_stay=stay,
             moved_bytes=moved_bytes + shape.ofm_bytes,
         )
 
@@ -466,7 +466,7 @@ class Planner:
         """Return how many chunks of so many output rows there are."""
         return -(-self.shape.out_rows // rows)
 
-    def _kept_for_pass(self, rows: int, needed_bytes: int | None = None) -> tuple[str, int]:
+    def _stay_for_pass(self, rows: int, needed_bytes: int | None = None) -> tuple[str, int]:
         """Say whether weights stay for a pass over the rows, and how often they are fetched."""
         fits = (needed_bytes or self.block_weights) <= self.half_weights
         return ("pass", 1) if fits or rows >= self.shape.out_rows else ("tile", self._times(rows))

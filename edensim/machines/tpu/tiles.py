@@ -186,8 +186,8 @@ def steps_of(shape: LayerShape, plan: Plan) -> Iterator[Step]:
                     for rows in ranges(*band, plan.chunk_rows):
                         fetches_weights = (
                             rows[0] == 0
-                            or (plan.weights_kept == "band" and rows[0] == band[0])
-                            or plan.weights_kept == "tile"
+                            or (plan.weights_stay == "band" and rows[0] == band[0])
+                            or plan.weights_stay == "tile"
                         )
                         for depth in depths:
                             yield Step(
