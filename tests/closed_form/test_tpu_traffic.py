@@ -108,7 +108,7 @@ def tight(plan: tuple[str, str]) -> dict[str, Any]:
 def test_small_buffers(plan: tuple[str, str]) -> None:
     """Every weight byte is read, every ofm byte is written, by whatever plan."""
     tpu = machine(convolutions(), **tight(plan))
-    assert plan in {(planned[1].name, planned[1].weights_kept) for planned in tpu.plans.values()}
+    assert plan in {(planned[1].name, planned[1].weights_stay) for planned in tpu.plans.values()}
     _, written, seen = moved(tpu)
     for place in tpu.layout.placements:
         assert seen[place.name].min() >= (place.name != "scores"), place.name
