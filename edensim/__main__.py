@@ -1,4 +1,4 @@
-"""`python -m edensim` and the `edensim` command."""
+"""Entry point of the `edensim` command and of `python -m edensim`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code."""
-    # numpy's linear algebra starts a thread per core when it is imported (0.1 s of every start) and nothing here uses it.
+    """Run the command line and return the exit code."""
+    # Importing numpy starts a linear-algebra thread per core, which takes 0.1 s; none is needed.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    # Imports make many objects and no garbage: collecting them again and again is a tenth of a short run.
+    # Imports make many objects and no garbage. Collecting them takes a tenth of a short run.
     gc.set_threshold(200_000)
     try:
         from edensim.cli import run_command_line

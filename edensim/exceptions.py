@@ -1,6 +1,7 @@
-"""Exceptions a user can meet. Each carries the exit code of the command line.
+"""Exceptions that a user can meet. Each carries the exit code of the command line.
 
-"Error" means bit errors in edensim; Python's are exceptions (DESIGN.md, vocabulary), so only the class names say `Error`.
+In edensim, an error is a bit error. What Python raises is called an exception, except in the names
+of these classes.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class NetworkError(InputError):
 
 
 class FitError(EdensimError):
-    """A fit that does not converge, or data that cannot decide a parameter. No module is written."""
+    """A fit that does not converge, or data that cannot decide a parameter; no module results."""
 
 
 class DataError(InputError):
@@ -49,7 +50,7 @@ class ProtocolError(EdensimError):
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """A hint like ``; did you mean 'frfcfs'?``, empty if nothing known is near."""
+    """Return a hint like ``; did you mean 'frfcfs'?``, empty if no known word is near."""
     import difflib  # only a mistake needs it
 
     choices = list(known)

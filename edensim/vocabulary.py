@@ -1,6 +1,7 @@
-"""The words all rooms share: enumerations and record dtypes (DESIGN.md, vocabulary).
+"""The words that all of edensim shares: enumerations, record types and conversions of units.
 
-Everything here is data. Enumeration values are written into compiled code and into native trace files, so they never change meaning.
+Values of the enumerations are written into compiled code and into native trace files, so they never
+change their meaning.
 """
 
 from __future__ import annotations
@@ -43,7 +44,10 @@ COLUMN_COMMANDS: Final = frozenset({Command.RD, Command.WR, Command.RDA, Command
 
 
 class Level(IntEnum):
-    """Levels of the DRAM hierarchy that timing constraints name. A standard without bank groups has one group per rank."""
+    """Levels of the DRAM hierarchy that timing constraints name.
+
+    A standard without bank groups has one group per rank.
+    """
 
     CHANNEL = 0
     RANK = 1
@@ -52,7 +56,7 @@ class Level(IntEnum):
 
 
 class Scheduler(IntEnum):
-    """Which request of a queue is served next (shared/golden README; DESIGN.md, configuration keys)."""
+    """Which request of a queue is served next; `controller.scheduler` names the values."""
 
     FRFCFS = 0
     FRFCFS_ROW_HIT = 1
@@ -60,10 +64,11 @@ class Scheduler(IntEnum):
 
 
 class RowPolicy(IntEnum):
-    """When a row is closed without being asked to by another request.
+    """When a row is closed although no other request needs its bank.
 
-    OPEN: never. CLOSED: every column command carries auto-precharge. CAPPED: once a row has served `row_cap` column commands, it is closed
-    as soon as the standard allows: the next column command carries auto-precharge, or a precharge is put before all requests.
+    OPEN never closes it. With CLOSED, every column command carries auto-precharge. With CAPPED, a
+    row that has served `row_cap` column commands is closed as soon as the standard allows: the next
+    column command carries auto-precharge, or a precharge takes precedence over all requests.
     """
 
     OPEN = 0
@@ -72,7 +77,11 @@ class RowPolicy(IntEnum):
 
 
 class Refresh(IntEnum):
-    """Refresh management: one REFab per rank every nREFI; one REFpb, bank after bank, every nREFIpb; or none."""
+    """Refresh scheme.
+
+    ALL_BANK issues a REFab to each rank every nREFI, PER_BANK a REFpb to one bank after the other
+    every nREFIpb.
+    """
 
     NONE = 0
     ALL_BANK = 1
@@ -80,7 +89,11 @@ class Refresh(IntEnum):
 
 
 class SourceKind(IntEnum):
-    """Where requests come from: as fast as the queues take them, at stated clocks, or from a core with a window."""
+    """Where requests come from.
+
+    They come as fast as the queues take them (SATURATING), at the clocks of the trace (TIMED), or
+    from a core with an instruction window (CORE).
+    """
 
     SATURATING = 0
     TIMED = 1
@@ -88,7 +101,7 @@ class SourceKind(IntEnum):
 
 
 class RowState(IntEnum):
-    """What a request found when its first command issued."""
+    """The state in which a request found its bank when its first command issued."""
 
     HIT = 0
     MISS = 1
@@ -96,9 +109,13 @@ class RowState(IntEnum):
 
 
 #: One record of a request trace, as readers yield them in chunks.
-#: address: byte address; is_write: 0 or 1; clock: memory clock at which the request arrives (timed traces, else 0);
-#: gap: instructions before this record (core traces, else 0); writeback: byte address of the record's write-back, -1 without (core traces);
-#: tensor: identifier of the tensor the request belongs to, -1 if unknown.
+#:
+#: - address: byte address
+#: - writeback: byte address of the record's write-back (core traces), -1 if there is none
+#: - clock: memory clock at which the request arrives (timed traces), else 0
+#: - gap: instructions before this record (core traces), else 0
+#: - tensor: identifier of the tensor that the request belongs to, -1 if unknown
+#: - is_write: 0 or 1
 REQUEST: Final = np.dtype(
     [
         ("address", np.int64),
@@ -111,8 +128,8 @@ REQUEST: Final = np.dtype(
     align=True,
 )
 
-#: One command as issued. Fields are -1 where a level is not addressed; `bank` counts inside its bank group,
-#: `column` counts bursts (64-byte lines on a 64-bit bus) within the row.
+#: One command as issued. The fields of levels that the command does not address are -1. `bank`
+#: counts inside its bank group; `column` counts bursts in the row (64-byte lines on a 64-bit bus).
 COMMAND: Final = np.dtype(
     [
         ("clock", np.int64),
@@ -127,10 +144,15 @@ COMMAND: Final = np.dtype(
     align=True,
 )
 
-#: One step of an accelerator or of a GPU's wave of thread blocks: fetch, compute, write back (`edensim.kernels.sources.tiles`).
-#: reads, writes: so many TRANSFER records from first_transfer on, reads first; compute_cycles: clock cycles of the machine once its data are there;
-#: layer: index of the layer it belongs to; barrier: 1 if its reads (except those marked ahead) wait until all tiles before it are computed and
-#: written.
+#: One step of an accelerator, or of a GPU's wave of thread blocks: fetch, compute, write back
+#: (`edensim.kernels.sources.tiles`).
+#:
+#: - first_transfer: index of its first TRANSFER record; reads come before writes
+#: - compute_cycles: clock cycles of the machine once the data have arrived
+#: - reads, writes: numbers of TRANSFER records
+#: - layer: index of the layer that it belongs to
+#: - barrier: 1 if its reads, except those marked ahead, wait until all tiles before it are computed
+#:   and written
 TILE: Final = np.dtype(
     [
         ("first_transfer", np.int64),
@@ -143,8 +165,12 @@ TILE: Final = np.dtype(
     align=True,
 )
 
-#: Bytes moved between DRAM and a machine: `count` runs of `run_bytes` each, `stride_bytes` apart, from byte address `address` on.
-#: tensor: identifier of the tensor they belong to; ahead: 1 if a barrier does not hold it back (weights do not depend on the layer before).
+#: Bytes moved between DRAM and a machine.
+#:
+#: - address: byte address of the first run
+#: - run_bytes, stride_bytes, count: `count` runs of `run_bytes` each, `stride_bytes` apart
+#: - tensor: identifier of the tensor that they belong to
+#: - ahead: 1 if a barrier does not hold it back, as weights do not depend on the layer before
 TRANSFER: Final = np.dtype(
     [
         ("address", np.int64),
@@ -162,27 +188,28 @@ NO_TENSOR: Final = "none"
 
 
 def cycles_from_ns(duration_ns: float, tck_ps: int) -> int:
-    """Smallest whole number of clock cycles that lasts at least `duration_ns`.
+    """Return the smallest number of clock cycles that last at least `duration_ns`.
 
-    Durations are rounded to whole femtoseconds first, so that 13.75 ns is 11 cycles of 1250 ps and not 12.
+    Durations are first rounded to femtoseconds, so that 13.75 ns are 11 cycles of 1250 ps, not 12.
     """
     return math.ceil(Fraction(round(duration_ns * 1_000_000), tck_ps * 1000))
 
 
 def ns_from_cycles(cycles: int, tck_ps: int) -> float:
-    """Duration of `cycles` clock cycles in nanoseconds."""
+    """Return the duration of `cycles` clock cycles in nanoseconds."""
     return cycles * tck_ps / 1000
 
 
 def energy_pJ(current_mA: float, voltage_V: float, duration_ps: float) -> float:
-    """Energy in picojoules of a current at a voltage for a duration: mA * V * ps = 1e-3 pJ."""
+    """Return the energy in pJ of a current at a voltage for a duration: 1 mA * V * ps = 1e-3 pJ."""
     return current_mA * voltage_V * duration_ps * 1e-3
 
 
 def nominal_clock_MHz(tck_ps: int, rate_MTps: int) -> Fraction:
-    """Memory clock as the standard means it: JEDEC's DDR rates are multiples of 133 1/3 MT/s printed without the fraction.
+    """Return the memory clock as the standard means it.
 
-    `2133` is 2133 1/3 MT/s, hence 1066 2/3 MHz; a rate off that grid falls back to the clock period.
+    JEDEC's DDR rates are multiples of 133 1/3 MT/s, printed without the fraction: `2133` is
+    2133 1/3 MT/s, hence 1066 2/3 MHz. For a rate off that grid, the clock period decides.
     """
     exact_rate = Fraction(round(rate_MTps * 3 / 400) * 400, 3)
     if abs(exact_rate - rate_MTps) < 1 and abs(exact_rate / 2 * tck_ps - 1_000_000) < 2_000:

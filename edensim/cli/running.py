@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from edensim._version import __version__
 from edensim.cli.options import CommandsArgument, ConfigOption, JsonOption, Overrides
 from edensim.cli.outputs import check_outputs, interruptible, is_stdout, write_json
 from edensim.exceptions import InputError, ProtocolError

@@ -47,11 +47,11 @@ KNOBS: Final[Mapping[str, Knob]] = {
     knob.name: knob
     for knob in (
         Knob("vdd_V", "VDD", "", "supply voltage"),
-        Knob("trcd_ns", "tRCD", "nRCD", "time from activating a row to reading or writing it"),
-        Knob("trp_ns", "tRP", "nRP", "time from precharging a bank to activating a row in it"),
-        Knob("tras_ns", "tRAS", "nRAS", "time from activating a row to precharging its bank"),
-        Knob("twr_ns", "tWR", "nWR", "time from the last written data to the precharge"),
-        Knob("trefi_ns", "tREFI", "nREFI", "time between two refresh commands"),
+        Knob("trcd_ns", "tRCD", "nRCD", "activation latency"),
+        Knob("trp_ns", "tRP", "nRP", "precharge latency"),
+        Knob("tras_ns", "tRAS", "nRAS", "row active time"),
+        Knob("twr_ns", "tWR", "nWR", "write recovery time"),
+        Knob("trefi_ns", "tREFI", "nREFI", "refresh interval"),
     )
 }
 

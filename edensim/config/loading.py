@@ -386,7 +386,7 @@ def _refuse_item(
     """Refuse an item of a list that does not fit its model."""
     if not isinstance(item, Mapping):
         raise ConfigError(
-            f"{_place(origin, key)}: expected keys and values such as {{{model.__struct_fields__[-4]}: 1.0}}, found {_shown(item)}"
+            f"{_place(origin, key)}: expected keys and values such as {{vdd_V: 1.0}}, found {_shown(item)}"
         )
     for name, value in item.items():
         place = f"{key}.{name}"

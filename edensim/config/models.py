@@ -16,38 +16,51 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Any part of a configuration."""
 
 
-class PartitionConfig(Section, frozen=True, kw_only=True):
-    """Banks with an operating point of their own. What is not set is the module's; channels, ranks and banks not named are all of them."""
+class PointConfig(Section, frozen=True, kw_only=True):
+    """Knobs of an operating point, as `edensim.config.knobs` lists them."""
+
+    vdd_V: PositiveFloat | None = None
+    trcd_ns: PositiveFloat | None = None
+    trp_ns: PositiveFloat | None = None
+    tras_ns: PositiveFloat | None = None
+    twr_ns: PositiveFloat | None = None
+
+
+class ModulePointConfig(PointConfig, frozen=True, kw_only=True):
+    """Knobs of the module's operating point; only the whole module has a refresh interval."""
+
+    trefi_ns: PositiveFloat | None = None
+
+
+class PartitionConfig(PointConfig, frozen=True, kw_only=True):
+    """Banks with an operating point of their own.
+
+    A knob that is not set is the module's. If channels, ranks or banks are not set, all are meant.
+    """
 
     name: str | None = None  # in results; None: partition NUMBER
     channels: Indices | None = None
     ranks: Indices | None = None
     banks: Indices | None = None  # in their rank, bank group after bank group
     rows: Indices | None = None  # of each of the banks, such as "0-8191"; None: whole banks
-    vdd_V: PositiveFloat | None = None
-    trcd_ns: PositiveFloat | None = None
-    trp_ns: PositiveFloat | None = None
-    tras_ns: PositiveFloat | None = None
-    twr_ns: PositiveFloat | None = None
 
 
-class ChangeConfig(Section, frozen=True, kw_only=True):
-    """A new operating point of the whole module (its partitions keep theirs) during a run. What is not set stays as it was."""
+class ChangeConfig(ModulePointConfig, frozen=True, kw_only=True):
+    """A new operating point of the module, but not of its partitions, in the middle of a run.
+
+    A knob that is not set stays as it was.
+    """
 
     at_cycle: Positive
-    settling_ns: Annotated[float, msgspec.Meta(ge=0, le=10**9)] = (
-        0.0  # no command is issued meanwhile
-    )
-    vdd_V: PositiveFloat | None = None
-    trcd_ns: PositiveFloat | None = None
-    trp_ns: PositiveFloat | None = None
-    tras_ns: PositiveFloat | None = None
-    twr_ns: PositiveFloat | None = None
-    trefi_ns: PositiveFloat | None = None
+    #: No command is issued for this time after the change.
+    settling_ns: Annotated[float, msgspec.Meta(ge=0, le=10**9)] = 0.0
 
 
-class DramConfig(Section, frozen=True, kw_only=True):
-    """What the memory is, and its operating point. `timings` say what the device is specified for, `..._ns` and `vdd_V` what it is run at."""
+class DramConfig(ModulePointConfig, frozen=True, kw_only=True):
+    """The memory and its operating point.
+
+    `timings` say what the device is specified for; the knobs say what it is run at.
+    """
 
     standard: str = "DDR4"
     organization: str | None = None  # None: the standard's default
@@ -55,15 +68,8 @@ class DramConfig(Section, frozen=True, kw_only=True):
     channels: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
     ranks: Annotated[int, msgspec.Meta(ge=1, le=16)] = 1
     timings: dict[str, Annotated[int, msgspec.Meta(ge=0, le=10**6)]] = {}
-    mode: Literal["approximate", "safe"] = (
-        "approximate"  # timings as asked, or as long as the cells need at that VDD
-    )
-    vdd_V: PositiveFloat | None = None
-    trcd_ns: PositiveFloat | None = None
-    trp_ns: PositiveFloat | None = None
-    tras_ns: PositiveFloat | None = None
-    twr_ns: PositiveFloat | None = None
-    trefi_ns: PositiveFloat | None = None
+    #: Timings as requested, or as long as the cells need at that VDD.
+    mode: Literal["approximate", "safe"] = "approximate"
     partitions: tuple[PartitionConfig, ...] = ()
     changes: tuple[ChangeConfig, ...] = ()
 

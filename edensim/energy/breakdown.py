@@ -10,7 +10,8 @@ from dataclasses import dataclass, fields
 class EnergyBreakdown:
     """DRAM energy of a run by what it was spent on, in pJ.
 
-    io is the energy of drivers and termination on the data wires, at both ends; it is not part of `total` (`total_with_io` has it).
+    `io` is the energy of drivers and termination at both ends of the data wires. It is part of
+    `total_with_io`, but not of `total`.
     """
 
     activate: float = 0.0
@@ -54,7 +55,7 @@ class EnergyBreakdown:
         )
 
     def to_dict(self) -> dict[str, float]:
-        """All components, `background`, `total` and `total_with_io`, in pJ."""
+        """Return all components, `background`, `total` and `total_with_io`, in pJ."""
         values = {f.name: float(getattr(self, f.name)) for f in fields(self)}
         return {
             **values,
@@ -65,7 +66,10 @@ class EnergyBreakdown:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, float]) -> EnergyBreakdown:
-        """The inverse of `to_dict`; sums are computed again, not read. States that older results do not have are 0."""
+        """Undo `to_dict`.
+
+        Sums are computed again, not read. States that older results do not know are 0.
+        """
         later = {
             "background_powerdown_active",
             "background_powerdown_precharged",

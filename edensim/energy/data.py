@@ -1,7 +1,9 @@
-"""Read and write energy by the data that are moved (`energy.data_model`), as measured on DDR3L: configs/modules/vampire_ddr3l.yaml.
+"""Read and write energy by the data moved (`energy.data_model`), as measured on DDR3L.
 
-The factors multiply the energy that IDD4R and IDD4W give, which data sheets state for bits of equal odds: they are 1 at 50 % ones and 50 %
-toggles. A read of ones costs more than one of zeros, a write of ones less.
+The measurements and their source are in configs/modules/vampire_ddr3l.yaml. The factors multiply
+the energy that IDD4R and IDD4W give. Data sheets state these currents for bits that are 0 or 1 with
+equal odds, so the factors are 1 at 50 % ones and 50 % toggles. Reading ones costs more than reading
+zeros; writing ones costs less.
 """
 
 from __future__ import annotations
@@ -16,11 +18,12 @@ from edensim.config.strict_yaml import load_yaml
 from edensim.dram.standard import Standard
 from edensim.exceptions import ConfigError
 
-_BYTES = 64  # of the bursts that were measured; coefficients are per byte's worth of ones
+#: Bytes of a measured burst; the coefficients are per byte.
+_BYTES = 64
 
 
 def data_factors(config: EnergyConfig, standard: Standard) -> tuple[float, float]:
-    """How much more reads and writes take than the standard's currents say; (1, 1) without a model.
+    """Return how many times as much reads and writes cost as the currents say; 1 without a model.
 
     Raises ConfigError for a standard that the model was not measured on.
     """
@@ -30,7 +33,8 @@ def data_factors(config: EnergyConfig, standard: Standard) -> tuple[float, float
     model = _model()
     if standard.name != model["standard"]:
         raise ConfigError(
-            f"energy.data_model: {config.data_model!r} was measured on {model['standard']}; expected 'none' for {standard.name}"
+            f"energy.data_model: {config.data_model!r} was measured on {model['standard']}; "
+            f"expected 'none' for {standard.name}"
         )
     values = model["vendors"][vendor]
     standby_mA: float = values["standby_pJ"] / model["cycle_ns"] / model["vdd_V"]

@@ -12,7 +12,10 @@ from edensim.vocabulary import energy_pJ
 
 @dataclass(frozen=True, slots=True)
 class EventEnergies:
-    """Energy in pJ of one event in one rank (all its devices); `*_cycle`: of one clock cycle in that state."""
+    """Energy in pJ of one event in all devices of one rank.
+
+    The fields that end in `_cycle` are the energy of one clock cycle in a state.
+    """
 
     activate: float
     precharge: float
@@ -28,11 +31,13 @@ class EventEnergies:
 
 
 def event_energies(standard: Standard, specified: Mapping[str, int] | None = None) -> EventEnergies:
-    """Energies on the VDD rail at its nominal voltage.
+    """Return the energies on the VDD rail at its nominal voltage.
 
-    specified: timings in cycles that the currents were measured with, where the standard is run at others: an activation moves the same charge
-    when it is given less time (what the rank draws meanwhile is background). None: the standard's.
-    Raises ConfigError where a current is so low that an event would give energy back.
+    `specified` are the timings in cycles that the currents were measured with, by default those of
+    the standard. They matter if the standard is run at others: an activation moves the same charge
+    in less time, and what the rank draws meanwhile is background.
+
+    Raises ConfigError if a current is so low that an event would give energy back.
     """
     currents, timings = standard.currents, specified or standard.timings
     refresh_all_bank = _event(
@@ -55,14 +60,15 @@ def event_energies(standard: Standard, specified: Mapping[str, int] | None = Non
         value = getattr(energies, component.name)
         if value < 0:
             raise ConfigError(
-                f"standard {standard.name}: currents give {component.name} {value:.1f} pJ, expected at least 0: "
-                "idd0_mA, idd4r_mA, idd4w_mA and idd5_mA contain the standby current idd3n_mA (idd2n_mA) and cannot be below it"
+                f"standard {standard.name}: currents give {component.name} {value:.1f} pJ, "
+                "expected at least 0: idd0_mA, idd4r_mA, idd4w_mA and idd5_mA contain the standby "
+                "current idd3n_mA (idd2n_mA) and cannot be below it"
             )
     return energies
 
 
 def _event(standard: Standard, current_mA: float, cycles: int) -> float:
-    """Energy in pJ of all devices of a rank drawing `current_mA` each for `cycles`."""
+    """Return the energy in pJ of a rank whose devices draw `current_mA` each for `cycles`."""
     return standard.organization.devices_per_rank * energy_pJ(
         current_mA, standard.currents.vdd_V, cycles * standard.tck_ps
     )
@@ -71,9 +77,11 @@ def _event(standard: Standard, current_mA: float, cycles: int) -> float:
 def _refresh_per_bank(
     standard: Standard, timings: Mapping[str, int], refresh_all_bank: float
 ) -> float:
-    """IDD5PB during tRFCpb where it is known; else the bank's share of an all-bank refresh, which restores as many rows in each bank.
+    """Return the energy of a per-bank refresh.
 
-    Data sheets also print IDD5PB averaged over the refresh interval; such a value can lie below IDD3N and says nothing about tRFCpb.
+    It is that of IDD5PB during tRFCpb if both are known. Otherwise it is the bank's share of an
+    all-bank refresh, which restores as many rows in each bank. Data sheets also print IDD5PB
+    averaged over the refresh interval; such a value can be below IDD3N and says nothing of tRFCpb.
     """
     excess_mA = standard.currents.idd5pb_mA - standard.currents.idd3n_mA
     if excess_mA > 0 and "nRFCpb" in timings:

@@ -1,12 +1,15 @@
-"""Energy on the data wires: what drivers and termination take from VDDQ per bit, at both ends of the wire.
+"""Energy on the data wires: what drivers and termination take from VDDQ, at both ends of a wire.
 
-A stated, simple model, for bits of equal odds: no strobes, no command and address wires, no data-bus inversion, no idle termination. Per wire
+The model is simple: bits are independent, and there are no strobes, no command and address wires,
+no data-bus inversion and no idle termination. With the resistances and loads of the standard's file
+(`interface`), one wire takes
 
-    split    VDDQ^2 / (4 Rt) * (1 + Rt / (Rt + Rd)) during the bit, whatever its value: two resistors of 2 Rt to VDDQ and ground, a driver of Rd
-    pull-up  VDDQ^2 / (Rt + Rd) during a 0, nothing during a 1
-    none     C VDDQ^2 each time a 0 is followed by a 1: a quarter of the bits
+    split    VDDQ^2 / (4 Rt) * (1 + Rt / (Rt + Rd)) during a bit of either value:
+             two resistors of 2 Rt go to VDDQ and to ground, and the driver has Rd
+    pull-up  VDDQ^2 / (Rt + Rd) during a 0, and nothing during a 1
+    none     C VDDQ^2 whenever a 0 is followed by a 1
 
-with the resistances and loads of the standard's file (`interface`). VDDQ is not the VDD that an operating point lowers: it stays.
+VDDQ is not the VDD that an operating point lowers: it stays.
 """
 
 from __future__ import annotations
@@ -15,7 +18,10 @@ from edensim.dram.standard import Standard
 
 
 def io_energy_pJ_per_bit(standard: Standard, ones_fraction: float = 0.5) -> float:
-    """Energy in pJ of moving one bit over its wire; 0 where the standard's file says nothing about its interface."""
+    """Return the energy in pJ of moving one bit over its wire.
+
+    It is 0 if the standard's file does not describe the interface.
+    """
     interface = standard.interface
     if interface is None:
         return 0.0

@@ -1,7 +1,8 @@
-"""Voltage laws: how energy at the nominal VDD becomes energy at another.
+"""Voltage laws: how energy at the nominal VDD becomes energy at another VDD.
 
-Each is a few lines; `linear` is what DRAMPower, DRAMsim3 and EDEN's CPU figure have, `quadratic` and `array` are what charge on capacitances costs.
-All agree at the nominal VDD, and none gives a higher energy for a lower VDD. I/O keeps its own supply (VDDQ) under every law.
+`linear` is the law of DRAMPower, of DRAMsim3 and of EDEN's CPU figure; `quadratic` and `array` are
+what charging capacitances costs. All agree at the nominal VDD, and none gives a higher energy for a
+lower VDD. I/O keeps its own supply (VDDQ) under every law.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Final
 
 from edensim.energy.breakdown import EnergyBreakdown
 
-#: Energy at the nominal VDD and the ratio VDD / nominal VDD, to energy at that VDD.
+#: A function of the energy at the nominal VDD and of the ratio VDD / nominal VDD.
 VoltageLaw = Callable[[EnergyBreakdown, float], EnergyBreakdown]
 
 VOLTAGE_LAWS: Final[dict[str, VoltageLaw]] = {}
@@ -25,7 +26,7 @@ def voltage_law(law: VoltageLaw) -> VoltageLaw:
 
 
 def _scaled(energy: EnergyBreakdown, factor: float) -> EnergyBreakdown:
-    """All but I/O times `factor`."""
+    """Multiply all components but I/O by `factor`."""
     return replace(
         energy,
         **{f.name: factor * getattr(energy, f.name) for f in fields(energy) if f.name != "io"},
@@ -34,22 +35,29 @@ def _scaled(energy: EnergyBreakdown, factor: float) -> EnergyBreakdown:
 
 @voltage_law
 def linear(energy: EnergyBreakdown, ratio: float) -> EnergyBreakdown:
-    """E ~ V. Currents stay as the data sheet gives them for the nominal VDD: DRAMPower's and DRAMsim3's rule when only VDD is changed."""
+    """Scale energy with V: the currents stay as the data sheet gives them for the nominal VDD.
+
+    This is the rule of DRAMPower and DRAMsim3 if only VDD is changed.
+    """
     return _scaled(energy, ratio)
 
 
 @voltage_law
 def quadratic(energy: EnergyBreakdown, ratio: float) -> EnergyBreakdown:
-    """E ~ V^2. Assumes that every current shrinks with VDD, as charging a capacitance does (E = C V^2), leakage and peripherals included."""
+    """Scale energy with V^2: every current shrinks with VDD, leakage and peripherals included.
+
+    Charging a capacitance does so (E = C V^2).
+    """
     return _scaled(energy, ratio * ratio)
 
 
 @voltage_law
 def array(energy: EnergyBreakdown, ratio: float) -> EnergyBreakdown:
-    """Only the array's rail is lowered: activate, precharge and refresh ~ V^2; column access, background and I/O keep their supply.
+    """Scale activate, precharge and refresh with V^2: only the supply of the array is lowered.
 
-    The assumption is Voltron's (Chang et al., SIGMETRICS 2017): peripheral logic stays at the nominal voltage so that the bus keeps its rate,
-    and what bit lines and cells take is charge on capacitances.
+    Column access, background and I/O keep their supply. The assumption is Voltron's (Chang et al.,
+    SIGMETRICS 2017): peripheral logic stays at the nominal voltage so that the bus keeps its rate,
+    and bit lines and cells take charge on capacitances.
     """
     factor = ratio * ratio
     return replace(

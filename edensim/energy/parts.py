@@ -1,4 +1,4 @@
-"""What share of a run's counts belongs to which operating point: banks, and rows of divided banks."""
+"""The share of a run's counts that each operating point has: banks, and rows of divided banks."""
 
 from __future__ import annotations
 
@@ -15,10 +15,18 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Cells:
-    """Counts taken apart into banks and ranges of rows, a command in one of them only.
+    """Counts by bank and range of rows; each command belongs to one of them only.
 
-    commands: [channels, cells, COMMANDS], whole-rank ones at the rank's first bank; closings: [channels, cells].
-    share: [channels, cells] of the bank's rows that are the cell's; bank: [channels, cells] which bank that is.
+    Attributes
+    ----------
+    commands
+        [channels, cells, COMMANDS]; a command to a whole rank counts at the rank's first bank.
+    closings
+        [channels, cells] how often a row was closed.
+    share
+        [channels, cells] the share of its bank's rows that a cell has.
+    bank
+        [channels, cells] that bank.
     """
 
     commands: NDArray[np.int64]
@@ -27,7 +35,10 @@ class Cells:
     bank: NDArray[np.int64]
 
     def rank_shares(self, mask: Mask, ranks: int) -> NDArray[np.float64]:
-        """[channels, ranks] the share of each rank's rows that the cells of `mask` ([channels, cells]) have."""
+        """Return the share of each rank's rows that some cells have, [channels, ranks].
+
+        `mask` selects the cells, [channels, cells].
+        """
         channels, banks = self.share.shape[0], self._banks
         of_bank = np.zeros((channels, banks))
         np.add.at(
@@ -42,7 +53,7 @@ class Cells:
 
 
 def cells_of(counts: Counts, plan: OperatingPlan | None = None, rows: int = 0) -> Cells:
-    """The cells of a plan; without one, of banks that are whole. rows: in a bank."""
+    """Return the cells of a plan whose banks have `rows` rows; without a plan, banks are whole."""
     channels, banks = counts.closings.shape
     commands, closings, share = counts.commands, counts.closings, np.ones((channels, banks))
     bank = np.broadcast_to(np.arange(banks), (channels, banks))

@@ -1,1 +1,4 @@
-"""The results of the EDEN paper (Koppula et al., MICRO 2019), run again with edensim and set beside the published figures."""
+"""The results of the EDEN paper, run again and set beside the published figures.
+
+The paper is Koppula et al., MICRO 2019.
+"""

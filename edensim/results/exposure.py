@@ -1,4 +1,8 @@
-"""What a run outside specification exposes: how soon after their row's activation reads came, and how many came too soon; and who caused what."""
+"""How soon after their row's activation reads came, and the commands of partitions and tensors.
+
+A run outside specification exposes its reads to bit errors: those that came sooner than the cells
+need are counted here.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,11 @@ from edensim.vocabulary import NO_TENSOR, RANK_COMMANDS, Command
 
 @dataclass(frozen=True)
 class ChangeMade:
-    """A change of operating point as it happened: due, all banks closed, commands allowed again (memory clocks)."""
+    """A change of operating point as it happened, in memory clocks.
+
+    It was due at `asked_at`; all banks were closed at `halted_at`; commands could issue again from
+    `resumed_at` on.
+    """
 
     asked_at: int
     halted_at: int
@@ -26,7 +34,7 @@ class ChangeMade:
 
 
 def changes_made(memory: MemoryRun) -> list[ChangeMade]:
-    """The changes that fell within the run."""
+    """Return the changes that happened within the run."""
     return [
         ChangeMade(epoch.asked_at, epoch.halted_at, epoch.resumed_at) for epoch in memory.epochs[1:]
     ]
@@ -35,11 +43,13 @@ def changes_made(memory: MemoryRun) -> list[ChangeMade]:
 def exposure_summary(
     memory: MemoryRun, plan: OperatingPlan, tensor_names: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """The `exposure` section of a result.
+    """Return the `exposure` section of a result.
 
-    counts: reads by ACT-to-RD interval in cycles, the last of `bins` bins for all longer ones. out_of_specification: reads that came sooner
-    than the cells need at their row's VDD (all of them where no timing is known to be enough). by_tensor where requests name tensors
-    (by number, or by name where `tensor_names` has it); by_bank and by_partition only where any bank runs outside specification.
+    `counts` are reads by ACT-to-RD interval in cycles; the last of `bins` bins has all longer ones.
+    `out_of_specification` counts the reads that came sooner than the cells need at their row's VDD:
+    all of them if no timing is known to be long enough. `by_tensor` exists if requests name tensors
+    (by their name in `tensor_names`, else by number), `by_bank` and `by_partition` if any bank runs
+    outside specification.
     """
     if memory.exposure is None:
         return {}
@@ -68,7 +78,7 @@ def exposure_summary(
 
 
 def _by_partition(memory: MemoryRun, plan: OperatingPlan) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Of each partition, and of the module where banks or rows are in none: counts, and reads that came too soon."""
+    """Yield the reads of the module and of each partition, and those that came too soon."""
     assert memory.exposure is not None
     for number, name in enumerate(
         (MODULE, *(partition.name for partition in plan.partitions)), start=-1
@@ -89,7 +99,10 @@ def _by_partition(memory: MemoryRun, plan: OperatingPlan) -> Iterator[tuple[str,
 def partition_commands(
     memory: MemoryRun, plan: OperatingPlan, rows: int
 ) -> dict[str, dict[str, int]]:
-    """Commands to one bank by partition, and the module's; none without partitions. rows: in a bank. (Rank-wide commands belong to all.)"""
+    """Return the commands to single banks by partition, `module` first; empty without partitions.
+
+    Commands to a whole rank belong to all and are left out. A bank has `rows` rows.
+    """
     if not plan.partitions:
         return {}
     commands = cells_of(memory.counts, plan, rows).commands
@@ -109,14 +122,18 @@ def partition_commands(
 
 
 def named(tensor: int, names: Sequence[str]) -> str:
-    """A tensor's name, or its number where it has none."""
+    """Return a tensor's name, or its number if it has none."""
     return names[tensor] if tensor < len(names) else str(tensor)
 
 
 def tensor_commands(
     memory: MemoryRun, tensor_names: Sequence[str] = ()
 ) -> dict[str, dict[int, dict[str, int]]]:
-    """{tensor: {operating point: {activations, closings, reads, writes}}} of tensors that caused commands; the last of requests that name none."""
+    """Return the commands that each tensor caused, by operating point.
+
+    The form is {tensor: {point: {"activations": n, "closings": n, "reads": n, "writes": n}}}. The
+    requests that name no tensor come last.
+    """
     if memory.tensors is None:
         return {}
     counts = memory.tensors
@@ -140,7 +157,7 @@ def tensor_commands(
 
 
 def total_commands(by_point: Mapping[int, Mapping[str, int]]) -> dict[str, int]:
-    """A tensor's commands at all operating points."""
+    """Add up a tensor's commands at all operating points."""
     return {
         kind: sum(numbers[kind] for numbers in by_point.values())
         for kind in ("activations", "closings", "reads", "writes")
@@ -148,7 +165,7 @@ def total_commands(by_point: Mapping[int, Mapping[str, int]]) -> dict[str, int]:
 
 
 def reads_too_soon(memory: MemoryRun, plan: OperatingPlan, cells: NDArray[np.bool_]) -> int:
-    """Reads of some cells ([channels, cells]) that came sooner after ACT than those need."""
+    """Count the reads of some cells, [channels, cells], that came sooner after ACT than needed."""
     return sum(
         _too_soon(epoch.exposures, epoch.cell_point, cells, plan)
         for epoch in memory.epochs
@@ -173,6 +190,6 @@ def _too_soon(
 
 
 def trimmed(counts: NDArray[np.int64]) -> list[int]:
-    """Counts without the zeros at their end."""
+    """Return counts without the zeros at their end."""
     used = np.flatnonzero(counts)
     return counts[: used[-1] + 1].tolist() if len(used) else []

@@ -1,4 +1,4 @@
-"""One run: what was asked, what happened, what it cost."""
+"""The result of one run, which can be saved, loaded and printed."""
 
 from __future__ import annotations
 
@@ -19,22 +19,51 @@ from edensim.results.summary import aligned, summary_rows
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Layout of the result JSON. It changes when a key changes its meaning or goes away, not when one is added.
+#: Version of the result JSON. It changes if a key changes its meaning or goes away, not if one is
+#: added.
 RESULT_FORMAT: Final = 1
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """One run: what was asked (config, seed), what happened, what it cost. Field names are the keys of the result JSON.
+    """The result of one run. The names of its fields are the keys of the result JSON.
 
-    frontend: counters of the machine in front of the memory. core: cycles, instructions and ipc of a core source, else None.
-    voltage_law: how energy was scaled with the supply voltage (`edensim.energy`). energy_by_partition_pJ: the same by partition, `module` for
-    banks of none. operating_points: VDD and timings of module and partitions, and the changes made. exposure: see `edensim.results.exposure`.
-    commands_by_partition: where there are partitions, commands to single banks. commands_by_tensor, energy_by_tensor_pJ: where requests name
-    tensors, what those caused (`edensim.energy.tensors`).
-    read_latency_histogram: `bins` in cycles that hold reads, and their `counts`.
-    layers: of a network, one entry each (`edensim.results.layers`). baselines: the same at other operating points, {name: time, energy,
-    speedup over it, energy saved against it}. bit_errors: of the run's reads (`edensim.bit_errors.reads`), where the configuration has errors.
+    Attributes
+    ----------
+    cycles, time_ns
+        Length of the run in memory clock cycles and in nanoseconds.
+    requests
+        Requests by kind: `read`, `write`, and those `forwarded` and `coalesced` in the queues.
+    row_hits, row_misses, row_conflicts
+        Requests by what they found when their first command issued.
+    commands
+        DRAM commands by name.
+    read_latency_cycles, read_latency_histogram
+        From arrival to the last data: `mean`, percentiles and `max`; and the `bins` in cycles that
+        hold reads, with their `counts`.
+    bandwidth_GBps, peak_bandwidth_GBps
+        Bandwidth on the data buses of all channels, as used and as possible.
+    energy_pJ, energy_by_partition_pJ, energy_by_tensor_pJ
+        Energy of the whole run; by partition, with the banks of none as `module`; and that of the
+        commands that tensors caused.
+    voltage_law
+        How energy was scaled with the supply voltage (`edensim.energy.laws`).
+    config, version, seed
+        The configuration as nested plain values, the version of edensim, and the seed.
+    frontend, core
+        Counters of the machine; cycles, instructions and IPC of the cores, if there are any.
+    operating_points
+        VDD and timings of the module and its partitions, and the changes made.
+    exposure
+        How soon after the activation of their row reads came (`edensim.results.exposure`).
+    commands_by_partition, commands_by_tensor
+        Commands to single banks, if there are partitions and if requests name tensors.
+    layers
+        One entry for each layer of a network (`edensim.results.layers`).
+    baselines
+        The same network on the same machine at other operating points, by name.
+    bit_errors
+        Wrong bits of the run's reads, if the configuration has errors.
     """
 
     cycles: int
@@ -71,7 +100,10 @@ class RunResult:
         return self.energy_pJ.total / self.time_ns if self.time_ns else 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        """The result JSON: `core` only where the source was a core, `energy_pJ` with its sums."""
+        """Return the result as plain values, as the result JSON has it.
+
+        `core` is there only if there were cores; `energy_pJ` has its sums too.
+        """
         values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
         values["energy_pJ"] = self.energy_pJ.to_dict()
         values["average_power_mW"] = self.average_power_mW
@@ -80,18 +112,44 @@ class RunResult:
         return {"format": RESULT_FORMAT, **values}
 
     def to_dataframe(self) -> pd.DataFrame:
-        """One row; nested keys become dotted columns (`energy_pJ.total`)."""
+        """Return a data frame of one row; nested keys are dotted columns (`energy_pJ.total`)."""
         return data_frame([dict(flatten(self.to_dict()))])
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the result JSON; a reader never sees half a file. InputError where `path` cannot be written."""
+        """Write the result JSON, whole or not at all.
+
+        Parameters
+        ----------
+        path
+            The file.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be written.
+        """
         save_text(
             path, json.dumps(self.to_dict(), indent=1, allow_nan=False, default=_plain) + "\n"
         )
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> RunResult:
-        """Read a result JSON. InputError where it is missing, cut off, not a result, or of another format."""
+        """Read a result JSON.
+
+        Parameters
+        ----------
+        path
+            The file.
+
+        Returns
+        -------
+        RunResult
+
+        Raises
+        ------
+        InputError
+            If the file is missing, cut off, no result, or of another format version.
+        """
         try:
             values = json.loads(Path(path).read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as problem:
@@ -104,12 +162,17 @@ class RunResult:
 
     @classmethod
     def from_dict(cls, values: Any, name: str = "result") -> RunResult:
-        """The inverse of `to_dict`. InputError, naming the source, for what is no result or of another format."""
+        """Undo `to_dict`.
+
+        Raises InputError, its message begun with `name`, for what is no result or of another format
+        version.
+        """
         if not isinstance(values, dict) or "format" not in values:
             raise InputError(f"{name}: not an edensim result: found no key 'format'")
         if values["format"] != RESULT_FORMAT:
             raise InputError(
-                f"{name}: result format {values['format']!r} (written by edensim {values.get('version', '?')}); expected {RESULT_FORMAT}"
+                f"{name}: result format {values['format']!r} (written by edensim "
+                f"{values.get('version', '?')}); expected {RESULT_FORMAT}"
             )
         try:
             known = {
@@ -124,12 +187,12 @@ class RunResult:
             raise InputError(f"{name}: not an edensim result: {problem}") from None
 
     def summary(self) -> str:
-        """The result as a plain-text table with units, for a terminal."""
+        """Return the result as a plain-text table with units, for a terminal."""
         return "\n".join(aligned(list(summary_rows(self))))
 
 
 def _plain(value: object) -> Any:
-    """JSON form of what a config may hold: numpy scalars and paths."""
+    """Convert what a configuration may hold, numpy scalars and paths, for JSON."""
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, os.PathLike):

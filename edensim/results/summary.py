@@ -1,4 +1,4 @@
-"""A result as a table for a terminal."""
+"""A result as tables for a terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def summary_rows(result: RunResult) -> Iterator[tuple[str, str, str]]:
-    """Rows (name, value, remark) of the summary."""
+    """Yield the rows (name, value, remark) of the summary."""
     requests, latency, energy = result.requests, result.read_latency_cycles, result.energy_pJ
     yield "time", f"{result.time_ns / 1000:,.3f} us", f"{result.cycles:,} memory cycles"
     yield (
@@ -22,10 +22,11 @@ def summary_rows(result: RunResult) -> Iterator[tuple[str, str, str]]:
         yield (
             "",
             "",
-            f"{requests['forwarded']:,} reads forwarded, {requests['coalesced']:,} writes coalesced",
+            f"{requests['forwarded']:,} reads forwarded, "
+            f"{requests['coalesced']:,} writes coalesced",
         )
     seen = result.row_hits + result.row_misses + result.row_conflicts
-    if seen:  # a command trace does not tell
+    if seen:  # unknown if the result is of a command trace
         yield (
             "row hits",
             _share(result.row_hits, seen),
@@ -36,7 +37,8 @@ def summary_rows(result: RunResult) -> Iterator[tuple[str, str, str]]:
             f"median {latency['p50']:,}, 99 % within {latency['p99']:,}, longest {latency['max']:,}"
         )
         yield "read latency", f"{latency['mean']:,.1f} cycles", percentiles
-    peak = f"{_share(result.bandwidth_GBps, result.peak_bandwidth_GBps)} of {result.peak_bandwidth_GBps:,.2f} GB/s"
+    share = _share(result.bandwidth_GBps, result.peak_bandwidth_GBps)
+    peak = f"{share} of {result.peak_bandwidth_GBps:,.2f} GB/s"
     yield "bandwidth", f"{result.bandwidth_GBps:,.2f} GB/s", peak
     if result.core is not None:
         remark = (
@@ -51,11 +53,11 @@ def summary_rows(result: RunResult) -> Iterator[tuple[str, str, str]]:
         ", ".join(f"{name} {count:,}" for name, count in result.commands.items() if count),
     )
     if result.bit_errors:
-        told = result.bit_errors
+        errors = result.bit_errors
         yield (
             "bit errors",
-            f"{told['flips']:,}",
-            f"BER {told['ber']:.3g} of {told['reads']:,} reads, exposure {told['exposure']}",
+            f"{errors['flips']:,}",
+            f"BER {errors['ber']:.3g} of {errors['reads']:,} reads, exposure {errors['exposure']}",
         )
     unit, pJ = (
         ("nJ", 1e3) if energy.total < 1e6 else ("uJ", 1e6) if energy.total < 1e9 else ("mJ", 1e9)
@@ -72,7 +74,7 @@ def summary_rows(result: RunResult) -> Iterator[tuple[str, str, str]]:
 
 
 def machine_rows(result: RunResult) -> Iterator[tuple[str, str, str]]:
-    """Rows of a network on a machine: its layers in total, and the same at other operating points."""
+    """Yield the rows of a network on a machine: all its layers together, and its baselines."""
     layers = result.layers
     stalled = sum(layer["stall_share"] * layer["cycles"] for layer in layers)
     macs = sum(layer["macs"] for layer in layers)
@@ -98,7 +100,7 @@ def machine_rows(result: RunResult) -> Iterator[tuple[str, str, str]]:
 
 
 def layer_table(layers: list[dict[str, Any]]) -> Iterator[str]:
-    """Lines of a table with one row per layer."""
+    """Yield the lines of a table with one row per layer."""
     header = ("layer", "operator", "time us", "stalled", "DRAM kB", "row hits", "energy uJ")
     rows = [header]
     for layer in layers:
@@ -124,7 +126,7 @@ def layer_table(layers: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def aligned(rows: list[tuple[str, str, str]]) -> Iterator[str]:
-    """Lines of three columns: names and remarks start, values end in one column."""
+    """Yield lines of three columns, the first and last left-aligned, the second right-aligned."""
     names, values = (max(len(row[column]) for row in rows) for column in (0, 1))
     for name, value, remark in rows:
         yield f"{name:<{names}}  {value:>{values}}  {remark}".rstrip()

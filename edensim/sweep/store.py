@@ -146,7 +146,8 @@ class Store:
             self._make_tables()
         elif not tables >= _TABLES:
             raise InputError(
-                f"{self.name}: not a file of sweep results: found tables {', '.join(sorted(tables))}"
+                f"{self.name}: not a file of sweep results: "
+                f"found tables {', '.join(sorted(tables))}"
             )
         for name, expected in (("format", str(STORE_FORMAT)), ("version", __version__)):
             if (found := self.about(name)) != expected:

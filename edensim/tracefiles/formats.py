@@ -1,4 +1,4 @@
-"""Trace formats: their names, what a line looks like, and how the format of a file is recognised."""
+"""Trace formats: their names, what a line looks like, and how a file's format is recognised."""
 
 from __future__ import annotations
 

@@ -217,7 +217,7 @@ class Timeline:
             self._event(event, "M", track, args=args)
 
     def _bank(self, group: int, bank: int) -> int:
-        """Find the index of a bank in its rank; without bank groups, traces have -1 for the group."""
+        """Find the index of a bank in its rank; the group is -1 if the standard has no groups."""
         organization = self.standard.organization
         if group < 0 and organization.bankgroups == 1:
             group = 0

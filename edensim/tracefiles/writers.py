@@ -1,4 +1,4 @@
-"""Write records as trace lines, with one function per text format, plain or compressed by suffix."""
+"""Write records as trace lines, one function per text format, plain or compressed by suffix."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class TextWriter:
 
 
 class GzipWriter:
-    """Write a gzip file without name and time in its header: a trace always gives the same bytes."""
+    """Write a gzip file without name and time in its header, so that a trace has one form."""
 
     def __init__(self, path: Path) -> None:
         import gzip

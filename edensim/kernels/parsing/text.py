@@ -53,8 +53,8 @@ LARGEST_SIZE: Final = 4096
 #: Logarithm of the bytes that one request moves; longer accesses are split at these boundaries.
 LINE_SHIFT: Final = 6
 
-#: Value of each byte as a hexadecimal digit, -1 if it is none. A branch between 0-9 and a-f would be
-#: mispredicted on every other digit.
+#: Value of each byte as a hexadecimal digit, -1 if it is none. A branch between 0-9 and a-f would
+#: be mispredicted on every other digit.
 DIGIT: Final = np.array(
     [int(chr(byte), 16) if chr(byte) in "0123456789abcdefABCDEF" else -1 for byte in range(256)],
     np.int8,
@@ -99,7 +99,7 @@ def blanks(text, i):
 
 @inlined
 def decimal(text, i):
-    """Read a decimal number; return its value, -problem if there is none, and the position after."""
+    """Read a decimal number; return its value (-problem if there is none) and the next position."""
     first = i
     value = np.int64(0)
     digit = byte(text, i) - 48
@@ -154,7 +154,7 @@ def separated(text, i):
 
 @inlined
 def whole(text, i):
-    """Read a signed whole number, which may be written `-37.0`; return (problem, position, value)."""
+    """Read a signed whole number, perhaps written `-37.0`; return (problem, position, value)."""
     negative = byte(text, i) == 45
     if negative:
         i += 1
@@ -170,7 +170,7 @@ def whole(text, i):
 
 @inlined
 def line_end(text, i):
-    """Return the position of the newline if only blanks and a carriage return precede it, else -1."""
+    """Return the position of the newline if only blanks and a CR precede it, else -1."""
     i = blanks(text, i)
     if byte(text, i) == 13:
         i += 1

@@ -49,7 +49,7 @@ from edensim.kernels.parsing.text import (
 
 @inlined
 def operation(text, i):
-    """Return 0 for `read`, 1 for `write`, -1 for neither, in any case, and the position after it."""
+    """Return 0 for `read`, 1 for `write`, -1 for neither (in any case) and the next position."""
     if (byte(text, i) | 32) == 114:
         if (
             (byte(text, i + 1) | 32) == 101

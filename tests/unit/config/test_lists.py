@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from edensim.config.knobs import KNOBS
 from edensim.config.loading import load_config, resolved
-from edensim.config.models import ChangeConfig, PartitionConfig
+from edensim.config.models import ChangeConfig, ModulePointConfig, PartitionConfig, PointConfig
 from edensim.exceptions import ConfigError
 
 RUN = """\
@@ -128,3 +129,10 @@ def test_lines_of_items_are_named(run: Path) -> None:
         match=rf"^{run}:5: dram.partitions.1.vdd_V: expected a number above 0, found -1.0$",
     ):
         load_config(run)
+
+
+def test_the_models_have_the_knobs_of_the_table() -> None:
+    knobs = list(KNOBS)
+    assert list(ModulePointConfig.__struct_fields__) == knobs
+    assert list(PointConfig.__struct_fields__) == [name for name in knobs if name != "trefi_ns"]
+    assert all(knob.unit in ("V", "ns") for knob in KNOBS.values())
