@@ -68,7 +68,7 @@ def plot(
 ) -> None:
     """Draw saved results, or a window of a command trace. For `commands`, --set dram... adds a time axis in ns."""
     from edensim.plots.commands import parse_clocks
-    from edensim.plots.plot import check_kind
+    from edensim.plots.plot import PlotOptions, check_kind
     from edensim.plots.plot import plot as draw
 
     check_kind(kind)
@@ -78,17 +78,12 @@ def plot(
         )
     check_outputs(figure, inputs=tuple(targets))
     standard = stated_standard(config, overrides) if overrides or config else None
+    clock_range = parse_clocks(clocks) if clocks else None
     draw(
         targets,
         kind,
         figure,
-        x=x,
-        y=y,
-        value=value,
-        where=where or (),
-        clocks=parse_clocks(clocks) if clocks else None,
-        standard=standard,
-        by=by,
+        PlotOptions(x, y, value, tuple(where or ()), by, clock_range, standard),
     )
     typer.echo(f"{figure}: {kind}")
 

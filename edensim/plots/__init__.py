@@ -1,1 +1,1 @@
-"""Pictures of saved results: one run, several, a sweep, or a command trace. Nothing here simulates."""
+"""Draw saved results: one run, several, a sweep, or a command trace. Nothing here simulates."""

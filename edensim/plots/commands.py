@@ -1,4 +1,4 @@
-"""A command timeline: banks as rows, time along them, one mark per command, a bar while a row is open."""
+"""Draw a command trace: banks as lanes along time, a mark per command, a bar per open row."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
     from edensim.dram.standard import Standard
 
-#: Commands shown where no clock range is asked for, and the most that a picture can hold.
+#: Commands that are shown without a range of clocks, and the most that a picture can hold.
 DEFAULT_COMMANDS: Final = 160
 MOST_COMMANDS: Final = 3000
 MOST_BANKS: Final = 128
-#: Row numbers are written in bars up to that many.
+#: Most bars with the number of their row.
 MOST_NUMBERS: Final = 40
 
-#: Marker and colour of each command: the shape alone tells it in grey.
+#: Marker and colour of each command. In grey, the shape alone tells the command.
 MARKS: Final[dict[Command, tuple[str, str]]] = {
     Command.ACT: ("^", BLUE),
     Command.PREpb: ("v", VERMILLION),
@@ -49,7 +49,8 @@ MARKS: Final[dict[Command, tuple[str, str]]] = {
     Command.REFpb: ("D", PURPLE),
 }
 
-Bank = tuple[int, int, int, int]  # channel, rank, bank group, bank
+#: Channel, rank, bank group and bank; -2 for the last two is the lane of a whole rank.
+Bank = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -63,37 +64,40 @@ class OpenRow:
 
 
 def parse_clocks(text: str) -> tuple[int, int]:
-    """`100:400` to (100, 400). Raises InputError."""
-    first, colon, last = text.partition(":")
-    if (
-        not colon
-        or not first.strip().isdigit()
-        or not last.strip().isdigit()
-        or int(first) >= int(last)
-    ):
+    """Parse a range of clocks such as `100:400`. Raises InputError."""
+    first, _, last = (part.strip() for part in text.partition(":"))
+    if not (first.isdigit() and last.isdigit() and int(first) < int(last)):
         raise InputError(f"--clock {text}: expected FIRST:LAST, two memory clocks in order")
     return int(first), int(last)
 
 
-def clock_window(clocks: NDArray[np.int64], asked: tuple[int, int] | None) -> tuple[int, int]:
-    """The clocks to draw: those asked for, or those of the first commands. Raises InputError where they hold none, or too many."""
+def clock_window(clocks: NDArray[np.int64], wanted: tuple[int, int] | None) -> tuple[int, int]:
+    """Return the clocks to draw: the wanted ones, or those of the first commands.
+
+    Raises InputError if they hold no command or too many.
+    """
     if len(clocks) == 0:
         raise InputError("holds no command")
-    first, last = asked or (int(clocks[0]), int(clocks[min(len(clocks), DEFAULT_COMMANDS) - 1]))
+    first, last = wanted or (int(clocks[0]), int(clocks[min(len(clocks), DEFAULT_COMMANDS) - 1]))
     inside = int(((clocks >= first) & (clocks <= last)).sum())
     if inside == 0:
         raise InputError(
-            f"--clock {first}:{last}: no command there; the file holds clocks {clocks.min()} to {clocks.max()}"
+            f"--clock {first}:{last}: no command there; "
+            f"the file holds clocks {clocks.min()} to {clocks.max()}"
         )
     if inside > MOST_COMMANDS:
         raise InputError(
-            f"--clock {first}:{last}: {inside:,} commands; expected at most {MOST_COMMANDS:,} in one picture (`edensim timeline` takes all)"
+            f"--clock {first}:{last}: {inside:,} commands; expected at most {MOST_COMMANDS:,} "
+            "in one picture (`edensim timeline` takes all)"
         )
     return first, last
 
 
 def open_rows(commands: NDArray[Any], until: int) -> list[OpenRow]:
-    """Rows that commands opened, up to clock `until`. An auto-precharging command closes its row at its own clock."""
+    """Return the rows that commands opened, up to the clock `until`.
+
+    A command with auto-precharge closes its row at its own clock.
+    """
     rows: list[OpenRow] = []
     since: dict[Bank, tuple[int, int]] = {}
 
@@ -114,7 +118,7 @@ def open_rows(commands: NDArray[Any], until: int) -> list[OpenRow]:
         elif command in (Command.PREpb, Command.RDA, Command.WRA, Command.REFpb):
             close(bank, clock)
         elif command in RANK_COMMANDS:
-            for other in [b for b in since if b[:2] == bank[:2]]:
+            for other in [open_bank for open_bank in since if open_bank[:2] == bank[:2]]:
                 close(other, clock)
     for bank in tuple(since):
         close(bank, until)
@@ -127,7 +131,10 @@ def draw_commands(
     standard: Standard | None = None,
     small_print: str = "",
 ) -> SubFigure:
-    """The commands between two clocks (both included), with a caption. standard: for the time axis in ns and the length of refreshes."""
+    """Draw the commands between two clocks, both included, above a caption.
+
+    The standard gives the time axis in ns and the length of refreshes.
+    """
     commands = commands[np.argsort(commands["clock"], kind="stable")]
     first, last = clock_window(commands["clock"], clocks)
     shown = commands[(commands["clock"] >= first) & (commands["clock"] <= last)]
@@ -142,13 +149,14 @@ def draw_commands(
     lanes: list[Bank] = sorted({*banks, *((channel, rank, -2, -2) for channel, rank in ranks)})
     if len(lanes) > MOST_BANKS:
         raise InputError(
-            f"{len(lanes)} banks; expected at most {MOST_BANKS} in one picture: narrow the range with --clock"
+            f"{len(lanes)} banks; expected at most {MOST_BANKS} in one picture: "
+            "narrow the range with --clock"
         )
     figure = new_figure(9.6, 1.5 + 0.21 * max(4, len(lanes)), small_print)
     axes = figure.add_subplot()
-    place = {bank: lane for lane, bank in enumerate(lanes)}
-    _draw_rows(axes, rows, place, (first, last))
-    _draw_marks(axes, shown, place, standard)
+    lane_of = {bank: lane for lane, bank in enumerate(lanes)}
+    _draw_rows(axes, rows, lane_of, (first, last))
+    _draw_marks(axes, shown, lane_of, standard)
     axes.set_yticks(range(len(lanes)), lane_names(lanes))
     axes.set_ylim(len(lanes) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0, labelsize=7)
@@ -166,38 +174,35 @@ def draw_commands(
 
 
 def lane_names(banks: list[Bank]) -> list[str]:
-    """`ch 0 rank 1 group 2 bank 3`, without the levels of which there is but one."""
+    """Return names such as `ch 0 rank 1 group 2 bank 3`, without levels that have one member."""
     channels, ranks = {bank[0] for bank in banks}, {bank[1] for bank in banks}
     names = []
     for channel, rank, group, bank in banks:
         words = [f"ch {channel}"] if len(channels) > 1 else []
         words += [f"rank {rank}"] if len(ranks) > 1 or bank == -2 else []
-        words += (
-            ["all banks"]
-            if bank == -2
-            else ([f"group {group}"] if group >= 0 else []) + [f"bank {bank}"]
-        )
+        words += [f"group {group}"] if group >= 0 else []
+        words.append("all banks" if bank == -2 else f"bank {bank}")
         names.append(" ".join(words))
     return names
 
 
 def _bank(record: Any) -> Bank:
-    return (
-        int(record["channel"]),
-        int(record["rank"]),
-        int(record["bankgroup"]),
-        int(record["bank"]),
+    channel, rank, group, bank = (
+        int(record[level]) for level in ("channel", "rank", "bankgroup", "bank")
     )
+    return channel, rank, group, bank
 
 
 def _draw_rows(
-    axes: Axes, rows: list[OpenRow], place: dict[Bank, int], clocks: tuple[int, int]
+    axes: Axes, rows: list[OpenRow], lane_of: dict[Bank, int], clocks: tuple[int, int]
 ) -> None:
+    """Draw a bar while a row is open, and its number where there is room."""
     first, last = clocks
+    room = (last - first) / 45
     for row in rows:
         start, end = max(row.start, first), min(row.end, last + 1)
         axes.barh(
-            place[row.bank],
+            lane_of[row.bank],
             end - start,
             0.5,
             start,
@@ -206,13 +211,11 @@ def _draw_rows(
             linewidth=0.5,
             zorder=1,
         )
-    room = (last - first) / 45
-    for row in rows if len(rows) <= MOST_NUMBERS else []:
-        start, end = max(row.start, first), min(row.end, last + 1)
-        if end - start > room * (len(str(row.row)) * 0.35 + 1.2):
+        needed = room * (len(str(row.row)) * 0.35 + 1.2)
+        if len(rows) <= MOST_NUMBERS and end - start > needed:
             axes.text(
                 start + room / 4,
-                place[row.bank] - 0.27,
+                lane_of[row.bank] - 0.27,
                 f"row {row.row}",
                 size=5.5,
                 color="#333333",
@@ -221,17 +224,23 @@ def _draw_rows(
 
 
 def _draw_marks(
-    axes: Axes, shown: NDArray[Any], place: dict[Bank, int], standard: Standard | None
+    axes: Axes, shown: NDArray[Any], lane_of: dict[Bank, int], standard: Standard | None
 ) -> None:
+    """Draw a mark for each command, and a box while a refresh lasts."""
     from matplotlib.patches import Rectangle
 
+    timings = {} if standard is None else standard.timings
+    durations = {
+        Command.REFab: timings.get("nRFC", 0),
+        Command.REFpb: timings.get("nRFCpb", 0),
+    }
     for command, (marker, colour) in MARKS.items():
         chosen = shown[shown["command"] == command]
         if len(chosen) == 0:
             continue
-        whole = command in RANK_COMMANDS
+        of_rank = command in RANK_COMMANDS
         lanes = [
-            place[(*_bank(record)[:2], -2, -2) if whole else _bank(record)] for record in chosen
+            lane_of[(*_bank(record)[:2], -2, -2) if of_rank else _bank(record)] for record in chosen
         ]
         axes.plot(
             chosen["clock"],
@@ -245,21 +254,8 @@ def _draw_marks(
             label=command.name,
             zorder=3,
         )
-        duration = (
-            standard.timings.get("nRFC" if command == Command.REFab else "nRFCpb", 0)
-            if standard
-            else 0
-        )
-        if command in (Command.REFab, Command.REFpb) and duration:
+        if duration := durations.get(command, 0):
             for record, lane in zip(chosen, lanes, strict=True):
-                box = Rectangle(
-                    (int(record["clock"]), lane - 0.25),
-                    duration,
-                    0.5,
-                    fc=PURPLE,
-                    alpha=0.35,
-                    hatch="///",
-                    ec=GREY,
-                    lw=0.5,
-                )
-                axes.add_patch(box)
+                corner = int(record["clock"]), lane - 0.25
+                look = {"fc": PURPLE, "alpha": 0.35, "hatch": "///", "ec": GREY, "lw": 0.5}
+                axes.add_patch(Rectangle(corner, duration, 0.5, **look))

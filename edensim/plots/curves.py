@@ -1,4 +1,4 @@
-"""Points in a plane: the energy-performance curve with its Pareto front, and latency against bandwidth."""
+"""Draw points in a plane: energy against time with the Pareto front, latency over bandwidth."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from edensim.exceptions import InputError
-from edensim.plots.labels import axis_label, caption, name_of, scale_of, short_value
+from edensim.plots.labels import (
+    axis_label,
+    caption,
+    name_of,
+    point_names,
+    scale_of,
+    short_value,
+)
 from edensim.plots.points import CONFIG, Points
 from edensim.plots.style import (
     BLACK,
@@ -24,16 +31,19 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import SubFigure
 
-#: Keys of which more is better; of all others less is.
+#: Keys of which more is better; of all others, less is better.
 MORE_IS_BETTER: Final = frozenset({"bandwidth_GBps", "core.ipc", "row_hits"})
-#: Front points beyond that many are not all labelled.
+#: Most points of the front that are all labelled.
 MOST_LABELS: Final = 12
 
 
 def front_of(
     x: Sequence[float], y: Sequence[float], *, more_x: bool = False, more_y: bool = False
 ) -> list[int]:
-    """Indices of the points that no other point beats, in order of x. Less is better, unless more_x or more_y says otherwise."""
+    """Return the indices of the points that no other point beats, in the order of x.
+
+    Less is better, unless `more_x` or `more_y` says otherwise.
+    """
     from edensim.sweep.result import pareto_front
 
     in_front = pareto_front([-v if more_y else v for v in y], [-v if more_x else v for v in x])
@@ -41,7 +51,10 @@ def front_of(
 
 
 def draw_pareto(points: Points, x: str | None, y: str | None, value: str | None) -> SubFigure:
-    """Energy against run time (or any two keys), one marker per point, the Pareto front as a line. value: key that colours the points."""
+    """Draw a marker per point, and the Pareto front as a line.
+
+    `x` and `y` are run time and energy by default; `value` is the key that colours the points.
+    """
     key_x = points.resolve(x or "time_ns", "--x")
     key_y = points.resolve(y or "energy_pJ.total", "--y")
     xs, unit_x = _scaled(points, key_x)
@@ -78,7 +91,7 @@ def draw_pareto(points: Points, x: str | None, y: str | None, value: str | None)
     axes.set_ylabel(_direction(axis_label(key_y, unit_y), more_y))
     axes.set_title(f"{name_of(key_y)} against {name_of(key_x)[:1].lower()}{name_of(key_x)[1:]}")
     add_legend(figure, title=None if value is None else name_of(points.resolve(value, "--value")))
-    names = points.labels()
+    names = point_names(points)
     label_points(
         figure,
         axes,
@@ -88,14 +101,11 @@ def draw_pareto(points: Points, x: str | None, y: str | None, value: str | None)
     return figure
 
 
-def draw_bandwidth_latency(
-    points: Points, x: str | None, y: str | None, value: str | None
-) -> SubFigure:
-    """Mean and 99th-percentile read latency in ns against the bandwidth that was reached; one line each per value of `value`."""
-    if x or y:
-        raise InputError(
-            f"{'--x' if x else '--y'}: bandwidth-latency has fixed axes; `--kind pareto` draws any two keys"
-        )
+def draw_bandwidth_latency(points: Points, value: str | None = None) -> SubFigure:
+    """Draw the mean and the 99th percentile of read latency (ns) against the reached bandwidth.
+
+    Each value of the key `value` has its own two lines.
+    """
     bandwidth = points.numbers(points.resolve("bandwidth_GBps", "--x"))
     clock_ns = [
         time / cycles
@@ -150,7 +160,7 @@ def _direction(label: str, more: bool) -> str:
 
 
 def _coloured(axes: Axes, points: Points, key: str, xs: list[float], ys: list[float]) -> None:
-    """Points coloured by a key: a look per value, or a colour scale where there are more numbers than looks."""
+    """Draw points coloured by a key: a look per value, or a colour scale for many numbers."""
     found = points.values(key)
     values = sorted(
         set(found), key=lambda v: (isinstance(v, str), v is None, v if v is not None else 0)
@@ -180,12 +190,13 @@ def _coloured(axes: Axes, points: Points, key: str, xs: list[float], ys: list[fl
 def _limit_looks(found: int, key: str) -> None:
     if found > LOOKS:
         raise InputError(
-            f"--value {key}: found {found} values; expected at most {LOOKS}, more lines cannot be told apart (--where KEY=VALUE picks some)"
+            f"--value {key}: found {found} values; expected at most {LOOKS}, "
+            "more lines cannot be told apart (--where KEY=VALUE picks some)"
         )
 
 
 def spread(items: Sequence[int], most: int) -> list[int]:
-    """At most `most` of the items, ends included, evenly spread."""
+    """Return at most `most` of the items, evenly spread, with both ends."""
     if len(items) <= most:
         return list(items)
     return [items[round(i * (len(items) - 1) / (most - 1))] for i in range(most)]
@@ -197,9 +208,12 @@ def label_points(
     labels: Sequence[tuple[float, float, str]],
     dots: Sequence[tuple[float, float]],
 ) -> None:
-    """Write names beside points where there is room: not over other names, markers or the edge. A name without room is left out."""
+    """Write names beside points, but not over other names, markers or the edge.
+
+    A name without room is left out.
+    """
     figure = whole(panel)
-    figure.draw_without_rendering()  # the layout must stand before anything can be measured
+    figure.draw_without_rendering()  # the layout must be done before anything can be measured
     figure.set_layout_engine("none")
     frame = axes.get_window_extent()
     taken = [axes.transData.transform(dot) for dot in dots]

@@ -1,4 +1,4 @@
-"""One run's figures taken apart: by bank, tensor or partition, each part a point of its own."""
+"""Take the figures of one run apart by bank, tensor or partition, each part a point of its own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 from edensim.exceptions import InputError, nearest
 from edensim.plots.points import Point, Points
 
-#: What each kind of picture can be taken apart by, and what a result has to hold for it.
+#: What each kind of picture can be taken apart by, and the key that a result needs for it.
 DIVISIONS: Final[Mapping[str, Mapping[str, str]]] = {
     "energy": {"tensor": "energy_by_tensor_pJ", "partition": "energy_by_partition_pJ"},
     "exposure": {
@@ -18,9 +18,9 @@ DIVISIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "partition": "exposure.by_partition",
     },
 }
-#: Parts whose energy is drawn; a large network has more tensors than that.
+#: Most parts whose energy is drawn; a large network has more tensors.
 MOST_PARTS: Final = 40
-#: Why a result may lack a part.
+#: Which runs have each kind of part.
 _MISSING: Final = {
     "tensor": "a network's run, or a native trace whose requests name tensors, counts them",
     "bank": "a run outside specification counts them",
@@ -29,7 +29,11 @@ _MISSING: Final = {
 
 
 def divide(points: Points, kind: str, by: str) -> Points:
-    """The parts of one run as points, named. Raises InputError for several runs, a kind that is not taken apart so, and a result without parts."""
+    """Return the parts of one run as named points.
+
+    Raises InputError for several runs, a kind that is not taken apart so, and a result without
+    such parts.
+    """
     known = DIVISIONS.get(kind)
     if known is None:
         raise InputError(f"--by: only for --kind {' and '.join(DIVISIONS)}, not for {kind!r}")
@@ -39,71 +43,68 @@ def divide(points: Points, kind: str, by: str) -> Points:
         )
     if len(points) != 1:
         raise InputError(
-            f"{points.origin}: --by {by}: {len(points)} points; expected one run (--where KEY=VALUE picks it)"
+            f"{points.origin}: --by {by}: {len(points)} points; expected one run "
+            "(--where KEY=VALUE picks it)"
         )
-    parts = dict(_parts(points.rows[0], kind, by, known[by]))
+    take_apart = _energies if kind == "energy" else _banks if by == "bank" else _exposures
+    parts = dict(take_apart(points.rows[0], known[by]))
     if not parts:
         raise InputError(f"{points.origin}: {points.names[0]} holds no {known[by]}: {_MISSING[by]}")
     return replace(points, rows=tuple(parts.values()), names=tuple(parts))
 
 
-def _parts(row: Point, kind: str, by: str, key: str) -> Iterator[tuple[str, Point]]:
-    """Name and point of each part."""
-    if kind == "energy":
-        kept = {name: value for name, value in row.items() if not name.startswith("energy_pJ.")}
-        for name, values in _largest(_nested(row, key)).items():
-            yield name, {**kept, **{f"energy_pJ.{part}": value for part, value in values.items()}}
-        return
-    kept = {
-        name: value
-        for name, value in row.items()
-        if name not in ("exposure.counts", "exposure.out_of_specification")
-    }
-    if by == "bank":
-        for channel, banks in enumerate(row.get(key) or []):
-            for bank, counts in enumerate(banks):
-                if any(counts):
-                    name = (
-                        f"bank {bank}" if len(row[key]) == 1 else f"channel {channel} bank {bank}"
-                    )
-                    yield name, {**kept, "exposure.counts": counts}
-        return
-    for name, values in row.items():
-        if name.startswith(f"{key}.") and isinstance(values, list) and any(values):
+def _energies(row: Point, key: str) -> Iterator[tuple[str, Point]]:
+    """Yield the name and the energy of each part."""
+    common = {name: value for name, value in row.items() if not name.startswith("energy_pJ.")}
+    by_part: dict[str, dict[str, Any]] = {}
+    for name, value in row.items():
+        if name.startswith(f"{key}."):  # KEY.PART.LEAF; only parts may have dots in their names
+            part, _, leaf = name.removeprefix(f"{key}.").rpartition(".")
+            by_part.setdefault(_title(part), {})[leaf] = value
+    for part, leaves in _largest(by_part).items():
+        yield part, {**common, **{f"energy_pJ.{leaf}": value for leaf, value in leaves.items()}}
+
+
+def _banks(row: Point, key: str) -> Iterator[tuple[str, Point]]:
+    """Yield the name and the exposure of each bank that was read."""
+    common, by_channel = _without_exposure(row), row.get(key) or []
+    for channel, banks in enumerate(by_channel):
+        prefix = f"channel {channel} " if len(by_channel) > 1 else ""
+        for bank, counts in enumerate(banks):
+            if any(counts):
+                yield f"{prefix}bank {bank}", {**common, "exposure.counts": counts}
+
+
+def _exposures(row: Point, key: str) -> Iterator[tuple[str, Point]]:
+    """Yield the name and the exposure of each tensor or partition that was read."""
+    for name, counts in row.items():
+        if name.startswith(f"{key}.") and isinstance(counts, list) and any(counts):
             part = name.removeprefix(f"{key}.").removesuffix(".counts")
+            exposure = {"exposure.counts": counts}
             too_soon = row.get(f"{key}.{part}.out_of_specification")
-            yield (
-                (f"tensor {part}" if part.isdecimal() else part),
-                {
-                    **kept,
-                    "exposure.counts": values,
-                    **({} if too_soon is None else {"exposure.out_of_specification": too_soon}),
-                },
-            )
+            if too_soon is not None:
+                exposure["exposure.out_of_specification"] = too_soon
+            yield _title(part), {**_without_exposure(row), **exposure}
+
+
+def _without_exposure(row: Point) -> dict[str, Any]:
+    whole_run = ("exposure.counts", "exposure.out_of_specification")
+    return {name: value for name, value in row.items() if name not in whole_run}
+
+
+def _title(part: str) -> str:
+    return f"tensor {part}" if part.isdecimal() else part
 
 
 def _largest(parts: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Those that take most energy, in their order, and the others as one."""
+    """Return the parts that take most energy, in their order, and the others as one."""
     if len(parts) <= MOST_PARTS:
         return parts
-    kept = set(sorted(parts, key=lambda name: -parts[name]["total"])[: MOST_PARTS - 1])
+    largest = set(sorted(parts, key=lambda name: -parts[name]["total"])[: MOST_PARTS - 1])
     others: dict[str, float] = {}
-    for name in (
-        name for name in parts if name not in kept
-    ):  # in one order, so that the sum is the same each time
-        for leaf, value in parts[name].items():
-            others[leaf] = others.get(leaf, 0.0) + value
-    return {
-        **{name: values for name, values in parts.items() if name in kept},
-        f"{len(parts) - len(kept)} others": others,
-    }
-
-
-def _nested(row: Point, key: str) -> dict[str, dict[str, Any]]:
-    """{part: {leaf: value}} of the flat keys `KEY.PART.LEAF`; parts may have dots in their names, leaves have none."""
-    found: dict[str, dict[str, Any]] = {}
-    for name, value in row.items():
-        if name.startswith(f"{key}."):
-            part, _, leaf = name.removeprefix(f"{key}.").rpartition(".")
-            found.setdefault(f"tensor {part}" if part.isdecimal() else part, {})[leaf] = value
-    return found
+    for name, leaves in parts.items():
+        if name not in largest:
+            for leaf, value in leaves.items():
+                others[leaf] = others.get(leaf, 0.0) + value
+    shown = {name: leaves for name, leaves in parts.items() if name in largest}
+    return {**shown, f"{len(parts) - len(largest)} others": others}

@@ -1,4 +1,4 @@
-"""A heat map: one key's value over two swept keys."""
+"""Draw a heat map: the value of one key over two swept keys."""
 
 from __future__ import annotations
 
@@ -6,19 +6,22 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from edensim.exceptions import InputError
-from edensim.plots.labels import axis_label, caption, name_of, scale_of, unit_of
-from edensim.plots.points import CONFIG, Points, format_value
+from edensim.plots.labels import axis_label, caption, name_of, scale_of
+from edensim.plots.points import CONFIG, Points, format_value, value_order
 from edensim.plots.style import new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import SubFigure
 
-#: A number stands in each cell up to this many columns.
+#: Most columns with a number in each cell.
 MOST_NUMBERS = 14
 
 
 def draw_heatmap(points: Points, x: str | None, y: str | None, value: str | None) -> SubFigure:
-    """`value` (default: total energy) as the colour of each cell of the grid x by y (default: the two keys that were swept)."""
+    """Draw `value` as the colour of each cell of the grid of `x` and `y`.
+
+    By default, these are the total energy and the two keys that were swept.
+    """
     import numpy as np
 
     key_x, key_y = _axes_keys(points, x, y)
@@ -55,14 +58,14 @@ def draw_heatmap(points: Points, x: str | None, y: str | None, value: str | None
         axes.tick_params(axis="x", labelrotation=45)
     if numbered:
         _write_numbers(axes, grid)
-    axes.set_xlabel(_axis_name(key_x))
-    axes.set_ylabel(_axis_name(key_y))
+    axes.set_xlabel(axis_label(key_x))
+    axes.set_ylabel(axis_label(key_y))
     axes.set_title(name_of(key))
     return figure
 
 
 def _axes_keys(points: Points, x: str | None, y: str | None) -> tuple[str, str]:
-    """The keys of the two axes; those not asked for are the ones that were swept."""
+    """Return the keys of the two axes; those that are not given are the swept ones."""
     known = [
         points.resolve(key, option) for key, option in ((x, "--x"), (y, "--y")) if key is not None
     ]
@@ -70,7 +73,8 @@ def _axes_keys(points: Points, x: str | None, y: str | None) -> tuple[str, str]:
     if len(known) + len(swept) < 2 or (len(known) < 2 and len(known) + len(swept) > 2):
         found = ", ".join(key.removeprefix(CONFIG) for key in points.swept()) or "none"
         raise InputError(
-            f"{points.origin}: heatmap: expected two swept keys, found {found}; --x and --y name the two to draw"
+            f"{points.origin}: heatmap: expected two swept keys, found {found}; "
+            "--x and --y name the two to draw"
         )
     keys = known if len(known) == 2 else [*known, *swept] if y is None else [*swept, *known]
     if keys[0] == keys[1]:
@@ -79,25 +83,25 @@ def _axes_keys(points: Points, x: str | None, y: str | None) -> tuple[str, str]:
 
 
 def _ticks(points: Points, key: str) -> list[Any]:
-    """The different values of a key: numbers in order, then words, then none."""
+    """Return the different values of a key in order."""
     values: list[Any] = []
     for value in points.values(key):
         if isinstance(value, list | dict):
             raise InputError(
-                f"{key.removeprefix(CONFIG)}: is a list; expected a key with one number or word per point"
+                f"{key.removeprefix(CONFIG)}: is a list; "
+                "expected a key with one number or word per point"
             )
         if value not in values:
             values.append(value)
-    return sorted(values, key=lambda v: (v is None, isinstance(v, str), v if v is not None else 0))
+    return sorted(values, key=value_order)
 
 
 def _crowded(points: Points, key_x: str, key_y: str, name: str) -> str:
     others = [key.removeprefix(CONFIG) for key in points.swept() if key not in (key_x, key_y)]
-    pick = (
-        f"it was also swept over {', '.join(others)}: pick one value with --where {others[0]}=VALUE"
-        if others
-        else f"{name} repeats another point"
-    )
+    pick = f"{name} repeats another point"
+    if others:
+        example = f"pick one value with --where {others[0]}=VALUE"
+        pick = f"it was also swept over {', '.join(others)}: {example}"
     return f"{points.origin}: heatmap: several points fall on one cell; {pick}"
 
 
@@ -106,20 +110,14 @@ def _name_ticks(set_ticks: Any, values: list[Any], most: int) -> None:
     set_ticks(range(0, len(values), step), [format_value(value) for value in values[::step]])
 
 
-def _axis_name(key: str) -> str:
-    unit = unit_of(key)
-    return axis_label(key, unit)
-
-
 def _write_numbers(axes: Any, grid: Any) -> None:
-    """Each cell's value in it, dark on light and light on dark."""
+    """Write the value of each cell into it, dark on light and light on dark."""
     import numpy as np
 
     low, high = float(np.nanmin(grid)), float(np.nanmax(grid))
     spread = high - low or abs(high) or 1.0
-    decimals = min(
-        6, max(0, 1 - math.floor(math.log10(spread / 10)))
-    )  # two digits of the differences
+    # Two digits of the differences are shown.
+    decimals = min(6, max(0, 1 - math.floor(math.log10(spread / 10))))
     for (row, column), number in np.ndenumerate(grid):
         if not np.isnan(number):
             light = high > low and (number - low) / (high - low) > 0.55

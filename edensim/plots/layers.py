@@ -1,4 +1,4 @@
-"""A network's layers along the axis: the time each took and what of it was waiting, the bytes it moved, the energy it cost."""
+"""Draw the layers of a network: the time each took, the bytes it moved, the energy it cost."""
 
 from __future__ import annotations
 
@@ -22,78 +22,63 @@ KINDS: Final = (
     ("ofm_write", "ofm written", ORANGE, ""),
     ("scratch", "scratch", GREY, "xxx"),
 )
-#: More layers than that are not all named.
+#: Most layers that are all named.
 MOST_NAMES: Final = 40
 
+#: The name, the values, the colour and the hatch of each part of the bars.
 Stack = Sequence[tuple[str, Sequence[float], str, str]]
 
 
-def draw_layers(points: Points, x: str | None, y: str | None, value: str | None) -> SubFigure:
-    """Three stacks per layer of one run: time in work and in waiting, bytes by what they are to the layer, energy by use."""
-    if x or y or value:
-        raise InputError(
-            f"{'--x' if x else '--y' if y else '--value'}: has no meaning for `--kind layers`, which draws the layers of one run"
-        )
+def draw_layers(points: Points) -> SubFigure:
+    """Draw three stacks for each layer of one run.
+
+    They show time in work and in waiting, bytes by their role in the layer, and energy by use.
+    """
     if len(points) != 1:
         raise InputError(
-            f"{points.origin}: layers: {len(points)} points; expected one run (--where KEY=VALUE picks it)"
+            f"{points.origin}: layers: {len(points)} points; expected one run "
+            "(--where KEY=VALUE picks it)"
         )
     layers: list[Mapping[str, Any]] = points.rows[0].get("layers") or []
     if not layers:
         raise InputError(
-            f"{points.origin}: holds no layers; a network on a machine has them (`frontend` and `network`), a trace has none"
+            f"{points.origin}: holds no layers; a network on a machine has them "
+            "(`frontend` and `network`), a trace has none"
         )
     figure = new_figure(max(6.4, min(12.0, 1.6 + 0.16 * len(layers))), 6.6, caption(points))
-    panels = figure.subplots(3, 1, sharex=True)
-    _time(panels[0], layers)
-    _traffic(panels[1], layers)
-    _energy(panels[2], layers)
-    step = -(-len(layers) // MOST_NAMES)
-    panels[2].set_xticks(
-        range(0, len(layers), step),
-        [layer["name"] for layer in layers][::step],
-        rotation=90,
-        size=6,
-    )
-    panels[2].set_xlim(-0.7, len(layers) - 0.3)
-    return figure
-
-
-def _time(axes: Axes, layers: Sequence[Mapping[str, Any]]) -> None:
-    waiting = [layer["time_ns"] * layer["stall_share"] for layer in layers]
-    working = [layer["time_ns"] - waited for layer, waited in zip(layers, waiting, strict=True)]
-    factor, unit = scale_of("time_ns", [layer["time_ns"] for layer in layers])
+    time, traffic, energy = figure.subplots(3, 1, sharex=True)
+    times_ns = [layer["time_ns"] for layer in layers]
+    waiting_ns = [layer["time_ns"] * layer["stall_share"] for layer in layers]
+    working_ns = [total - waited for total, waited in zip(times_ns, waiting_ns, strict=True)]
+    factor, unit = scale_of("time_ns", times_ns)
     _stack(
-        axes,
-        [("computing", working, GREEN, ""), ("waiting for memory", waiting, PURPLE, "///")],
+        time,
+        [("computing", working_ns, GREEN, ""), ("waiting for memory", waiting_ns, PURPLE, "///")],
         factor,
+        f"Time ({unit})",
     )
-    axes.set_ylabel(f"Time ({unit})")
-    axes.set_title("Layers: time, DRAM traffic and energy")
-
-
-def _traffic(axes: Axes, layers: Sequence[Mapping[str, Any]]) -> None:
-    stack = [
+    time.set_title("Layers: time, DRAM traffic and energy")
+    moved = [
         (name, [layer["bytes_by_kind"][kind] for layer in layers], colour, hatch)
         for kind, name, colour, hatch in KINDS
     ]
-    _stack(axes, stack, 1e6)
-    axes.set_ylabel("DRAM traffic (MB)")
-
-
-def _energy(axes: Axes, layers: Sequence[Mapping[str, Any]]) -> None:
-    stack = [
+    _stack(traffic, moved, 1e6, "DRAM traffic (MB)")
+    energies_pJ = [
         (part_name(part), [layer["energy_pJ"].get(part, 0.0) for layer in layers], colour, hatch)
         for part, colour, hatch in PARTS
         if part != "io"
     ]
     factor, unit = scale_of("energy_pJ.total", [layer["energy_pJ"]["total"] for layer in layers])
-    _stack(axes, stack, factor)
-    axes.set_ylabel(f"DRAM energy ({unit})")
+    _stack(energy, energies_pJ, factor, f"DRAM energy ({unit})")
+    step = -(-len(layers) // MOST_NAMES)
+    names = [layer["name"] for layer in layers][::step]
+    energy.set_xticks(range(0, len(layers), step), names, rotation=90, size=6)
+    energy.set_xlim(-0.7, len(layers) - 0.3)
+    return figure
 
 
-def _stack(axes: Axes, stack: Stack, factor: float) -> None:
-    """Bars on bars; what no layer has is left out."""
+def _stack(axes: Axes, stack: Stack, factor: float, label: str) -> None:
+    """Draw bars on bars; a part that no layer has is left out."""
     below: list[float] = []
     for name, values, colour, hatch in stack:
         if not any(values):
@@ -111,6 +96,7 @@ def _stack(axes: Axes, stack: Stack, factor: float) -> None:
             linewidth=0.3,
             label=name,
         )
-        below = [a + b for a, b in zip(below, heights, strict=True)]
+        below = [start + height for start, height in zip(below, heights, strict=True)]
     axes.grid(visible=False, axis="x")
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.02), fontsize=7)
+    axes.set_ylabel(label)

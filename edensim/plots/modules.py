@@ -1,4 +1,4 @@
-"""Pictures of modules: BER against what was lowered, how well each error model explains a map, and where weak cells lie."""
+"""Draw DRAM modules: their BER, how well error models explain them, and their weak cells."""
 
 from __future__ import annotations
 
@@ -31,16 +31,20 @@ if TYPE_CHECKING:
 
 _AXES: Final = {"trcd_ns": "tRCD (ns)", "vdd_V": "VDD (V)"}
 _RATES: Final = {"ber": "bit error rate", "line_fault_fraction": "fraction of faulty 64-byte lines"}
-#: Lowest decade that is drawn below the data.
+#: The lowest decade that is drawn below the data.
 _FLOOR: Final = 1e-12
 
 
 def draw_ber(paths: Sequence[Path], where: Sequence[str]) -> SubFigure:
-    """Curves of one module with the interval for a module never measured; tables of rates (CSV) given beside it are its points."""
+    """Draw the curves of one module, with the interval for a module that was never measured.
+
+    Tables of rates (CSV) that are given beside the module are drawn as points.
+    """
     modules = [path for path in paths if path.suffix.lower() in (".yaml", ".yml", "")]
     if len(modules) != 1:
         raise InputError(
-            f"ber: expected one module file (.yaml) and tables of rates (.csv) beside it, found {len(modules)} modules"
+            "ber: expected one module file (.yaml) and tables of rates (.csv) beside it, "
+            f"found {len(modules)} modules"
         )
     if where:
         raise InputError(f"--where {where[0]}: has no meaning for `--kind ber`")
@@ -60,14 +64,11 @@ def draw_ber(paths: Sequence[Path], where: Sequence[str]) -> SubFigure:
     for axes, curve in zip(grid[0], module.curves.values(), strict=True):
         _draw_curve(axes, curve, [table for table in tables if table.axis == curve.axis])
     named: set[str] = set()
-    for artist, name in (
-        (artist, name)
-        for axes in panel.axes
-        for artist, name in zip(*axes.get_legend_handles_labels(), strict=True)
-    ):
-        if name in named:
-            artist.set_label("_")  # named once for all panels
-        named.add(name)
+    for axes in panel.axes:
+        for artist, name in zip(*axes.get_legend_handles_labels(), strict=True):
+            if name in named:
+                artist.set_label("_")  # named once for all panels
+            named.add(name)
     add_legend(panel)
     return panel
 
@@ -112,7 +113,7 @@ def _draw_curve(axes: Axes, curve: Curve | Table, tables: Sequence[Characterizat
 def _draw_points(
     axes: Axes, table: Characterization, curve: Curve | Table, floor: float, number: int
 ) -> None:
-    """Means over patterns at the curve's temperature, a point per module; zeros at the floor."""
+    """Draw means over patterns at the curve's temperature, per module; zeros at the floor."""
     table = table.choose(table.temp_C == curve.base_temp_C)
     found: dict[tuple[str, float], list[float]] = {}
     for module, pattern, x, rate in zip(
@@ -143,7 +144,11 @@ def _draw_points(
 
 
 def draw_models(paths: Sequence[Path], where: Sequence[str]) -> SubFigure:
-    """How much worse each candidate is than the best, from what `edensim fit --json` wrote: BIC of error models, AIC of curves."""
+    """Draw how much worse each candidate of a fit is than the best.
+
+    The files are what `edensim fit --json` wrote. Error models are compared by their BIC, curves by
+    their AIC.
+    """
     if len(paths) != 1 or where:
         raise InputError(
             "models: expected one JSON that `edensim fit --json` wrote"
@@ -153,21 +158,11 @@ def draw_models(paths: Sequence[Path], where: Sequence[str]) -> SubFigure:
     parts: list[tuple[str, dict[str, float], str]] = []
     if "selection" in content:
         models = content["selection"]["models"]
-        parts.append(
-            (
-                "error models",
-                {f"{each['kind']} {each['name']}": float(each["bic"]) for each in models},
-                "BIC above the best",
-            )
-        )
+        scores = {f"{model['kind']} {model['name']}": float(model["bic"]) for model in models}
+        parts.append(("error models", scores, "BIC above the best"))
     for name, report in content.get("curves", {}).items():
-        parts.append(
-            (
-                f"curve of {name}",
-                {key: float(value) for key, value in report["aic"].items()},
-                "AIC above the best",
-            )
-        )
+        scores = {key: float(value) for key, value in report["aic"].items()}
+        parts.append((f"curve of {name}", scores, "AIC above the best"))
     if not parts:
         raise InputError(
             f"{paths[0]}: holds no candidates; expected what `edensim fit --json` wrote"
@@ -224,7 +219,10 @@ def _fit_json(path: Path) -> dict[str, Any]:
 
 
 def draw_weak_cells(paths: Sequence[Path], where: Sequence[str]) -> SubFigure:
-    """Weak cells of a module's rows, bank by bank, at an operating point (`--where trcd_ns=5`): where its seed places them in a DDR4 device."""
+    """Draw the weak cells in the rows of each bank at an operating point (`--where trcd_ns=5`).
+
+    They lie where the module's seed places them in a DDR4 device.
+    """
     import numpy as np
 
     from edensim.bit_errors.cells import cell_tables, geometry_of, weak_cells
@@ -247,9 +245,13 @@ def draw_weak_cells(paths: Sequence[Path], where: Sequence[str]) -> SubFigure:
         for index, _ in weak_cells(geometry, tables, module.seed, geometry.row_numbers(bank, rows)):
             counts[:, bank] += np.bincount(index, minlength=len(rows))
     shares = counts / (1 << geometry.row_bits)
-    said = ", ".join(f"{key} {value:g}" for key, value in point.items()) or "nominal"
-    small = f"module {module.name} at {said}: model {model.kind} ({model.name}), seed {module.seed} · every {organization.rows // 256}th row of a DDR4"
-    panel = new_figure(6.4, 4.4, f"{small} {organization.name} · edensim {__version__}")
+    point_text = ", ".join(f"{key} {value:g}" for key, value in point.items()) or "nominal"
+    small_print = (
+        f"module {module.name} at {point_text}: model {model.kind} ({model.name}), "
+        f"seed {module.seed} · every {organization.rows // 256}th row of a DDR4 "
+        f"{organization.name} · edensim {__version__}"
+    )
+    panel = new_figure(6.4, 4.4, small_print)
     axes = panel.subplots()
     axes.grid(visible=False)
     picture = axes.imshow(
@@ -273,7 +275,8 @@ def _point(where: Sequence[str]) -> dict[str, float]:
         key, _, text = condition.partition("=")
         if key.strip() not in known:
             raise InputError(
-                f"--where {condition}: expected trcd_ns=NS, vdd_V=V or temp_C=C{nearest(key.strip(), known)}"
+                f"--where {condition}: expected trcd_ns=NS, vdd_V=V or temp_C=C"
+                f"{nearest(key.strip(), known)}"
             )
         try:
             point[key.strip()] = float(text)

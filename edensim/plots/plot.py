@@ -1,15 +1,17 @@
-"""The kinds of pictures, and how one is made: read what was saved, draw, add the caption, write."""
+"""Draw a picture of one of the known kinds: read what was saved, draw it, write the file."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from edensim._version import __version__
 from edensim.exceptions import InputError, nearest
 from edensim.plots import bars, curves, grids, histograms, layers, modules, tolerances
 from edensim.plots.division import divide
-from edensim.plots.points import Points, load_points
+from edensim.plots.points import load_points
 from edensim.plots.style import check_suffix, save, styled
 
 if TYPE_CHECKING:
@@ -17,21 +19,66 @@ if TYPE_CHECKING:
 
     from edensim.dram.standard import Standard
 
-Draw = Callable[[Points, str | None, str | None, str | None], "SubFigure"]
 
-#: Kinds that draw results. `commands` draws a command trace.
-RESULT_KINDS: Final[Mapping[str, Draw]] = {
-    "pareto": curves.draw_pareto,
-    "heatmap": grids.draw_heatmap,
-    "energy": bars.draw_energy,
-    "bandwidth-latency": curves.draw_bandwidth_latency,
-    "rows": bars.draw_rows,
-    "exposure": histograms.draw_exposure,
-    "latency": histograms.draw_latency,
-    "layers": layers.draw_layers,
+@dataclass(frozen=True)
+class PlotOptions:
+    """What a picture shows; each kind takes some of the options.
+
+    Attributes
+    ----------
+    x, y, value : str, optional
+        Keys of the result; `config.` may be left out.
+    where : sequence of str
+        Conditions `KEY=VALUE` that the points must meet. For `weak-cells`, the operating point.
+    by : str, optional
+        Draw the parts of one run side by side: energy by "tensor" or "partition", exposure by
+        "bank", "tensor" or "partition".
+    clocks : tuple of int, optional
+        First and last memory clock of the commands to draw.
+    standard : Standard, optional
+        The standard that gives commands a time axis in ns.
+    """
+
+    x: str | None = None
+    y: str | None = None
+    value: str | None = None
+    where: Sequence[str] = ()
+    by: str | None = None
+    clocks: tuple[int, int] | None = None
+    standard: Standard | None = None
+
+
+@dataclass(frozen=True)
+class ResultKind:
+    """A kind that draws results: its function, the keys that it takes, and what else is told."""
+
+    draw: Callable[..., SubFigure]
+    keys: tuple[str, ...] = ("x", "y", "value")
+    hint: str = ""
+
+
+_BARS: Final = "bars take only --x, the key that orders them"
+_HISTOGRAM: Final = "a histogram takes only --value, the key that names its lines"
+RESULT_KINDS: Final[Mapping[str, ResultKind]] = {
+    "pareto": ResultKind(curves.draw_pareto),
+    "heatmap": ResultKind(grids.draw_heatmap),
+    "energy": ResultKind(bars.draw_energy, ("x",), _BARS),
+    "bandwidth-latency": ResultKind(
+        curves.draw_bandwidth_latency,
+        ("value",),
+        "bandwidth-latency has fixed axes; `--kind pareto` draws any two keys",
+    ),
+    "rows": ResultKind(bars.draw_rows, ("x",), _BARS),
+    "exposure": ResultKind(histograms.draw_exposure, ("value",), _HISTOGRAM),
+    "latency": ResultKind(histograms.draw_latency, ("value",), _HISTOGRAM),
+    "layers": ResultKind(
+        layers.draw_layers,
+        (),
+        "has no meaning for `--kind layers`, which draws the layers of one run",
+    ),
 }
-#: Kinds that draw modules and fits: MODULE.yaml with tables of rates beside it, the JSON of `edensim fit`, MODULE.yaml at an operating point;
-#: and files of `edensim tolerance`.
+#: Kinds that draw module files with tables of rates, files of `edensim fit`, and files of
+#: `edensim tolerance`.
 MODULE_KINDS: Final[Mapping[str, Callable[[Sequence[Path], Sequence[str]], SubFigure]]] = {
     "ber": modules.draw_ber,
     "models": modules.draw_models,
@@ -39,6 +86,7 @@ MODULE_KINDS: Final[Mapping[str, Callable[[Sequence[Path], Sequence[str]], SubFi
     "accuracy": tolerances.draw_accuracy,
     "tolerance": tolerances.draw_tolerance,
 }
+#: The kind that draws a command trace.
 COMMANDS: Final = "commands"
 KINDS: Final = (*RESULT_KINDS, *MODULE_KINDS, COMMANDS)
 
@@ -47,25 +95,28 @@ def plot(
     targets: Sequence[Path | str],
     kind: str,
     figure_path: Path | str,
-    *,
-    x: str | None = None,
-    y: str | None = None,
-    value: str | None = None,
-    where: Sequence[str] = (),
-    clocks: tuple[int, int] | None = None,
-    standard: Standard | None = None,
-    by: str | None = None,
+    options: PlotOptions = PlotOptions(),  # noqa: B008 (frozen)
 ) -> None:
-    """Draw saved results, or a command trace, into a PNG, SVG or PDF.
+    """Draw saved results, or a command trace, into a picture.
 
-    targets: folders of a sweep or of result JSONs, result JSONs, tables; for `commands` one command CSV; for `ber` a module file and tables of
-    measured rates, for `models` the JSON of a fit, for `weak-cells` a module file (`where`: the operating point, trcd_ns=5), for `accuracy` and
-    `tolerance` files of `edensim tolerance`.
-    x, y, value: keys of the result, `config.` may be left out. where: `KEY=VALUE`, only the points that have it.
-    by: the parts of one run side by side instead: energy by `tensor` or `partition`, exposure by `bank`, `tensor` or `partition`.
-    clocks, standard: for `commands`: the clocks to draw (first, last), and the standard for the time axis in ns.
+    Parameters
+    ----------
+    targets : sequence of path
+        What is drawn. For most kinds: folders of a sweep or of result JSONs, result JSONs, tables.
+        For `commands`: one command CSV. For `ber`: a module file, and tables of measured rates.
+        For `models`: the JSON of a fit. For `weak-cells`: a module file. For `accuracy` and
+        `tolerance`: files of ``edensim tolerance``.
+    kind : str
+        One of `KINDS`.
+    figure_path : path
+        The file to write, whose suffix is .png, .svg or .pdf.
+    options : PlotOptions
+        What the picture shows.
 
-    Raises InputError for what cannot be drawn, read or written.
+    Raises
+    ------
+    InputError
+        For what cannot be drawn, read or written.
     """
     paths, figure_path = [Path(target) for target in targets], Path(figure_path)
     check_kind(kind)
@@ -74,38 +125,15 @@ def plot(
         raise InputError(f"{kind}: nothing to draw; expected a folder, a result or a command trace")
     with styled():
         if kind == COMMANDS:
-            for option, given in (
-                ("--x", x),
-                ("--y", y),
-                ("--value", value),
-                ("--where", where),
-                ("--by", by),
-            ):
-                if given:
-                    raise InputError(
-                        f"{option}: has no meaning for `--kind commands`, which draws a command trace"
-                    )
-            figure = _commands(paths, clocks, standard)
+            hint = f"has no meaning for `--kind {kind}`, which draws a command trace"
+            _refuse(options, ("x", "y", "value", "where", "by"), hint)
+            figure = _draw_commands(paths, options)
         elif kind in MODULE_KINDS:
-            for option, used in (
-                ("--x", x),
-                ("--y", y),
-                ("--value", value),
-                ("--clock", clocks),
-                ("--by", by),
-            ):
-                if used:
-                    raise InputError(
-                        f"{option}: has no meaning for `--kind {kind}`, which draws a module, a fit or a tolerance"
-                    )
-            figure = MODULE_KINDS[kind](paths, where)
+            hint = f"has no meaning for `--kind {kind}`, which draws a module, a fit or a tolerance"
+            _refuse(options, ("x", "y", "value", "clocks", "by"), hint)
+            figure = MODULE_KINDS[kind](paths, options.where)
         else:
-            if clocks is not None:
-                raise InputError(f"--clock: only for `--kind commands`, not for {kind!r}")
-            points = load_points(paths).where(where)
-            if by is not None:
-                points = divide(points, kind, by)
-            figure = RESULT_KINDS[kind](points, x, y, value)
+            figure = _draw_results(paths, kind, options)
         save(figure, figure_path)
 
 
@@ -117,32 +145,43 @@ def check_kind(kind: str) -> None:
         )
 
 
-def _commands(
-    paths: Sequence[Path], clocks: tuple[int, int] | None, standard: Standard | None
-) -> SubFigure:
-    from edensim._version import __version__
+def _refuse(options: PlotOptions, names: Sequence[str], hint: str) -> None:
+    """Raise InputError for the first of the options that is given."""
+    for name in names:
+        if getattr(options, name):
+            raise InputError(f"--{name.removesuffix('s')}: {hint}")
+
+
+def _draw_results(paths: Sequence[Path], kind: str, options: PlotOptions) -> SubFigure:
+    result_kind = RESULT_KINDS[kind]
+    _refuse(options, ["clocks"], f"only for `--kind commands`, not for {kind!r}")
+    points = load_points(paths).where(options.where)
+    if options.by is not None:
+        points = divide(points, kind, options.by)
+    unused = [key for key in ("x", "y", "value") if key not in result_kind.keys]
+    _refuse(options, unused, result_kind.hint)
+    keys: dict[str, Any] = {key: getattr(options, key) for key in result_kind.keys}
+    return result_kind.draw(points, **keys)
+
+
+def _draw_commands(paths: Sequence[Path], options: PlotOptions) -> SubFigure:
     from edensim.plots.commands import draw_commands
     from edensim.tracefiles.commands import read_commands_csv
 
     if len(paths) != 1:
         raise InputError(f"commands: {len(paths)} files; expected one command CSV")
-    path = paths[0]
+    path, standard = paths[0], options.standard
     if path.is_dir() or path.suffix.lower() == ".json":
         raise InputError(
-            f"{path}: not a command trace; `--kind commands` draws what `edensim simulate --commands OUT.csv` wrote"
+            f"{path}: not a command trace; `--kind commands` draws what "
+            "`edensim simulate --commands OUT.csv` wrote"
         )
     records = read_commands_csv(path)
-    if len(records) == 0:
-        raise InputError(f"{path}: holds no command")
-    device = (
-        f"{standard.name} {standard.organization.name} {standard.speed_bin}, tCK {standard.tck_ps} ps · "
-        if standard
-        else ""
-    )
-    small_print = (
-        f"{device}commands of {path.name} ({len(records):,} in all) · edensim {__version__}"
-    )
+    small_print = f"commands of {path.name} ({len(records):,} in all) · edensim {__version__}"
+    if standard is not None:
+        device = f"{standard.name} {standard.organization.name} {standard.speed_bin}"
+        small_print = f"{device}, tCK {standard.tck_ps} ps · {small_print}"
     try:
-        return draw_commands(records, clocks, standard, small_print)
+        return draw_commands(records, options.clocks, standard, small_print)
     except InputError as problem:
         raise InputError(f"{path}: {problem}") from None

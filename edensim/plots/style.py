@@ -1,4 +1,7 @@
-"""How pictures look and how they are written: one style, readable in grey and by the colour-blind, the same bytes for the same data."""
+"""Give pictures one style, readable in grey and by the colour-blind, and write them.
+
+The same data give the same bytes.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from edensim._version import __version__
 from edensim.exceptions import InputError, nearest
+from edensim.files import save_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
 
-#: Okabe and Ito's colours, ordered so that neighbours differ in lightness too.
+#: The colours of Okabe and Ito, ordered so that neighbours differ in lightness too.
 BLUE, ORANGE, GREEN, YELLOW, VERMILLION, SKY, PURPLE, BLACK = (
     "#0072B2",
     "#E69F00",
@@ -33,7 +37,7 @@ MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X", "*")
 LINES: Final = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (8, 3)))
 HATCHES: Final = ("", "///", "...", "\\\\\\", "xxx", "", "++", "---")
 GREY: Final = "#666666"
-#: Distinct looks; more series than that cannot be told apart.
+#: Number of different looks; more series cannot be told apart.
 LOOKS: Final = len(COLOURS)
 
 SUFFIXES: Final = (".png", ".svg", ".pdf")
@@ -64,18 +68,20 @@ _STYLE: Final[dict[str, Any]] = {
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Everything drawn and saved inside looks the same, whatever the user's matplotlibrc says."""
+    """Give all that is drawn and saved inside one style, whatever the user's matplotlibrc says."""
     import matplotlib
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        for key, setting in _STYLE.items():
-            matplotlib.rcParams[key] = setting  # type: ignore[index]
+        matplotlib.rcParams.update(_STYLE)
         yield
 
 
 def new_figure(width: float, height: float, caption: str) -> SubFigure:
-    """An empty panel (inches) above a caption: what was run, in small print. Its figure belongs to no window and no global list."""
+    """Return an empty panel (inches) above a caption in small print.
+
+    Its figure belongs to no window and no global list.
+    """
     from matplotlib.figure import Figure, SubFigure
 
     lines = textwrap.wrap(caption, int(width * 19.5), break_on_hyphens=False)
@@ -91,7 +97,7 @@ def new_figure(width: float, height: float, caption: str) -> SubFigure:
 
 
 def mark_at(axes: Axes, x: float, text: str, colour: str) -> None:
-    """A vertical line with its name along it."""
+    """Draw a vertical line with its name along it."""
     axes.axvline(x, color=colour, lw=1.2, ls=(0, (4, 2)))
     ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1}
     top: dict[str, Any] = {
@@ -104,7 +110,7 @@ def mark_at(axes: Axes, x: float, text: str, colour: str) -> None:
 
 
 def whole(panel: SubFigure) -> Figure:
-    """The figure that a panel is part of."""
+    """Return the figure that a panel is part of."""
     from matplotlib.figure import Figure
 
     figure = panel.get_figure(root=True)
@@ -113,12 +119,12 @@ def whole(panel: SubFigure) -> Figure:
 
 
 def clock_scale(period_ns: float) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
-    """Cycles to ns and back, for a second axis."""
+    """Return functions from cycles to ns and back, for a second axis."""
     return lambda cycles: cycles * period_ns, lambda ns: ns / period_ns
 
 
 def add_legend(panel: SubFigure, *, title: str | None = None) -> None:
-    """One legend for the panel, below it, as many columns as there is room for."""
+    """Add one legend below a panel, with as many columns as there is room for."""
     names = [name for axes in panel.axes for name in axes.get_legend_handles_labels()[1]]
     columns = max(
         1, int(whole(panel).get_figwidth() * 72 / (max(map(len, names), default=1) * 4.6 + 34))
@@ -132,14 +138,16 @@ def check_suffix(path: Path) -> None:
     """Raise InputError unless a picture can be written under this name."""
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(
-            f"{path}: expected a name ending in {', '.join(SUFFIXES)}, found {path.suffix!r}{nearest(path.suffix, SUFFIXES)}"
+            f"{path}: expected a name ending in {', '.join(SUFFIXES)}, "
+            f"found {path.suffix!r}{nearest(path.suffix, SUFFIXES)}"
         )
 
 
 def save(panel: SubFigure, path: Path) -> None:
-    """Write a picture, whole or not at all; PNG, SVG or PDF by suffix. Neither date nor program version goes into it. Raises InputError."""
-    from edensim.files import save_bytes
+    """Write a picture as PNG, SVG or PDF by its suffix, whole or not at all.
 
+    No date goes into it. Raises InputError if the file cannot be written.
+    """
     suffix = path.suffix.lower().removeprefix(".")
     maker = f"edensim {__version__}"
     metadata: dict[str, dict[str, str | None]] = {
@@ -153,10 +161,13 @@ def save(panel: SubFigure, path: Path) -> None:
 
 
 def _plain_ids(svg: bytes) -> bytes:
-    """Ids of clipping areas by number: matplotlib hashes their coordinates, whose last digits the solver of the layout does not always give alike."""
+    """Replace the ids of clipping areas by numbers.
+
+    Matplotlib makes them from coordinates, whose last digits differ between equal layouts.
+    """
     numbers: dict[bytes, bytes] = {}
     return re.sub(
         rb"\bp[0-9a-f]{10}\b",
-        lambda found: numbers.setdefault(found[0], b"clip%d" % len(numbers)),
+        lambda match: numbers.setdefault(match[0], b"clip%d" % len(numbers)),
         svg,
     )

@@ -18,9 +18,9 @@ from edensim.plots.curves import front_of, spread
 from edensim.plots.division import divide
 from edensim.plots.grids import draw_heatmap
 from edensim.plots.histograms import Histogram, bin_edges, draw_exposure, draw_latency
-from edensim.plots.labels import axis_label, caption, scale_of, short_value
+from edensim.plots.labels import axis_label, caption, point_names, scale_of, short_value
 from edensim.plots.layers import draw_layers
-from edensim.plots.plot import KINDS, MODULE_KINDS, plot
+from edensim.plots.plot import KINDS, MODULE_KINDS, PlotOptions, plot
 from edensim.plots.points import Points, flat, load_points
 from edensim.plots.style import COLOURS, whole
 from edensim.simulation import run
@@ -116,7 +116,7 @@ def test_points_know_what_was_swept(folder: Path) -> None:
     points = load_points([folder])
     assert len(points) == 6
     assert points.swept() == ["config.dram.vdd_V", "config.dram.trcd_ns"]
-    assert points.labels()[0] == "1.1 V, tRCD 12 ns"
+    assert point_names(points)[0] == "1.1 V, tRCD 12 ns"
     assert len(points.where(["dram.vdd_V=1.2"])) == 3
     assert len(points.where(["dram.vdd_V=1.2", "dram.trcd_ns=8"])) == 1
 
@@ -214,7 +214,7 @@ def test_latencies_are_drawn_from_the_bins_that_hold_reads(folder: Path, tmp_pat
         (tmp_path / "one.json").write_text(
             json.dumps({**values, "read_latency_histogram": {"bins": bins, "counts": [9, 5]}})
         )
-        panel = draw_latency(load_points([tmp_path / "one.json"]), None, None, None)
+        panel = draw_latency(load_points([tmp_path / "one.json"]))
         assert panel.axes[0].get_xlabel() == "; ".join(
             filter(None, ("Read latency (memory cycles)", words))
         )
@@ -275,9 +275,7 @@ def test_tensors_that_take_little_energy_are_one(folder: Path, tmp_path: Path) -
 
 @pytest.mark.parametrize("banks", [9, 40])
 def test_many_parts_are_small_multiples(folder: Path, tmp_path: Path, banks: int) -> None:
-    panel = draw_exposure(
-        divide(divided(folder, tmp_path / "one.json", banks), "exposure", "bank"), None, None, None
-    )
+    panel = draw_exposure(divide(divided(folder, tmp_path / "one.json", banks), "exposure", "bank"))
     shown = [axes for axes in panel.axes if axes.get_visible()]
     assert len(shown) == min(banks, 24)
     assert shown[0].get_title() == "bank 0 (143)"
@@ -289,7 +287,7 @@ def test_exposure_shows_the_specified_interval(folder: Path, tmp_path: Path) -> 
     path = with_exposure(
         folder, tmp_path / "one.json", bin_cycles=1, counts=COUNTS, out_of_specification=116
     )
-    panel = draw_exposure(load_points([path]), None, None, None)
+    panel = draw_exposure(load_points([path]))
     words = " ".join(text.get_text() for text in panel.axes[0].texts)
     assert f"specified nRCD {load_standard('DDR4').timings['nRCD']}" in words
     assert "116 of 143" in words
@@ -361,7 +359,7 @@ def test_what_cannot_be_drawn_is_refused(
     folder: Path, tmp_path: Path, kind: str, options: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(InputError) as refused:
-        plot([folder], kind, tmp_path / "figure.png", **options)
+        plot([folder], kind, tmp_path / "figure.png", PlotOptions(**options))
     assert words in str(refused.value)
     assert list(tmp_path.iterdir()) == []
 
@@ -403,7 +401,7 @@ def test_too_many_series_are_refused() -> None:
     from edensim.plots.curves import draw_pareto
 
     with pytest.raises(InputError, match="at most 60 bars"):
-        draw_energy(points, None, None, None)
+        draw_energy(points)
     with pytest.raises(InputError, match="at most 8"):
         draw_pareto(points, None, None, "trace")
 
@@ -413,7 +411,7 @@ def test_layers_of_a_network_are_drawn_and_a_trace_has_none(folder: Path, tmp_pa
     network.save(tmp_path / "network.json")
     plot([tmp_path / "network.json"], "layers", tmp_path / "layers.svg")
     assert len(network.layers) == 6
-    drawn = draw_layers(load_points([tmp_path / "network.json"]), None, None, None)
+    drawn = draw_layers(load_points([tmp_path / "network.json"]))
     assert [label.get_text() for label in drawn.axes[-1].get_xticklabels()] == [
         layer["name"] for layer in network.layers
     ]
