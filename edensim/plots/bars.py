@@ -18,7 +18,7 @@ from edensim.plots.style import (
     VERMILLION,
     YELLOW,
     add_legend,
-    new_figure,
+    new_axes,
 )
 
 if TYPE_CHECKING:
@@ -79,11 +79,13 @@ def draw_energy(points: Points, x: str | None = None) -> SubFigure:
         words += f" + {wires_pJ / factor:.4g} I/O" if wires_pJ else ""
         _write_at_end(axes, total_pJ / factor, row, words, 3)
     has_wires = any(energies_pJ["io"])
-    axes.set_xlim(0, longest * (1.32 if has_wires else 1.14) or 1)
-    axes.set_xlabel(
-        f"DRAM and I/O energy ({unit})" if has_wires else axis_label("energy_pJ.total", unit)
+    axes.set(
+        xlim=(0, longest * (1.32 if has_wires else 1.14) or 1),
+        xlabel=f"DRAM and I/O energy ({unit})"
+        if has_wires
+        else axis_label("energy_pJ.total", unit),
+        title="DRAM energy by use",
     )
-    axes.set_title("DRAM energy by use")
     add_legend(figure)
     return figure
 
@@ -122,8 +124,10 @@ def draw_rows(points: Points, x: str | None = None) -> SubFigure:
         _write_at_end(axes, 100, row, f"{total:,.0f}", 4)
     axes.set_xlim(0, 112)
     axes.set_xticks(range(0, 101, 20))
-    axes.set_xlabel("Share of requests (%), their number at the end of the bar")
-    axes.set_title("What requests found their rows in")
+    axes.set(
+        xlabel="Share of requests (%), their number at the end of the bar",
+        title="What requests found their rows in",
+    )
     add_legend(figure)
     return figure
 
@@ -150,8 +154,7 @@ def ordered(points: Points, x: str | None, kind: str) -> tuple[Points, list[str]
 
 
 def _bar_axes(names: Sequence[str], small_print: str) -> tuple[SubFigure, Axes]:
-    figure = new_figure(7.2, 1.4 + 0.3 * max(2, len(names)), small_print)
-    axes = figure.add_subplot()
+    figure, axes = new_axes(7.2, 1.4 + 0.3 * max(2, len(names)), small_print)
     axes.grid(visible=False, axis="y")
     short_names = [name if len(name) <= 44 else f"{name[:43]}…" for name in names]
     axes.set_yticks(range(len(names)), short_names)

@@ -18,7 +18,7 @@ from edensim.plots.style import (
     VERMILLION,
     add_legend,
     clock_scale,
-    new_figure,
+    new_axes,
 )
 from edensim.vocabulary import RANK_COMMANDS, Command
 
@@ -152,8 +152,7 @@ def draw_commands(
             f"{len(lanes)} banks; expected at most {MOST_BANKS} in one picture: "
             "narrow the range with --clock"
         )
-    figure = new_figure(9.6, 1.5 + 0.21 * max(4, len(lanes)), small_print)
-    axes = figure.add_subplot()
+    figure, axes = new_axes(9.6, 1.5 + 0.21 * max(4, len(lanes)), small_print)
     lane_of = {bank: lane for lane, bank in enumerate(lanes)}
     _draw_rows(axes, rows, lane_of, (first, last))
     _draw_marks(axes, shown, lane_of, standard)
@@ -161,8 +160,7 @@ def draw_commands(
     axes.set_ylim(len(lanes) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0, labelsize=7)
     pad = max(1.0, 0.01 * (last - first))
-    axes.set_xlim(first - pad, last + pad)
-    axes.set_xlabel("Memory clock (cycles)")
+    axes.set(xlim=(first - pad, last + pad), xlabel="Memory clock (cycles)")
     axes.ticklabel_format(axis="x", style="plain")
     axes.set_title(f"Commands at clocks {first:,} to {last:,}")
     if standard is not None:
@@ -257,5 +255,11 @@ def _draw_marks(
         if duration := durations.get(command, 0):
             for record, lane in zip(chosen, lanes, strict=True):
                 corner = int(record["clock"]), lane - 0.25
-                look = {"fc": PURPLE, "alpha": 0.35, "hatch": "///", "ec": GREY, "lw": 0.5}
+                look: dict[str, Any] = {
+                    "fc": PURPLE,
+                    "alpha": 0.35,
+                    "hatch": "///",
+                    "ec": GREY,
+                    "lw": 0.5,
+                }
                 axes.add_patch(Rectangle(corner, duration, 0.5, **look))

@@ -23,7 +23,7 @@ from edensim.plots.style import (
     MARKERS,
     add_legend,
     mark_at,
-    new_figure,
+    new_axes,
     whole,
 )
 
@@ -61,8 +61,7 @@ def draw_pareto(points: Points, x: str | None, y: str | None, value: str | None)
     ys, unit_y = _scaled(points, key_y)
     more_x, more_y = key_x in MORE_IS_BETTER, key_y in MORE_IS_BETTER
     front = front_of(xs, ys, more_x=more_x, more_y=more_y)
-    figure = new_figure(6.4, 4.2, caption(points))
-    axes = figure.add_subplot()
+    figure, axes = new_axes(6.4, 4.2, caption(points))
     if value is None:
         beaten = [i for i in range(len(points)) if i not in set(front)]
         axes.plot(
@@ -87,9 +86,11 @@ def draw_pareto(points: Points, x: str | None, y: str | None, value: str | None)
         label=f"Pareto front ({len(front)} of {len(points)})",
     )
     axes.margins(0.1)
-    axes.set_xlabel(_direction(axis_label(key_x, unit_x), more_x))
-    axes.set_ylabel(_direction(axis_label(key_y, unit_y), more_y))
-    axes.set_title(f"{name_of(key_y)} against {name_of(key_x)[:1].lower()}{name_of(key_x)[1:]}")
+    axes.set(
+        xlabel=_direction(axis_label(key_x, unit_x), more_x),
+        ylabel=_direction(axis_label(key_y, unit_y), more_y),
+        title=f"{name_of(key_y)} against {name_of(key_x)[:1].lower()}{name_of(key_x)[1:]}",
+    )
     add_legend(figure, title=None if value is None else name_of(points.resolve(value, "--value")))
     names = point_names(points)
     label_points(
@@ -117,8 +118,7 @@ def draw_bandwidth_latency(points: Points, value: str | None = None) -> SubFigur
     for index in range(len(points)):
         series.setdefault(None if key is None else points.rows[index].get(key), []).append(index)
     _limit_looks(len(series), value or "")
-    figure = new_figure(6.4, 4.2, caption(points))
-    axes = figure.add_subplot()
+    figure, axes = new_axes(6.4, 4.2, caption(points))
     for look, (what, members) in enumerate(series.items()):
         members.sort(key=lambda i: bandwidth[i])
         prefix = "" if key is None else f"{short_value(key, what)}, "
@@ -140,11 +140,13 @@ def draw_bandwidth_latency(points: Points, value: str | None = None) -> SubFigur
         peak = float(peaks.pop())
         mark_at(axes, peak, f"peak {peak:.4g} GB/s", GREY)
         axes.set_xlim(right=1.06 * peak)
-    axes.set_xlim(left=0)
-    axes.set_ylim(bottom=0)
-    axes.set_xlabel("Bandwidth (GB/s)")
-    axes.set_ylabel("Read latency (ns)")
-    axes.set_title("Read latency against bandwidth")
+    axes.set(
+        xlim=(0, None),
+        ylim=(0, None),
+        xlabel="Bandwidth (GB/s)",
+        ylabel="Read latency (ns)",
+        title="Read latency against bandwidth",
+    )
     add_legend(figure)
     return figure
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from edensim.exceptions import InputError
 from edensim.plots.labels import axis_label, caption, name_of, scale_of
 from edensim.plots.points import CONFIG, Points, format_value, value_order
-from edensim.plots.style import new_figure
+from edensim.plots.style import new_axes
 
 if TYPE_CHECKING:
     from matplotlib.figure import SubFigure
@@ -43,8 +43,7 @@ def draw_heatmap(points: Points, x: str | None, y: str | None, value: str | None
         if numbered
         else (6.8, 5.0)
     )
-    figure = new_figure(width, height, caption(points))
-    axes = figure.add_subplot()
+    figure, axes = new_axes(width, height, caption(points))
     axes.grid(visible=False)
     axes.set_facecolor("white")
     axes.patch.set(hatch="xx", edgecolor="#bbbbbb")  # a cell without a point stays hatched
@@ -58,9 +57,7 @@ def draw_heatmap(points: Points, x: str | None, y: str | None, value: str | None
         axes.tick_params(axis="x", labelrotation=45)
     if numbered:
         _write_numbers(axes, grid)
-    axes.set_xlabel(axis_label(key_x))
-    axes.set_ylabel(axis_label(key_y))
-    axes.set_title(name_of(key))
+    axes.set(xlabel=axis_label(key_x), ylabel=axis_label(key_y), title=name_of(key))
     return figure
 
 

@@ -20,6 +20,7 @@ from edensim.plots.style import (
     add_legend,
     clock_scale,
     mark_at,
+    new_axes,
     new_figure,
 )
 
@@ -274,8 +275,7 @@ def _widen(edges: Sequence[int]) -> bool:
 
 def _draw(histograms: Sequence[Histogram], label: str, points: Points) -> tuple[SubFigure, Axes]:
     edges = bin_edges(histograms)
-    figure = new_figure(6.8, 4.2, caption(points))
-    axes = figure.add_subplot()
+    figure, axes = new_axes(6.8, 4.2, caption(points))
     heights: list[float] = []
     for look, histogram in enumerate(histograms):
         shares = histogram.shares(edges)
@@ -286,7 +286,7 @@ def _draw(histograms: Sequence[Histogram], label: str, points: Points) -> tuple[
         text = f"{histogram.name} ({histogram.reads:,} reads)"
         axes.stairs(shares, edges, label=text, **style)
     bin_text = f", bins of {edges[1] - edges[0]} cycle{'s' * (edges[1] - edges[0] > 1)}"
-    low, high = max(0, edges[0] - 2), edges[-1] + 1.0
+    low, high = float(max(0, edges[0] - 2)), edges[-1] + 1.0
     if _widen(edges):
         axes.set_xscale("log")
         _set_plain_ticks(axes)
@@ -296,8 +296,10 @@ def _draw(histograms: Sequence[Histogram], label: str, points: Points) -> tuple[
     axes.set_xlim(low, high)
     cut = [histogram for histogram in histograms if histogram.counts[-1] and histogram.open_ended]
     longest = max(((len(cut_off.counts) - 1) * cut_off.bin_cycles for cut_off in cut), default=0)
-    axes.set_xlabel(f"{label}; the last bin holds {longest:,} or more" if cut else label)
-    axes.set_ylabel(f"Share of reads per bin (%){bin_text}")
+    axes.set(
+        xlabel=f"{label}; the last bin holds {longest:,} or more" if cut else label,
+        ylabel=f"Share of reads per bin (%){bin_text}",
+    )
     _add_ns_axis(axes, points)
     if len(histograms) > 1:
         add_legend(figure)
@@ -309,8 +311,7 @@ def _set_share_scale(axes: Axes, heights: Sequence[float], log_room: float, room
     from matplotlib.ticker import FuncFormatter
 
     if max(heights) > 50 * min(heights):
-        axes.set_yscale("log")
-        axes.set_ylim(min(heights) / 2, max(heights) * log_room)
+        axes.set(yscale="log", ylim=(min(heights) / 2, max(heights) * log_room))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
     else:
         axes.set_ylim(0, max(heights) * room)

@@ -20,6 +20,7 @@ from edensim.plots.style import (
     MARKERS,
     VERMILLION,
     add_legend,
+    new_axes,
     new_figure,
 )
 
@@ -104,10 +105,7 @@ def _draw_curve(axes: Axes, curve: Curve | Table, tables: Sequence[Characterizat
         axes.axhline(curve.detection_limit, color=GREY, lw=0.8, ls=":", label="detection limit")
     if curve.cutoff is not None:
         axes.axvline(curve.cutoff, color=VERMILLION, lw=1, ls="--", label="no errors from here on")
-    axes.set_yscale("log")
-    axes.set_ylim(floor, 2)
-    axes.set_xlabel(_AXES[curve.axis])
-    axes.set_ylabel(_RATES[curve.rate])
+    axes.set(yscale="log", ylim=(floor, 2), xlabel=_AXES[curve.axis], ylabel=_RATES[curve.rate])
 
 
 def _draw_points(
@@ -204,8 +202,7 @@ def _draw_scores(axes: Axes, title: str, values: Mapping[str, float], label: str
     axes.invert_yaxis()
     if ordered[-1][1] - best > 100:
         axes.set_xscale("symlog", linthresh=10)
-    axes.set_xlabel(label)
-    axes.set_title(title)
+    axes.set(xlabel=label, title=title)
 
 
 def _fit_json(path: Path) -> dict[str, Any]:
@@ -251,8 +248,7 @@ def draw_weak_cells(paths: Sequence[Path], where: Sequence[str]) -> SubFigure:
         f"seed {module.seed} · every {organization.rows // 256}th row of a DDR4 "
         f"{organization.name} · edensim {__version__}"
     )
-    panel = new_figure(6.4, 4.4, small_print)
-    axes = panel.subplots()
+    panel, axes = new_axes(6.4, 4.4, small_print)
     axes.grid(visible=False)
     picture = axes.imshow(
         shares,
@@ -262,8 +258,7 @@ def draw_weak_cells(paths: Sequence[Path], where: Sequence[str]) -> SubFigure:
         cmap="viridis",
         interpolation="nearest",
     )
-    axes.set_xlabel("bank")
-    axes.set_ylabel("row")
+    axes.set(xlabel="bank", ylabel="row")
     panel.colorbar(picture, ax=axes, label="share of weak cells in the row")
     return panel
 

@@ -134,7 +134,7 @@ def load_points(targets: Sequence[Path]) -> Points:
 
             sweep = load_sweep(target)
             missing += sweep.expected - len(sweep)
-            loaded = [
+            loaded: list[tuple[str, Point]] = [
                 (_swept_name(values), flat(json.loads(text)))
                 for values, text in zip(sweep.values, sweep.texts, strict=True)
             ]

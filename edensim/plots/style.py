@@ -73,7 +73,7 @@ def styled() -> Iterator[None]:
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_STYLE)
+        matplotlib.rcParams.update(_STYLE)  # type: ignore[arg-type]
         yield
 
 
@@ -94,6 +94,12 @@ def new_figure(width: float, height: float, caption: str) -> SubFigure:
         0.08 / width, 0.5, "\n".join(lines), size=6.5, color="#444444", va="center", linespacing=1.4
     )
     return panel
+
+
+def new_axes(width: float, height: float, caption: str) -> tuple[SubFigure, Axes]:
+    """Return a panel as `new_figure` does, with axes in it."""
+    panel = new_figure(width, height, caption)
+    return panel, panel.add_subplot()
 
 
 def mark_at(axes: Axes, x: float, text: str, colour: str) -> None:

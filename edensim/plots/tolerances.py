@@ -18,6 +18,7 @@ from edensim.plots.style import (
     MARKERS,
     VERMILLION,
     add_legend,
+    new_axes,
     new_figure,
 )
 
@@ -44,8 +45,7 @@ def draw_accuracy(paths: Sequence[Path], where: Sequence[str]) -> SubFigure:
     for path, tolerance in zip(paths, tolerances, strict=True):
         if not tolerance.probes:
             raise InputError(f"{path}: holds no probe: the search was interrupted before the first")
-    panel = new_figure(6.4, 4.2, _caption(tolerances))
-    axes = panel.add_subplot()
+    panel, axes = new_axes(6.4, 4.2, _caption(tolerances))
     for look, (tolerance, name) in enumerate(
         zip(tolerances, _names(paths, tolerances), strict=True)
     ):
@@ -54,14 +54,15 @@ def draw_accuracy(paths: Sequence[Path], where: Sequence[str]) -> SubFigure:
     for threshold in sorted({tolerance.threshold for tolerance in tolerances}):
         axes.axhline(100 * threshold, color=GREY, lw=0.8, ls="--")
     bers = [probe.ber for tolerance in tolerances for probe in tolerance.probes]
-    axes.set_xlim(min(bers) / 1.5, max(bers) * 1.5)  # also of one probe
-    axes.set_xscale("log")
-    axes.set_ylim(0, 100)
-    axes.set_xlabel("Bit error rate")
+    axes.set(
+        xlim=(min(bers) / 1.5, max(bers) * 1.5),
+        xscale="log",
+        ylim=(0, 100),
+        xlabel="Bit error rate",
+    )
     measures = sorted({str(each.notes.get("measure", "accuracy")) for each in tolerances})
     what = " and ".join(measures).replace("accuracy", "Accuracy")
-    axes.set_ylabel(f"{what} (%)")
-    axes.set_title(f"{what} against bit error rate")
+    axes.set(ylabel=f"{what} (%)", title=f"{what} against bit error rate")
     add_legend(
         panel,
         title="tolerable BER (dotted); dashed: accuracy that is accepted; "
@@ -114,8 +115,10 @@ def draw_tolerance(paths: Sequence[Path], where: Sequence[str]) -> SubFigure:
     axes.set_xticks(range(0, len(names), step), names[::step], rotation=90, size=6)
     axes.set_ylim(bottom=0)
     axes.ticklabel_format(axis="y", style="sci", scilimits=(-2, 2))
-    axes.set_ylabel("Tolerable bit error rate")
-    axes.set_title("Tolerable bit error rate of each tensor, in the order of use")
+    axes.set(
+        ylabel="Tolerable bit error rate",
+        title="Tolerable bit error rate of each tensor, in the order of use",
+    )
     add_legend(panel)
     return panel
 

@@ -137,8 +137,7 @@ def draw_points(curves: Mapping[str, Any]) -> SubFigure:
             relative = [accuracy / ours[-1] for accuracy in ours]
             axes.plot(at, relative, "o-", color=colour, ms=4, label=names[1])
             _draw_intervals(axes, at, ends, 1 / ours[-1], colour)
-        axes.set_xlabel(f"{title} ({unit})")
-        axes.set_ylim(0, 1.1)
+        axes.set(xlabel=f"{title} ({unit})", ylim=(0, 1.1))
     panel.axes[0].set_ylabel("Share of nominal accuracy")
     add_legend(panel)
     return panel
@@ -250,9 +249,7 @@ def draw_shapes(source: Source, outcomes: Outcomes) -> SubFigure:
             axes.plot(paper["at"], accuracies, marker=MARKERS[model], ms=4, label=label, **look)
             accuracies = [100 * accuracy for accuracy in paper[str(model)][precision]]
             axes.plot(paper["at"], accuracies, alpha=0.3, lw=1, **look)
-        axes.set_title(precision)
-        axes.set_xscale("log")
-        axes.set_ylim(0, 102)
+        axes.set(title=precision, xscale="log", ylim=(0, 102))
     for row in (0, 1):
         grid[row, 0].set_ylabel("Accuracy (%)")
         grid[1, row].set_xlabel("Bit error rate")
@@ -407,10 +404,7 @@ def draw_retraining(title: str, runs: Mapping[str, Sequence[Mapping[str, Any]]])
             paper = [100 * accuracy for accuracy in published()["retraining"][variant]]
             left.plot(PAPER_BERS, paper, **style)
     for axes, name in ((left, "ResNet101, published"), (right, "ours")):
-        axes.set_xscale("log")
-        axes.set_ylim(0, 102)
-        axes.set_xlabel("Bit error rate")
-        axes.set_title(name)
+        axes.set(xscale="log", ylim=(0, 102), xlabel="Bit error rate", title=name)
     left.set_ylabel("Accuracy (%)")
     add_legend(panel)
     return panel

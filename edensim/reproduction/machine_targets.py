@@ -358,10 +358,9 @@ def breakdown(_: Scope, outcomes: Outcomes) -> Content:
 
 def draw_breakdown(shares: dict[str, list[float]]) -> SubFigure:
     """Draw the shares (%) of each part of the energy as stacked bars, one per run."""
-    from edensim.plots.style import COLOURS, HATCHES, add_legend, new_figure
+    from edensim.plots.style import COLOURS, HATCHES, add_legend, new_axes
 
-    panel = new_figure(7.2, 3.6, "DRAM energy at the nominal point, linear law")
-    axes = panel.add_subplot()
+    panel, axes = new_axes(7.2, 3.6, "DRAM energy at the nominal point, linear law")
     left = [0.0] * len(shares)
     for look, part in enumerate(PARTS):
         values = [percent[look] for percent in shares.values()]
@@ -378,8 +377,7 @@ def draw_breakdown(shares: dict[str, list[float]]) -> SubFigure:
         left = [before + value for before, value in zip(left, values, strict=True)]
     axes.set_yticks(range(len(shares)), list(shares), size=8)
     axes.invert_yaxis()
-    axes.set_xlabel("Share of DRAM energy (%)")
-    axes.set_xlim(0, 100)
+    axes.set(xlabel="Share of DRAM energy (%)", xlim=(0, 100))
     axes.grid(axis="y", visible=False)
     add_legend(panel)
     return panel

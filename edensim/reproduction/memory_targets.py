@@ -113,8 +113,7 @@ def draw_rates(outcomes: Outcomes) -> SubFigure:
             axes = grid[row][column]
             rates_of_vendor = outcomes[vendor][axis]
             _draw_vendor(axes, rates_of_vendor, published()[figure][vendor], row == column == 0)
-            axes.set_xlabel(f"{title} ({unit})")
-            axes.set_title(f"Vendor {vendor}")
+            axes.set(xlabel=f"{title} ({unit})", title=f"Vendor {vendor}")
         grid[row][0].set_ylabel("Bit error rate")
     add_legend(panel, title="byte pattern")
     return panel
@@ -135,8 +134,7 @@ def _draw_vendor(
     low, high = ([max(point["interval"][end], FLOOR) for point in points] for end in (0, 1))
     at = [point["at"] for point in points]
     axes.fill_between(at, low, high, color="#bbbbbb", alpha=0.4, lw=0)
-    axes.set_yscale("log")
-    axes.set_ylim(FLOOR / 2, 1)
+    axes.set(yscale="log", ylim=(FLOOR / 2, 1))
 
 
 # 12: sensitivity

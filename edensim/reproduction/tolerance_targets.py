@@ -277,9 +277,7 @@ def draw_fine(title: str, run: Mapping[str, Any]) -> SubFigure:
         for bers, (name, look, colour) in zip(lines, looks, strict=True):
             relative = [ber / coarse_ber for ber in bers]
             axes.plot(relative, look, color=colour, ms=4, label=name if named else "_")
-        axes.set_title(title)
-        axes.set_xlabel("Layer, in depth order")
-        axes.set_ylim(bottom=0)
+        axes.set(title=title, xlabel="Layer, in depth order", ylim=(0, None))
 
     draw(left, _published_tolerances(), "ResNet101, published", True)
     draw(right, _tolerances(run), "ours", False)

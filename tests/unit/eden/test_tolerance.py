@@ -324,13 +324,13 @@ def test_a_model_beside_a_module_is_refused(weights: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["accuracy", "tolerance"])
 def test_a_file_can_be_drawn(found: Tolerance, tmp_path: Path, kind: str) -> None:
-    from edensim.plots.plot import plot
+    from edensim.plots.plot import PlotOptions, plot
 
     found.save(tmp_path / "t.json")
     plot([tmp_path / "t.json"], kind, tmp_path / "t.png")
     assert (tmp_path / "t.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(InputError, match="has no meaning"):
-        plot([tmp_path / "t.json"], kind, tmp_path / "t.png", where=["ber=1"])
+        plot([tmp_path / "t.json"], kind, tmp_path / "t.png", PlotOptions(where=["ber=1"]))
 
 
 def test_items_that_are_not_there_are_not_drawn(found: Tolerance, tmp_path: Path) -> None:
