@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import torch
 
 from edensim.exceptions import NetworkError
+from edensim.files import replacing
 
 #: Means and deviations of the channels of an input.
 Normalization = tuple[tuple[float, ...], tuple[float, ...]]
@@ -96,13 +96,8 @@ def _normalization(path: Path, given: Any) -> Normalization | None:
 
 def save_weights(module: torch.nn.Module, path: Path, normalization: Normalization) -> None:
     """Write a module's state dict and what its images are normalized by, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with replacing(path) as temporary:
         torch.save({"state_dict": module.state_dict(), "normalization": normalization}, temporary)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def check_finite(module: torch.nn.Module, name: str) -> None:

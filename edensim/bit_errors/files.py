@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from edensim.bit_errors.bounding import CYCLES_PER_LOAD, Bounds, bound
 from edensim.bit_errors.injection import Injection, inject
 from edensim.exceptions import InputError
+from edensim.files import replacing
 
 
 def inject_file(
@@ -54,14 +54,8 @@ def read_array(path: Path) -> NDArray[Any]:
 
 def write_array(path: Path, array: NDArray[Any]) -> None:
     """Write a .npy file, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            np.save(file, array, allow_pickle=False)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.save(file, array, allow_pickle=False)
 
 
 def parse_bounds(text: str, correction: str, comparison: str) -> Bounds:

@@ -27,6 +27,7 @@ from edensim.eden.mapping import DramMapping, map_to_dram
 from edensim.eden.memory import memory_of
 from edensim.eden.tolerance import Tolerance
 from edensim.exceptions import ConfigError
+from edensim.files import save_text
 from edensim.vocabulary import ProgressCallback
 
 #: Says what is being done: a line for a log or a terminal.
@@ -245,7 +246,7 @@ class _Loop:
             config=self.config,
             notes=notes,
         )
-        _write(
+        save_text(
             self.folder / "eden.json",
             json.dumps(result.to_dict(), indent=1, allow_nan=False) + "\n",
         )
@@ -376,14 +377,3 @@ class _Loop:
 def _low(curve: Any) -> float:
     """Least quantity that a curve has data at."""
     return float(curve.points[0][0]) if hasattr(curve, "points") else float(curve.low)
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

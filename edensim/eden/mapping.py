@@ -28,6 +28,7 @@ from edensim.eden.metadata import metadata
 from edensim.eden.placement import Part, placed
 from edensim.eden.tolerance import Tolerance
 from edensim.exceptions import ConfigError, InputError, nearest
+from edensim.files import save_text
 from edensim.networks.layout import Layout
 from edensim.networks.network import Operator
 from edensim.preparation import prepare
@@ -133,15 +134,7 @@ class DramMapping:
         """Write the mapped run, for `edensim simulate`: what differs from the defaults, as YAML. Whole or not at all."""
         import yaml
 
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            temporary.write_text(
-                yaml.safe_dump(_changed(self.config), sort_keys=False, width=150), encoding="utf-8"
-            )
-            os.replace(temporary, path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        save_text(path, yaml.safe_dump(_changed(self.config), sort_keys=False, width=150))
 
 
 def map_to_dram(

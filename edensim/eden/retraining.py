@@ -20,6 +20,7 @@ from edensim.accuracy.placement import place
 from edensim.bit_errors.injector import Injector
 from edensim.eden.memory import Memory
 from edensim.exceptions import EdensimError, InputError
+from edensim.files import replacing
 
 if TYPE_CHECKING:
     from edensim.eden.boosting import Schedule
@@ -40,13 +41,8 @@ class Checkpoint:
 
     def save(self, state: dict[str, Any]) -> None:
         """Whole or not at all."""
-        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
-        try:
+        with replacing(self.path) as temporary:
             torch.save({"identity": self.identity, **state}, temporary)
-            os.replace(temporary, self.path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
 
     def load(self) -> dict[str, Any] | None:
         """What was kept; None where there is no file yet. Raises InputError for a file of another run."""

@@ -5,7 +5,6 @@ What a torch module is, once read, can so be run by `edensim simulate` where the
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -13,6 +12,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from edensim.exceptions import NetworkError
+from edensim.files import save_bytes
 from edensim.networks.network import Layer, Network, Role, Tensor
 
 #: First word of the file, and the version of its form.
@@ -40,13 +40,7 @@ def save_network(network: Network, path: Path) -> None:
         tensors=tuple(network.tensors.values()),
         layers=network.layers,
     )
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n")
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    save_bytes(path, msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n")
 
 
 def read_description(
