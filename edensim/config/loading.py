@@ -120,11 +120,31 @@ def load_config(
     overrides: Sequence[str] = (),
     base: RunConfig | Mapping[str, Any] | None = None,
 ) -> LoadedConfig:
-    """Configuration of a run: defaults, then `base`, then the YAML file (and those it extends), then the overrides `KEY=VALUE`.
+    """Load and check the configuration of a run.
 
-    Keys of `base` may be nested or dotted. A relative `trace` of a file is taken from that file's folder, and so
-    are other files that are there. Raises ConfigError, with the place,
-    the key, what was found and what was expected.
+    If a key is set more than once, the last of the following decides: the default, `base`, the
+    files that the YAML file extends, the YAML file, `overrides`.
+
+    Parameters
+    ----------
+    path
+        A YAML file. A relative `trace` in it is found from the folder of that file, and so are
+        other files that exist there.
+    overrides
+        Settings `KEY=VALUE`, as `--set` takes them.
+    base
+        A configuration, or values by key, nested or dotted.
+
+    Returns
+    -------
+    LoadedConfig
+        The configuration (`config`), and where each value came from (`origins`).
+
+    Raises
+    ------
+    ConfigError
+        If a file or a value cannot be accepted. The message names the place, the key, what was
+        found and what was expected.
     """
     layers: list[_Layer] = []
     if base is not None:

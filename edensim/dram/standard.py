@@ -159,13 +159,33 @@ def load_standard(
     timings: Mapping[str, int] | None = None,
     folder: Path | None = None,
 ) -> Standard:
-    """A standard with one organization, one speed bin and overrides applied.
+    """Load a standard, pick an organization and a speed bin, and apply overrides.
 
-    name: of a file in `folder`, in $EDENSIM_CONFIGS or of edensim's own, or the path of a .yaml file.
-    organization, speed_bin: None for the standard's default; `8Gb_x8` or `DDR4_8Gb_x8`.
-    timings: cycles that replace the resolved ones; others do not follow (overriding nRCD leaves nRC as it is).
+    Parameters
+    ----------
+    name
+        Name of a standard of edensim, of $EDENSIM_CONFIGS or of `folder`, or the path of a .yaml
+        file.
+    organization, speed_bin
+        Names as in the file, such as `8Gb_x8`, or with the standard's name, such as `DDR4_8Gb_x8`.
+        None means the standard's default.
+    ranks
+        Number of ranks.
+    timings
+        Timings in cycles, by name, that replace the resolved ones. Others do not follow: replacing
+        nRCD leaves nRC as it is.
+    folder
+        A further folder of standards, which is searched first.
 
-    Raises ConfigError for an unknown name, with the nearest known one, and for a file that breaks a rule, with its line.
+    Returns
+    -------
+    Standard
+
+    Raises
+    ------
+    ConfigError
+        If a name is not known (the message has the nearest known one), or if the file breaks a rule
+        (the message has its line).
     """
     file = read_standard_file(find_standard(name, folder), folder)
     own_name = file.texts["name"]
