@@ -1,1 +1,1 @@
-"""Read run configurations: what can be said (`models`), how files and overrides are read (`loading`)."""
+"""Configurations of runs: what they can say (`models`), and how they are read (`loading`)."""

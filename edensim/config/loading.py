@@ -1,7 +1,8 @@
-"""Run configuration: strict YAML and dotted `--set` values to validated, frozen models.
+"""Turn strict YAML and dotted `--set` values into validated, frozen models.
 
-msgspec checks types and ranges (it imports four times faster than the alternatives, and start-up is part of every run); this module adds what
-users need: where each value came from, file and line in each message, and the nearest known key.
+msgspec checks types and ranges: it imports four times faster than the alternatives, and start-up is
+part of every run. This module adds what users need: where each value came from, file and line in
+each message, and the nearest known key.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ __all__ = [
     "resolved",
 ]
 
-#: Sections of a run, mappings in them whose keys are free (their owners check them), and lists whose items have keys (`dram.changes.0.vdd_V`).
+#: Sections of a run, mappings whose keys are free (their owners check them), and lists whose items
+#: have keys (`dram.changes.0.vdd_V`).
 _SECTIONS = {
     name: type(default)
     for name, default in zip(
@@ -91,13 +93,15 @@ class LoadedConfig(msgspec.Struct, frozen=True):
     origins: dict[str, str]
 
     def located(self, exception: ConfigError) -> ConfigError:
-        """The same complaint with the place its key was set at, where the message begins with a key (`dram.speed_bin: ...`)."""
+        """Return the exception with the place where its key was set.
+
+        The message has to begin with a key (`dram.speed_bin: ...`); others stay as they are.
+        """
         message = str(exception)
         key, _, rest = message.partition(": ")
         known = key
-        while (
-            known not in self.origins and "." in known
-        ):  # an item of a list set as a whole stands where the list does
+        # An item of a list that was set as a whole stands where the list does.
+        while known not in self.origins and "." in known:
             known = known.rpartition(".")[0]
         origin = self.origins.get(known, DEFAULT)
         return (
@@ -108,7 +112,7 @@ class LoadedConfig(msgspec.Struct, frozen=True):
 
     @contextmanager
     def locating(self) -> Iterator[None]:
-        """Complaints about keys raised inside are told with their places."""
+        """Add the places of keys to exceptions that are raised inside the block."""
         try:
             yield
         except ConfigError as exception:
@@ -163,18 +167,21 @@ def load_config(
 
 
 def resolved(config: RunConfig) -> dict[str, Any]:
-    """The configuration as nested plain values, as results keep it."""
+    """Return the configuration as nested plain values, as results keep it."""
     plain: dict[str, Any] = msgspec.to_builtins(config)
     return plain
 
 
 def flat(config: RunConfig) -> dict[str, Any]:
-    """The configuration by dotted key."""
+    """Return the configuration by dotted key."""
     return dict(_leaves(resolved(config)))
 
 
 def parse_setting(text: str, option: str = SET) -> tuple[str, Any]:
-    """Key and value of a `KEY=VALUE`, the value read as its key's type asks. ConfigError, beginning with `option`, for a key that is not known."""
+    """Return the key and the value of a `KEY=VALUE`, which is read by the type of its key.
+
+    Raises ConfigError, its message begun with `option`, for an unknown key.
+    """
     [(key, (value, _))] = _override(text, option).items()
     return key, value
 
@@ -194,13 +201,16 @@ def known_keys() -> tuple[str, ...]:
     return tuple(keys)
 
 
-#: {dotted key: (value, origin)}; the value is _PLACE where the origin is that of something in a list.
+#: {dotted key: (value, origin)}; the value is _PLACE if the origin is that of an entry in a list.
 _Layer = dict[str, tuple[Any, str]]
 _PLACE = object()
 
 
 def _merged(layers: Iterable[_Layer]) -> tuple[_Layer, dict[str, str]]:
-    """Values of the last layer that sets them, and places of what stands in lists. `dram.partitions.0.vdd_V` changes one item's key."""
+    """Return the value of each key in the last layer that sets it, and the places of list entries.
+
+    A key such as `dram.partitions.0.vdd_V` changes one item of a list.
+    """
     leaves: _Layer = {}
     places: dict[str, str] = {}
     for layer in layers:
@@ -220,7 +230,8 @@ def _merged(layers: Iterable[_Layer]) -> tuple[_Layer, dict[str, str]]:
                 known = len(items) if isinstance(items, list | tuple) else 0
                 if index >= known or not isinstance(items[index], Mapping):
                     raise ConfigError(
-                        f"{_place(origin, key)}: {owner} has no item {index} (items are numbered from 0), it has {known}"
+                        f"{_place(origin, key)}: {owner} has no item {index} "
+                        f"(items are numbered from 0), it has {known}"
                     )
                 leaves[owner] = (
                     [
@@ -234,7 +245,10 @@ def _merged(layers: Iterable[_Layer]) -> tuple[_Layer, dict[str, str]]:
 
 
 def _item(key: str) -> tuple[str, int, str]:
-    """`dram.partitions.0.vdd_V` to ('dram.partitions', 0, 'vdd_V'); an owner of '' for keys outside of lists."""
+    """Split `dram.partitions.0.vdd_V` into ('dram.partitions', 0, 'vdd_V').
+
+    The owner of a key outside of lists is ''.
+    """
     head, _, name = key.rpartition(".")
     owner, _, index = head.rpartition(".")
     return (owner, int(index), name) if owner in _LISTS and index.isdecimal() else ("", 0, "")
@@ -264,7 +278,8 @@ def _file_layers(path: Path, chain: tuple[Path, ...]) -> list[_Layer]:
     if extends is not None:
         if not isinstance(extends, str):
             raise ConfigError(
-                f"{path}:{lines['extends']}: extends: expected the name of a YAML file, found {_shown(extends)}"
+                f"{path}:{lines['extends']}: extends: "
+                f"expected the name of a YAML file, found {_shown(extends)}"
             )
         parent = path.parent / extends
         if not parent.is_file():
@@ -307,7 +322,10 @@ def _leaves(
 
 
 def _override(text: str, option: str = SET) -> _Layer:
-    """One `KEY=VALUE` of a command-line option. Values of text keys are taken as they stand, others are YAML."""
+    """Read one `KEY=VALUE` of a command-line option.
+
+    Values of text keys are taken as they stand; others are YAML.
+    """
     key, equals, value = text.partition("=")
     key = key.strip()
     if not equals or not key or not value.strip():
@@ -338,7 +356,8 @@ def _check_key(key: str, origin: str) -> None:
     if owner:
         if name not in _LISTS[owner].__struct_fields__:
             raise ConfigError(
-                f"{_place(origin, key)}: unknown key{nearest(name, _LISTS[owner].__struct_fields__)}"
+                f"{_place(origin, key)}: unknown key"
+                f"{nearest(name, _LISTS[owner].__struct_fields__)}"
             )
         return
     hint = next(
@@ -351,7 +370,7 @@ def _check_key(key: str, origin: str) -> None:
 
 
 def _convert(leaves: _Layer, places: Mapping[str, str]) -> RunConfig:
-    """Checked models of flat values."""
+    """Build the models from values by dotted key, and check them."""
     nested: dict[str, Any] = {}
     for key, (value, _) in leaves.items():
         *sections, name = key.split(".")
@@ -406,7 +425,8 @@ def _refuse_item(
     """Refuse an item of a list that does not fit its model."""
     if not isinstance(item, Mapping):
         raise ConfigError(
-            f"{_place(origin, key)}: expected keys and values such as {{vdd_V: 1.0}}, found {_shown(item)}"
+            f"{_place(origin, key)}: expected keys and values such as {{vdd_V: 1.0}}, "
+            f"found {_shown(item)}"
         )
     for name, value in item.items():
         place = f"{key}.{name}"
@@ -472,7 +492,7 @@ def _choices(info: msgspec.inspect.Type) -> list[Any]:
 
 
 def _expected(info: msgspec.inspect.Type) -> str:
-    """A type in words: `a whole number from 1 to 64`."""
+    """Describe a type in words: `a whole number from 1 to 64`."""
     words = []
     for part in _parts(info):
         if isinstance(part, msgspec.inspect.IntType | msgspec.inspect.FloatType):
@@ -506,7 +526,7 @@ def _expected(info: msgspec.inspect.Type) -> str:
 
 
 def _shown(value: Any) -> str:
-    """A value as a message shows it."""
+    """Describe a value for a message."""
     if isinstance(value, str):
         return f"the text {value!r}" if len(value) < 60 else "a long text"
     if isinstance(value, bool):

@@ -1,4 +1,7 @@
-"""What a configuration can say: its sections, their keys, kinds, ranges and defaults. `edensim.config.loading` reads files into them."""
+"""What a configuration can say: its sections, and the types, ranges and defaults of their keys.
+
+`edensim.config.loading` reads files into them.
+"""
 
 from __future__ import annotations
 
@@ -127,7 +130,10 @@ class EnergyConfig(Section, frozen=True, kw_only=True):
 
 
 class ErrorsConfig(Section, frozen=True, kw_only=True):
-    """Bit errors: of a fitted module at the operating point, or of an error model at a bit error rate. Neither: none."""
+    """Bit errors, either of a fitted module at the operating point or of an error model at a rate.
+
+    If none of them is set, no bit fails.
+    """
 
     module: str | None = None  # a name in configs/modules/ or a file
     model: str | None = None  # a name in edensim.config.plugins.ERROR_MODELS
@@ -150,9 +156,8 @@ class LayoutConfig(Section, frozen=True, kw_only=True):
     alignment_bytes: Annotated[int, msgspec.Meta(ge=1, le=1 << 30)] = 64
     base_address: Annotated[int, msgspec.Meta(ge=0, le=1 << 50)] = 0
     reuse: bool = True  # features share memory where their lifetimes do not overlap
-    pinned: tuple[
-        str, ...
-    ] = ()  # tensors with a place of their own, as TENSOR@ADDRESS (bytes); `edensim map` writes them
+    #: Tensors with an address of their own, as TENSOR@ADDRESS (bytes); `edensim map` writes them.
+    pinned: tuple[str, ...] = ()
 
 
 class TpuConfig(Section, frozen=True, kw_only=True):
@@ -170,11 +175,16 @@ class TpuConfig(Section, frozen=True, kw_only=True):
     weight_fifo: Annotated[int, msgspec.Meta(ge=1, le=63)] = (
         4  # tiles of weights fetched ahead, as many as filter_sram_kB holds
     )
-    keep_features: bool = False  # features that fit half of the feature buffers stay there until they are read; else all go through DRAM
+    #: Features that fit half of the feature buffers stay there until they are read. If not set, all
+    #: features go through DRAM.
+    keep_features: bool = False
 
 
 class EyerissConfig(Section, frozen=True, kw_only=True):
-    """A row-stationary array behind a global buffer; the chip of JSSC 2017 by default. Words: what PEs and their networks handle."""
+    """A row-stationary array behind a global buffer; the chip of JSSC 2017 by default.
+
+    Words are what processing elements and their networks handle.
+    """
 
     array_height: Positive = 12
     array_width: Positive = 14
@@ -207,7 +217,10 @@ class EyerissConfig(Section, frozen=True, kw_only=True):
 
 
 class GpuConfig(Section, frozen=True, kw_only=True):
-    """Streaming multiprocessors (SMs) behind a sectored L2 cache; by default a GP102 (Titan X, Pascal): 24 slices of L2, each 64 sets of 16 lines."""
+    """Streaming multiprocessors (SMs) behind a sectored L2 cache.
+
+    The default is a GP102 (Titan X, Pascal): 24 slices of L2 with 64 sets of 16 lines each.
+    """
 
     sms: Positive = 28
     clock_MHz: Annotated[float, msgspec.Meta(gt=0, le=100_000)] = 1417.0
@@ -238,7 +251,10 @@ class GpuConfig(Section, frozen=True, kw_only=True):
 
 
 class CpuConfig(Section, frozen=True, kw_only=True):
-    """Cores with three levels of cache. `library`: whose loops the network runs as (darknet computes in float whatever the precision)."""
+    """Cores with three levels of cache.
+
+    `library` says whose loops the network runs as; DarkNet computes in float at every precision.
+    """
 
     library: Literal["darknet", "blocked", "direct"] = "blocked"
     cores: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
@@ -265,7 +281,7 @@ class CpuConfig(Section, frozen=True, kw_only=True):
 
 
 class EdenConfig(Section, frozen=True, kw_only=True):
-    """What `edensim eden` does with a trained network before it is run: boosting, characterization and mapping."""
+    """What `edensim eden` does to a trained network: boosting, characterization and mapping."""
 
     network: str | None = None  # as `edensim evaluate` names them; None: the run's `network`
     data: str = "digits"

@@ -1,4 +1,4 @@
-"""Where the files that travel with edensim are: configs/ and traces/, in a checkout or in an installed wheel."""
+"""Folders of the files that come with edensim, in a checkout or in an installed wheel."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CONFIGS_VARIABLE = "EDENSIM_CONFIGS"
 
 
 def configs_folder() -> Path:
-    """Folder of edensim's own configurations (`dram/`, `hardware/`, `modules/`, `runs/`).
+    """Return the folder of edensim's configurations (`dram/`, `hardware/`, `modules/`, `runs/`).
 
     Raises InputError if the installation has none.
     """
@@ -22,9 +22,10 @@ def configs_folder() -> Path:
 
 
 def config_folders(kind: str) -> list[Path]:
-    """Folders in which configurations of a kind (`dram`, `hardware`, ...) are looked up, first match wins.
+    """Return the folders to search for configurations of a kind (`dram`, ...), in order.
 
-    The user's folder ($EDENSIM_CONFIGS) holds either the files themselves or the same sub-folders as edensim's.
+    The user's folder ($EDENSIM_CONFIGS) has either the files themselves, or the same sub-folders as
+    edensim's.
     """
     folders = []
     own = os.environ.get(CONFIGS_VARIABLE)
@@ -37,14 +38,13 @@ def config_folders(kind: str) -> list[Path]:
 
 
 def _folder(name: str) -> Path:
-    for folder in (
-        _PACKAGE / name,
-        _PACKAGE.parent / name,
-    ):  # a wheel carries them inside the package, a checkout beside it
+    # A wheel carries the folder inside the package, a checkout has it beside the package.
+    for folder in (_PACKAGE / name, _PACKAGE.parent / name):
         if folder.is_dir():
             return folder
     raise InputError(
-        f"this installation of edensim has no {name!r} folder (looked in {_PACKAGE} and {_PACKAGE.parent})"
+        f"this installation of edensim has no {name!r} folder "
+        f"(looked in {_PACKAGE} and {_PACKAGE.parent})"
     )
 
 

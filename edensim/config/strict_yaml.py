@@ -1,8 +1,10 @@
 """YAML without its surprises, and with the line of every key.
 
-The parser's events are read directly: three times faster than building a node tree, and scalars are resolved by the few rules written here.
-Refused, each with file and line: duplicate keys, anchors, tags, several documents, and plain words that other readers take for numbers or
-truth values (`1e5`, `0x10`, `010`, `1_000`, `12:30`, `yes`). Numbers have the forms `7`, `-0.5`, `1.0e+5`.
+The parser's events are read directly, which is three times faster than building a node tree.
+Scalars are resolved by the few rules written here. Duplicate keys, anchors, tags and several
+documents are refused, with file and line, and so are plain words that other readers take for
+numbers or truth values (`1e5`, `0x10`, `010`, `1_000`, `12:30`, `yes`). Numbers have the forms `7`,
+`-0.5` and `1.0e+5`.
 """
 
 from __future__ import annotations
@@ -24,10 +26,10 @@ _WORDS: dict[str, Any] = {"true": True, "false": False, "null": None, "~": None,
 
 
 def load_yaml(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
-    """Content of a YAML file and the line of each key.
+    """Return the content of a YAML file and the line of each dotted key.
 
-    Returns the mapping and {dotted key: line}; items of lists are numbered from 0 (`constraints.3.gap`). Raises ConfigError with file and
-    line where the file cannot be read or breaks a rule above.
+    Items of lists are numbered from 0 (`constraints.3.gap`). Raises ConfigError, with file and
+    line, if the file cannot be read or breaks a rule above.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
@@ -91,7 +93,8 @@ class _Reader:
         if getattr(event, "anchor", None):
             raise self._refuse(
                 event,
-                f"anchors and aliases (&{event.anchor}, *{event.anchor}) are not accepted; write the value out",
+                f"anchors and aliases (&{event.anchor}, *{event.anchor}) are not accepted; "
+                "write the value out",
             )
         if event.tag not in (None, "!"):
             raise self._refuse(event, f"tags ({event.tag}) are not accepted")
@@ -148,12 +151,14 @@ class _Reader:
         if _LIKE_NUMBER.fullmatch(text):
             raise self._refuse(
                 event,
-                f"{text!r} looks like a number, but YAML readers disagree on it; write 100000 or 1.0e+5, or quotes around text",
+                f"{text!r} looks like a number, but YAML readers disagree on it; "
+                "write 100000 or 1.0e+5, or quotes around text",
             )
         if text.lower() in _LIKE_TRUTH or (text.lower() in _WORDS):
             raise self._refuse(
                 event,
-                f"{text!r} is ambiguous in YAML; write true or false, or put it in quotes if it is text",
+                f"{text!r} is ambiguous in YAML; write true or false, "
+                "or put it in quotes if it is text",
             )
         return text
 
