@@ -145,13 +145,13 @@ def pooling(kind: str) -> Callable[[Traced, Any], str]:
             given = {key: getattr(module, key) for key in positions}
         else:
             given = {key: argument(node, at, key) for at, key in enumerate(positions, 1)}
-        stride = given["stride"]
+        kernel = two(given["kernel_size"])
         return state.builder.pooling(
             state.name(node),
             state.source(node),
             kind,
-            two(given["kernel_size"]),
-            stride=None if stride is None or stride == [] else two(stride),
+            kernel,
+            stride=two(given["stride"]) if given["stride"] else kernel,
             padding=two(given["padding"] or 0),
             dilation=two(given.get("dilation") or 1),
             ceil=bool(given["ceil_mode"]),

@@ -1,1 +1,1 @@
-"""Describe the built-in networks."""
+"""Describe the networks that edensim knows by name."""

@@ -1,4 +1,4 @@
-"""DenseNets as torchvision defines them: each dense layer reads what all before it in its block have written."""
+"""Describe DenseNets (Huang et al., CVPR 2017) as torchvision has them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,24 @@ from edensim.networks.builder import NetworkBuilder
 
 
 def densenet(
-    net: NetworkBuilder, classes: int, first: int, growth: int, depths: tuple[int, ...]
+    net: NetworkBuilder,
+    classes: int,
+    growth: int,
+    depths: tuple[int, ...],
+    *,
+    small: bool = False,
 ) -> None:
-    """Add the layers. first: filters of the first convolution; growth: filters that each dense layer adds; depths: dense layers of each block."""
-    at = net.convolution("features.conv0", net.input, first, 7, stride=2, padding=3, bias=False)
-    at = activated(net, "features.norm0", "features.relu0", at)
-    at = net.pooling("features.pool0", at, "max", 3, stride=2, padding=1)
+    """Add the layers; small images keep their size at the input.
+
+    Each dense layer adds `growth` filters; `depths` are the dense layers of each block.
+    """
+    first = 2 * growth
+    if small:
+        at = net.convolution("features.conv0", net.input, first, 3, padding=1, bias=False)
+    else:
+        at = net.convolution("features.conv0", net.input, first, 7, stride=2, padding=3, bias=False)
+        at = activated(net, "features.norm0", "features.relu0", at)
+        at = net.pooling("features.pool0", at, "max", 3, stride=2, padding=1)
     for number, depth in enumerate(depths, 1):
         at = dense_block(net, f"features.denseblock{number}", at, growth, depth)
         if number < len(depths):
@@ -19,13 +31,16 @@ def densenet(
             at = activated(net, f"{name}.norm", f"{name}.relu", at)
             at = net.convolution(f"{name}.conv", at, net.shape(at)[1] // 2, 1, bias=False)
             at = net.pooling(f"{name}.pool", at, "average", 2)
-    at = activated(net, "features.norm5", "relu", at)
+    at = activated(net, f"features.norm{len(depths) + 1}", "relu", at)
     at = net.adaptive_pooling("avgpool", at)
     net.linear("classifier", net.flatten("flatten", at), classes)
 
 
 def dense_block(net: NetworkBuilder, name: str, source: str, growth: int, depth: int) -> str:
-    """Dense layers (1x1 to four times the growth, then 3x3), and all of their ofms with the block's ifm."""
+    """Add a block, each of whose layers reads what all layers before it in the block have written.
+
+    A dense layer is a 1x1 convolution to four times the growth, then a 3x3 one.
+    """
     features = [source]
     for number in range(1, depth + 1):
         layer = f"{name}.denselayer{number}"
@@ -38,5 +53,5 @@ def dense_block(net: NetworkBuilder, name: str, source: str, growth: int, depth:
 
 
 def activated(net: NetworkBuilder, normalization: str, relu: str, source: str) -> str:
-    """Normalization and ReLU."""
+    """Add a normalization and a ReLU."""
     return net.elementwise(relu, net.normalization(normalization, source), "relu")

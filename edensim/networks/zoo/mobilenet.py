@@ -1,10 +1,10 @@
-"""MobileNetV2 as torchvision defines it."""
+"""Describe MobileNetV2 (Sandler et al., CVPR 2018) as torchvision has it."""
 
 from __future__ import annotations
 
 from edensim.networks.builder import NetworkBuilder
 
-#: Of each stage: expansion of channels inside a block, filters, blocks, stride of the first block (Sandler et al., CVPR 2018, table 2).
+#: Expansion of channels inside a block, filters, blocks, stride of the first block (table 2).
 STAGES = (
     (1, 16, 1, 1),
     (6, 24, 2, 2),
@@ -16,25 +16,28 @@ STAGES = (
 )
 
 
-def mobilenet_v2(net: NetworkBuilder, classes: int) -> None:
-    """Add the layers."""
-    at = convolution(net, "features.0", net.input, 32, 3, stride=2)
+def mobilenet_v2(net: NetworkBuilder, classes: int, *, small: bool = False) -> None:
+    """Add the layers; small images keep their size up to the third stage."""
+    at = convolution(net, "features.0", net.input, 32, 3, stride=1 if small else 2)
     index = 1
-    for expansion, filters, blocks, stride in STAGES:
+    for stage, (expansion, filters, blocks, stride) in enumerate(STAGES):
         for block in range(blocks):
-            at = inverted_residual(
-                net, f"features.{index}", at, filters, 1 if block else stride, expansion
-            )
+            strides = 1 if block or (small and stage == 1) else stride
+            at = inverted_residual(net, f"features.{index}", at, filters, strides, expansion)
             index += 1
     at = convolution(net, f"features.{index}", at, 1280, 1)
     at = net.adaptive_pooling("avgpool", at)
-    net.linear("classifier.1", net.flatten("flatten", at), classes)
+    at = net.dropout("classifier.0", net.flatten("flatten", at), 0.2)
+    net.linear("classifier.1", at, classes)
 
 
 def inverted_residual(
     net: NetworkBuilder, name: str, source: str, filters: int, stride: int, expansion: int
 ) -> str:
-    """Channels expanded by 1x1, a 3x3 for each of them, and joined by 1x1; with a shortcut where the shape stays."""
+    """Add a block: 1x1 to more channels, 3x3 for each of them, 1x1 to fewer.
+
+    There is a shortcut if the shape stays.
+    """
     channels = net.shape(source)[1]
     at, part = source, 0
     if expansion != 1:
@@ -64,7 +67,7 @@ def convolution(
     stride: int = 1,
     groups: int = 1,
 ) -> str:
-    """A convolution without bias, its normalization, and ReLU6."""
+    """Add a convolution without bias, its normalization, and ReLU6."""
     at = net.convolution(
         f"{name}.0",
         source,

@@ -1,11 +1,12 @@
-"""The networks that edensim knows by name: builders of EDEN's nine benchmarks and of two more ResNets.
+"""List the networks that edensim knows by name: EDEN's nine benchmarks and two more ResNets.
 
-Classifiers are torchvision's, with torchvision's names of parameters; YOLO is DarkNet's, with its numbers of layers; LeNet is Caffe's.
+Classifiers are torchvision's, with torchvision's names of parameters; YOLO is DarkNet's, with its
+numbers of layers; LeNet is Caffe's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
 
@@ -16,7 +17,10 @@ from edensim.networks.network import Network
 
 @dataclass(frozen=True)
 class Entry:
-    """A network of the zoo: `builder` of `module` adds its layers. channels, height, width: its own input; classes: its own outputs."""
+    """A network of the zoo, with the input and the classes that it was published for.
+
+    The function `builder` of the module `module` describes its layers.
+    """
 
     title: str
     module: str
@@ -28,11 +32,11 @@ class Entry:
     arguments: tuple[int | tuple[int, ...], ...] = ()
 
 
-#: By the name that configurations use.
+#: Networks by the name that configurations use.
 ENTRIES = {
     "alexnet": Entry("AlexNet", "alexnet", "alexnet", 3, 224, 224, 1000),
     "densenet201": Entry(
-        "DenseNet201", "densenet", "densenet", 3, 224, 224, 1000, (64, 32, (6, 12, 48, 32))
+        "DenseNet201", "densenet", "densenet", 3, 224, 224, 1000, (32, (6, 12, 48, 32))
     ),
     "lenet": Entry("LeNet", "lenet", "lenet", 3, 28, 28, 10),
     "mobilenetv2": Entry("MobileNetV2", "mobilenet", "mobilenet_v2", 3, 224, 224, 1000),
@@ -49,7 +53,7 @@ ENTRIES = {
     "yolov3-tiny": Entry("YOLO-Tiny (v3-tiny)", "yolo", "yolov3_tiny", 3, 416, 416, 80),
 }
 
-#: Other names for them, beside other spellings (case, blanks, dots, dashes and underscores do not count).
+#: Other names. Case, blanks, dots, dashes and underscores do not count.
 SYNONYMS = {
     "yolo": "yolov3",
     "yolotiny": "yolov3-tiny",
@@ -60,9 +64,8 @@ SYNONYMS = {
 
 
 def zoo_name(name: str) -> str | None:
-    """A name in the zoo's own spelling; None where the zoo has no such network."""
-    spelled = {plain(each): each for each in ENTRIES}
-    return spelled.get(plain(name)) or SYNONYMS.get(plain(name))
+    """Spell a name as the zoo does; return None if the zoo has no such network."""
+    return spelled(name, ENTRIES)
 
 
 def zoo_network(
@@ -74,14 +77,18 @@ def zoo_network(
     channels: int | None = None,
     classes: int | None = None,
 ) -> Network:
-    """A network of the zoo. What is None is the network's own (as trained on ImageNet, COCO or CIFAR-10).
+    """Build a network of the zoo, for the input and the classes of its publication unless given.
 
-    Raises NetworkError for a name that is not known, and for an input too small for the layers.
+    Raises
+    ------
+    NetworkError
+        If the name is not known, or the input is too small for the layers.
     """
     known = zoo_name(name)
     if known is None:
         raise NetworkError(
-            f"unknown network {name!r}{nearest(name, ENTRIES)} (known: {', '.join(ENTRIES)}; or a file: .cfg, .onnx, .csv, .json)"
+            f"unknown network {name!r}{nearest(name, ENTRIES)} "
+            f"(known: {', '.join(ENTRIES)}; or a file: .cfg, .onnx, .csv, .json)"
         )
     entry = ENTRIES[known]
     given = {
@@ -96,13 +103,24 @@ def zoo_network(
             raise NetworkError(f"{known}: {what} = {value}; expected 1 or more")
     shape = (batch, channels or entry.channels, height or entry.height, width or entry.width)
     builder = NetworkBuilder(known, shape)
-    build: Callable[..., None] = getattr(
-        import_module(f"edensim.networks.zoo.{entry.module}"), entry.builder
-    )
-    build(builder, classes or entry.classes, *entry.arguments)
+    description(entry.module, entry.builder)(builder, classes or entry.classes, *entry.arguments)
     return builder.build()
 
 
+def description(module: str, builder: str) -> Callable[..., None]:
+    """Import the function that describes the layers of a network."""
+    function: Callable[..., None] = getattr(
+        import_module(f"edensim.networks.zoo.{module}"), builder
+    )
+    return function
+
+
+def spelled(name: str, names: Iterable[str]) -> str | None:
+    """Find the one of some names that a name is another spelling or a synonym of."""
+    spellings = {plain(known): known for known in names}
+    return spellings.get(plain(name)) or spellings.get(plain(SYNONYMS.get(plain(name), "")))
+
+
 def plain(name: str) -> str:
-    """A name without what spellings differ in."""
+    """Leave out of a name what spellings differ in."""
     return "".join(character for character in name.lower() if character.isalnum())

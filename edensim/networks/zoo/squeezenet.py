@@ -1,10 +1,10 @@
-"""SqueezeNet 1.1 as torchvision defines it."""
+"""Describe SqueezeNet 1.1 (Iandola et al., arXiv:1602.07360) as torchvision has it."""
 
 from __future__ import annotations
 
 from edensim.networks.builder import NetworkBuilder
 
-#: Fire modules by index in `features`: squeezing 1x1 filters, and those of each of the two expanding convolutions.
+#: Fire modules by index in `features`: filters that squeeze, and filters of each that expands.
 FIRES = {
     3: (16, 64),
     4: (16, 64),
@@ -20,41 +20,30 @@ FIRES = {
 POOLINGS = (2, 5, 8)
 
 
-def squeezenet(net: NetworkBuilder, classes: int) -> None:
-    """Add the layers."""
-    at = convolution(net, "features.0", "features.1", net.input, 64, 3, stride=2)
+def squeezenet(net: NetworkBuilder, classes: int, *, small: bool = False) -> None:
+    """Add the layers; the first convolution does not shrink small images."""
+    at = net.convolution(
+        "features.0", net.input, 64, 3, stride=1 if small else 2, padding=1 if small else 0
+    )
+    at = net.elementwise("features.1", at, "relu")
     for index in sorted((*FIRES, *POOLINGS)):
         name = f"features.{index}"
         if index in POOLINGS:
             at = net.pooling(name, at, "max", 3, stride=2, ceil=True)
         else:
             at = fire(net, name, at, *FIRES[index])
-    at = convolution(net, "classifier.1", "classifier.2", at, classes, 1)
+    at = net.dropout("classifier.0", at, 0.5)
+    at = net.elementwise("classifier.2", net.convolution("classifier.1", at, classes, 1), "relu")
     net.flatten("flatten", net.adaptive_pooling("classifier.3", at))
 
 
 def fire(net: NetworkBuilder, name: str, source: str, squeezed: int, expanded: int) -> str:
-    """A 1x1 convolution to few channels, then 1x1 and 3x3 beside each other."""
-    at = convolution(net, f"{name}.squeeze", f"{name}.squeeze_activation", source, squeezed, 1)
-    one = convolution(net, f"{name}.expand1x1", f"{name}.expand1x1_activation", at, expanded, 1)
-    three = convolution(
-        net, f"{name}.expand3x3", f"{name}.expand3x3_activation", at, expanded, 3, padding=1
-    )
-    return net.concatenation(f"{name}.cat", (one, three))
+    """Add a 1x1 convolution to few channels, then 1x1 and 3x3 convolutions beside each other."""
 
+    def activated(part: str, source: str, filters: int, kernel: int) -> str:
+        at = net.convolution(f"{name}.{part}", source, filters, kernel, padding=kernel // 2)
+        return net.elementwise(f"{name}.{part}_activation", at, "relu")
 
-def convolution(
-    net: NetworkBuilder,
-    name: str,
-    relu: str,
-    source: str,
-    filters: int,
-    kernel: int,
-    *,
-    stride: int = 1,
-    padding: int = 0,
-) -> str:
-    """A convolution and ReLU."""
-    return net.elementwise(
-        relu, net.convolution(name, source, filters, kernel, stride=stride, padding=padding), "relu"
-    )
+    at = activated("squeeze", source, squeezed, 1)
+    sides = [activated("expand1x1", at, expanded, 1), activated("expand3x3", at, expanded, 3)]
+    return net.concatenation(f"{name}.cat", sides)

@@ -1,28 +1,36 @@
-"""YOLO v3 and v3-tiny as DarkNet has them: layers numbered and named as its reader names those of a .cfg file."""
+"""Describe YOLO v3 and v3-tiny as DarkNet has them.
+
+Layers are numbered and named as the reader of .cfg files does it.
+"""
 
 from __future__ import annotations
 
 from edensim.networks.builder import NetworkBuilder
 
-#: Boxes predicted at each place of each of the heads.
+#: Boxes that each head predicts at each place.
 ANCHORS = 3
 
 
 class DarknetLayers:
-    """DarkNet's way of stacking layers: each reads the one before it, others are named by number."""
+    """Stacks layers as DarkNet does: each reads the one before it, others are named by number.
 
-    def __init__(self, net: NetworkBuilder, classes: int) -> None:
+    All convolutions but those of the heads have `width_share` of their filters.
+    """
+
+    def __init__(self, net: NetworkBuilder, classes: int, width_share: float = 1.0) -> None:
         self.net = net
+        self.width_share = width_share
         self.classes = classes
         self.outputs: list[str] = []
 
     @property
     def previous(self) -> str:
-        """Output of the layer before."""
+        """Name the output of the layer before."""
         return self.outputs[-1] if self.outputs else self.net.input
 
     def convolution(self, filters: int, kernel: int, stride: int = 1) -> None:
-        """With normalization and leaky activation; its padding keeps the size."""
+        """Add a convolution with normalization and leaky activation; its padding keeps the size."""
+        filters = max(1, round(filters * self.width_share))
         name = self._name("convolutional")
         at = self.net.convolution(
             name, self.previous, filters, kernel, stride=stride, padding=kernel // 2, bias=False
@@ -31,7 +39,11 @@ class DarknetLayers:
         self.outputs.append(self.net.elementwise(f"{name}.leaky", at, "leaky"))
 
     def pooling(self, stride: int) -> None:
-        """Maximum of 2x2. With a stride of 1 the size stays: windows reach over the lower and the right edge (with 2, where the size is odd)."""
+        """Add the maximum of 2x2.
+
+        With a stride of 1 the size stays: windows reach over the lower and the right edge. With a
+        stride of 2 they do so if the size is odd.
+        """
         odd = [1 if stride == 1 else extent % 2 for extent in self.net.shape(self.previous)[2:]]
         self.outputs.append(
             self.net.pooling(
@@ -45,12 +57,12 @@ class DarknetLayers:
         )
 
     def shortcut(self) -> None:
-        """The sum with what was there two convolutions ago."""
+        """Add the sum with the ofm of two convolutions ago."""
         name = self._name("shortcut")
         self.outputs.append(self.net.addition(name, (self.outputs[-1], self.outputs[-3])))
 
     def route(self, *layers: int) -> None:
-        """Outputs of other layers (numbers; negative ones count back), one behind the other."""
+        """Add the outputs of other layers one behind the other; negative numbers count back."""
         name = self._name("route")
         sources = [self.outputs[layer] for layer in layers]
         if len(sources) == 1:
@@ -61,11 +73,11 @@ class DarknetLayers:
             self.outputs.append(self.net.concatenation(name, sources))
 
     def upsampling(self) -> None:
-        """Twice the size."""
+        """Add an enlargement to twice the size."""
         self.outputs.append(self.net.upsampling(self._name("upsample"), self.previous, 2))
 
     def detection(self) -> None:
-        """The head: for each box its place, size, confidence and classes."""
+        """Add a head: for each box its place, size, confidence and classes."""
         self.outputs.append(
             self.net.convolution(
                 self._name("convolutional"), self.previous, ANCHORS * (self.classes + 5), 1
@@ -80,7 +92,7 @@ class DarknetLayers:
 
 
 def yolov3(net: NetworkBuilder, classes: int) -> None:
-    """Add the layers: DarkNet-53 without its classifier, and three heads, each finer than the one before."""
+    """Add DarkNet-53 without its classifier, and three heads, each finer than the one before."""
     layers = DarknetLayers(net, classes)
     layers.convolution(32, 3)
     for filters, blocks in ((64, 1), (128, 2), (256, 8), (512, 8), (1024, 4)):
@@ -101,9 +113,9 @@ def yolov3(net: NetworkBuilder, classes: int) -> None:
             layers.route(-1, finer)
 
 
-def yolov3_tiny(net: NetworkBuilder, classes: int) -> None:
-    """Add the layers: seven convolutions with pooling between, and two heads."""
-    layers = DarknetLayers(net, classes)
+def yolov3_tiny(net: NetworkBuilder, classes: int, *, width_share: float = 1.0) -> None:
+    """Add seven convolutions with pooling between them, and two heads."""
+    layers = DarknetLayers(net, classes, width_share)
     for filters in (16, 32, 64, 128, 256, 512):
         layers.convolution(filters, 3)
         layers.pooling(1 if filters == 512 else 2)

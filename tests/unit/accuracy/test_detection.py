@@ -218,7 +218,6 @@ def test_networks_and_sets_of_two_kinds_are_refused() -> None:
 def test_a_narrow_one_learns_and_errors_hurt_it() -> None:
     from edensim import evaluate
     from edensim.accuracy.datasets import normalization_of
-    from edensim.accuracy.networks.yolo import YoloTiny
     from edensim.accuracy.training import accuracy_of, train
 
     data = load_dataset("composed:digits", "train", 256, size=64)
@@ -231,8 +230,7 @@ def test_a_narrow_one_learns_and_errors_hurt_it() -> None:
         ),
         classes=("digit",),
     )
-    torch.manual_seed(1)
-    module = YoloTiny((1, 64, 64), 1, width_share=0.25)
+    module = build("yolov3-tiny", (1, 64, 64), 1, width_share=0.25)
     normalization = normalization_of(data.images)
     before = accuracy_of(module.eval(), data, normalization)
     train(module, data, epochs=16, batch=16, rate=3e-3, normalization=normalization)
