@@ -5,12 +5,13 @@ Every component agrees to 1e-6, far inside the 0.1 % that the total needs, becau
 
 from __future__ import annotations
 
+import csv
 import functools
 import json
+import lzma
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from edensim.dram.command_counts import counts_from_commands
@@ -99,11 +100,12 @@ def memspec_standard() -> Standard:
 @functools.cache
 def read_golden_commands(name: str) -> np.ndarray[Any, Any]:
     """COMMAND records of a Ramulator golden trace."""
-    table = pd.read_csv(peer_file(name, "commands.csv.xz"))
+    with lzma.open(peer_file(name, "commands.csv.xz"), "rt") as file:
+        table = list(csv.DictReader(file))
     commands = np.zeros(len(table), COMMAND)
     for field in ("clock", "rank", "bankgroup", "bank", "row", "column"):
-        commands[field] = table[field]
-    commands["command"] = [Command[command] for command in table["command"]]
+        commands[field] = [int(row[field]) for row in table]
+    commands["command"] = [Command[row["command"]] for row in table]
     return commands
 
 
