@@ -1,1 +1,1 @@
-"""Networks: layers and tensors, where they come from (zoo, readers), and where they lie in memory (layout)."""
+"""Describe networks by layers and tensors, read them from files, and lay them out in memory."""

@@ -28,7 +28,7 @@ MOST_ELEMENTS = 1 << 48
 
 
 class WindowOptions(TypedDict, total=False):
-    """How a window moves over an image; its stride and dilation are 1 and its padding 0 unless given."""
+    """How a window moves: with a stride and a dilation of 1 and no padding unless given."""
 
     stride: Extent
     padding: Padding
@@ -179,7 +179,7 @@ class NetworkBuilder:
         return self._append(layer, self.shape(source))
 
     def dropout(self, name: str, source: str, share: float) -> str:  # noqa: ARG002
-        """Return the source: dropout takes place in training only, and a network is for inference."""
+        """Return the source: a network is for inference, where dropout does nothing."""
         return source
 
     def pooling(
@@ -329,7 +329,7 @@ class NetworkBuilder:
         shape: Sequence[int] | None = None,
         anchors: int = 1,
     ) -> str:
-        """Decode boxes ("yolo", "region", ...); the layer has the boxes of each place as `groups`."""
+        """Decode boxes ("yolo", "region"); the layer has the boxes of each place as `groups`."""
         layer = Layer(
             name, Operator.DETECTION, tuple(sources), name, groups=anchors, function=function
         )

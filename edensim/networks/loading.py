@@ -1,4 +1,4 @@
-"""One way to every network: by its name in the zoo, or from a file by its kind."""
+"""Load a network: by its name in the zoo, from a file, or from a torch module."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from edensim.networks.network import Network
 
-#: Reader of each kind of file, as module and function.
+#: The reader of each kind of file, as module and function: readers are imported when needed.
 READERS = {
     ".cfg": ("edensim.networks.readers.darknet", "read_darknet"),
     ".onnx": ("edensim.networks.readers.onnx_model", "read_onnx"),
@@ -32,30 +32,42 @@ def load_network(
     width: int | None = None,
     channels: int | None = None,
 ) -> Network:
-    """A network by its name in the zoo (`edensim networks` lists them), from a file, or of a torch.nn.Module.
+    """Load the layers and tensors of a network; values of weights are not read.
 
-    Files: .cfg (DarkNet), .onnx, .csv (SCALE-Sim), .json (readers/description.py).
-    batch: inputs of one pass. height, width, channels: of the input; None: the network's own (a module has none: 3x224x224).
+    Parameters
+    ----------
+    network
+        A name of the zoo (`edensim networks` lists them), the path of a file (`.cfg` of DarkNet,
+        `.onnx`, `.csv` of SCALE-Sim, `.json` of `save_network`), or a torch.nn.Module.
+    batch
+        Number of inputs of one pass.
+    height, width, channels
+        Size of an input in elements. The network's own is taken unless given; a module has none
+        of its own, and 3x224x224 is taken.
 
-    Raises NetworkError for an unknown name, a file that cannot be read, and an input that does not fit the layers.
+    Returns
+    -------
+    Network
+        The layers in running order, and the shapes of all tensors.
+
+    Raises
+    ------
+    NetworkError
+        If the name is not known, the file cannot be read, or the input does not fit the layers.
     """
-    for what, value in (
-        ("batch", batch),
-        ("height", height),
-        ("width", width),
-        ("channels", channels),
-    ):
-        if (value is not None or what == "batch") and (
-            isinstance(value, bool) or not isinstance(value, int) or value < 1
-        ):
+    if batch is None:
+        raise NetworkError("batch = None; expected a whole number from 1 on")
+    sizes = {"batch": batch, "height": height, "width": width, "channels": channels}
+    for what, value in sizes.items():
+        if value is not None and (type(value) is not int or value < 1):
             raise NetworkError(f"{what} = {value!r}; expected a whole number from 1 on")
     read, source = _reader(network)
-    loaded: Network = read(source, batch=batch, height=height, width=width, channels=channels)
+    loaded: Network = read(source, **sizes)
     return loaded
 
 
 def _reader(network: str | os.PathLike[str] | Any) -> tuple[Callable[..., Any], Any]:
-    """What reads a network, and what it reads it from."""
+    """Find the function that reads a network, and what it takes."""
     if not isinstance(network, (str, os.PathLike)):
         return import_module("edensim.networks.readers.torch_module").read_module, network
     name = os.fspath(network)
@@ -69,7 +81,8 @@ def _reader(network: str | os.PathLike[str] | Any) -> tuple[Callable[..., Any], 
         )
     if kind is None:
         raise NetworkError(
-            f"unknown network {name!r}{nearest(name, ENTRIES)} (known: {', '.join(ENTRIES)}; or a file: {', '.join(READERS)})"
+            f"unknown network {name!r}{nearest(name, ENTRIES)} "
+            f"(known: {', '.join(ENTRIES)}; or a file: {', '.join(READERS)})"
         )
     if not path.exists():
         raise NetworkError(f"{name}: there is no such file")

@@ -1,8 +1,8 @@
-"""Networks as tables of text: what the zoo holds, the layers of one network, and where its tensors lie in memory."""
+"""Write tables of networks, of the layers of one network, and of where its tensors lie."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Sequence
 
 from edensim.networks.builder import text
 from edensim.networks.layout import PRECISION_BITS, Layout, Placement, tensor_bytes
@@ -10,7 +10,7 @@ from edensim.networks.loading import load_network
 from edensim.networks.network import Layer, Network, Role
 from edensim.networks.zoo.registry import ENTRIES
 
-#: Bytes of what tables call MB, as in EDEN's.
+#: Tables give sizes in 2^20 bytes and call them MB, as EDEN's tables do.
 MEGABYTE = 1 << 20
 
 
@@ -21,7 +21,7 @@ def networks_overview(
     height: int | None = None,
     width: int | None = None,
 ) -> str:
-    """A line for each network (all of the zoo where none is named). Raises NetworkError."""
+    """Write a line for each network, or for all of the zoo if none is named."""
     header = (
         "name",
         "input",
@@ -51,14 +51,17 @@ def networks_overview(
                 title,
             )
         )
-    note = f"layers: as executed (activations and normalizations in the layer before); MB: weights, {MEGABYTE:,} bytes"
+    note = (
+        "layers: as executed (activations and normalizations in the layer before); "
+        f"MB: weights, {MEGABYTE:,} bytes"
+    )
     return "\n".join((*columns(rows, left=(0, 1, len(header) - 1)), note))
 
 
 def layers_overview(
     name: str, *, batch: int = 1, height: int | None = None, width: int | None = None
 ) -> str:
-    """The layers of a network as executed. Raises NetworkError."""
+    """Write the layers of a network as they are executed."""
     network = load_network(name, batch=batch, height=height, width=width).fused()
     rows: list[tuple[str, ...]] = [
         ("layer", "operator", "ifm", "ofm", "kernel", "stride", "groups", "parameters", "MACs")
@@ -68,7 +71,7 @@ def layers_overview(
 
 
 def layer_row(network: Network, layer: Layer) -> tuple[str, ...]:
-    """What a table says of a layer."""
+    """Make the row of a layer."""
     gemm = network.gemm(layer)
     windows = layer.kernel != (1, 1) or layer.stride != (1, 1) or gemm is not None
     return (
@@ -85,7 +88,7 @@ def layer_row(network: Network, layer: Layer) -> tuple[str, ...]:
 
 
 def layout_overview(layout: Layout) -> str:
-    """Every tensor with its bytes, where it lies, and the layers between which it must be there."""
+    """Write where each tensor lies, and between which layers it must be there."""
     network = layout.network
     rows: list[tuple[str, ...]] = [
         ("tensor", "role", "shape", "address", "end", "bytes", "from", "to")
@@ -108,16 +111,17 @@ def layout_overview(layout: Layout) -> str:
         default=layout.base_address,
     )
     lines = [
-        f"network {network.name} {text(network.tensors[network.input].shape)}, {layout.precision}: {len(network.layers)} layers as executed, "
-        f"MACs {network.macs:,}",
-        f"  weights {sums[Role.WEIGHTS]:,} bytes; features {sums[Role.FEATURES]:,} bytes in {layout.end - start:,}; "
-        f"{layout.base_address:#x} to {layout.end:#x}, aligned to {layout.alignment_bytes} bytes",
+        f"network {network.name} {text(network.tensors[network.input].shape)}, "
+        f"{layout.precision}: {len(network.layers)} layers as executed, MACs {network.macs:,}",
+        f"  weights {sums[Role.WEIGHTS]:,} bytes; features {sums[Role.FEATURES]:,} bytes "
+        f"in {layout.end - start:,}; {layout.base_address:#x} to {layout.end:#x}, "
+        f"aligned to {layout.alignment_bytes} bytes",
     ]
     return "\n".join((*lines, *(f"  {line}" for line in columns(rows, left=(0, 1, 2, 6, 7)))))
 
 
 def lifetime(network: Network, placement: Placement) -> tuple[str, str]:
-    """First and last layer that needs a tensor where it lies: weights stay."""
+    """Name the first and the last layer that need a tensor where it lies; weights stay."""
     if placement.role is Role.WEIGHTS:
         return "", ""
     first, last = placement.first_layer, placement.last_layer
@@ -125,13 +129,12 @@ def lifetime(network: Network, placement: Placement) -> tuple[str, str]:
     return start, "the end" if last >= len(network.layers) else network.layers[max(last, 0)].name
 
 
-def columns(rows: Sequence[Sequence[str]], *, left: Iterable[int]) -> list[str]:
-    """Rows with their columns below each other; `left` are those that start on the left."""
+def columns(rows: Sequence[Sequence[str]], *, left: Container[int]) -> list[str]:
+    """Align the cells of rows: the columns `left` to the left, the others to the right."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    kept = set(left)
     return [
         "  ".join(
-            cell.ljust(width) if column in kept else cell.rjust(width)
+            cell.ljust(width) if column in left else cell.rjust(width)
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows

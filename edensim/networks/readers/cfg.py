@@ -1,4 +1,7 @@
-"""DarkNet's configuration text as sections of typed values: repeated section names, `key=value`, # and ; comments, blanks without meaning."""
+"""Read DarkNet's configuration text as sections of typed values.
+
+Names of sections repeat; lines are `key=value`; # and ; begin comments; blanks mean nothing.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,16 @@ from pathlib import Path
 
 from edensim.exceptions import NetworkError, nearest
 
-#: A file larger than this is none of DarkNet's (its largest has 30 kB).
+#: A larger file is none of DarkNet's, whose largest has 30 kB.
 MOST_BYTES = 16 << 20
 
-#: Sections of training and input, in which a key may stand twice.
+#: Sections about training and input, in which a key may stand twice.
 SETTINGS = ("net", "network")
 
 
 @dataclass(frozen=True)
 class Value:
-    """What stands behind a key, and where."""
+    """The text behind a key, and its line."""
 
     text: str
     line: int
@@ -25,7 +28,7 @@ class Value:
 
 @dataclass(frozen=True)
 class Section:
-    """One `[name]` and the keys below it. Accessors raise NetworkError with file and line."""
+    """A `[name]` and the keys below it; its methods raise NetworkError with file and line."""
 
     file: str
     name: str
@@ -33,7 +36,7 @@ class Section:
     values: dict[str, Value] = field(default_factory=dict)
 
     def refused(self, message: str, key: str | None = None) -> NetworkError:
-        """An exception that says where: at a key, or at the section."""
+        """Make an exception that names the line of a key or of the section."""
         value = self.values.get(key) if key else None
         line = value.line if value else self.line
         return NetworkError(
@@ -41,15 +44,16 @@ class Section:
         )
 
     def integer(self, key: str, default: int | None = None, *, least: int | None = None) -> int:
-        """A whole number."""
-        value = self._value(key, default)
-        if value is None:
-            assert default is not None
-            return default
-        return self._integer(key, value.text, least)
+        """Read a whole number."""
+        value = self.values.get(key)
+        if value is not None:
+            return self._integer(key, value.text, least)
+        if default is None:
+            raise self.refused(f"needs `{key}=...`")
+        return default
 
     def integers(self, key: str) -> list[int]:
-        """Whole numbers with commas between; empty where the key is not there."""
+        """Read whole numbers with commas between them; none if the key is missing."""
         value = self.values.get(key)
         if value is None:
             return []
@@ -59,7 +63,7 @@ class Section:
         return [self._integer(key, part, None) for part in parts]
 
     def word(self, key: str, default: str, known: Iterable[str]) -> str:
-        """One of the known words."""
+        """Read one of the known words."""
         value = self.values.get(key)
         word = value.text if value else default
         known = list(known)
@@ -78,12 +82,6 @@ class Section:
                     f"unknown key{nearest(key, known)} (known: {', '.join(sorted(known))})", key
                 )
 
-    def _value(self, key: str, default: object) -> Value | None:
-        value = self.values.get(key)
-        if value is None and default is None:
-            raise self.refused(f"needs `{key}=...`")
-        return value
-
     def _integer(self, key: str, text: str, least: int | None) -> int:
         try:
             number = int(text, 10)
@@ -97,7 +95,7 @@ class Section:
 
 
 def read_sections(path: Path) -> list[Section]:
-    """The sections of a file in order. Raises NetworkError with file and line."""
+    """Read the sections of a file in their order."""
     sections: list[Section] = []
     for number, line in enumerate(read_text(path).splitlines(), 1):
         stripped = "".join(line.split())
@@ -118,22 +116,23 @@ def read_sections(path: Path) -> list[Section]:
             )
         if not sections:
             raise NetworkError(
-                f"{path}:{number}: found {line.strip()[:60]!r} before any section; expected `[net]` first"
+                f"{path}:{number}: found {line.strip()[:60]!r} before any section; "
+                "expected `[net]` first"
             )
         section = sections[-1]
         known = section.values.get(key)
         if known is not None and section.name not in SETTINGS:
             raise NetworkError(
-                f"{path}:{number}: key {key!r} stands in [{section.name}] already, on line {known.line}"
+                f"{path}:{number}: key {key!r} stands in [{section.name}] already, "
+                f"on line {known.line}"
             )
-        section.values.setdefault(
-            key, Value(text, number)
-        )  # DarkNet takes the first; some of its own files have `batch` for testing and training
+        # DarkNet takes the first: some of its own files have `batch` for testing and for training.
+        section.values.setdefault(key, Value(text, number))
     return sections
 
 
 def read_text(path: Path) -> str:
-    """A text file that describes a network. Raises NetworkError where there is none."""
+    """Read a text file that describes a network."""
     try:
         if path.is_dir():
             raise NetworkError(f"{path}: is a folder; expected a file")
@@ -152,7 +151,8 @@ def read_text(path: Path) -> str:
     except UnicodeDecodeError as exception:
         line = content.count(b"\n", 0, exception.start) + 1
         raise NetworkError(
-            f"{path}:{line}: is not text (byte {content[exception.start]:#04x} at {exception.start})"
+            f"{path}:{line}: is not text "
+            f"(byte {content[exception.start]:#04x} at {exception.start})"
         ) from None
     if "\0" in text:
         raise NetworkError(

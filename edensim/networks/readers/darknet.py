@@ -1,9 +1,14 @@
-"""DarkNet's .cfg networks, with DarkNet's own rules of shapes and padding (`parser.c`, `*_layer.c`), and what inference needs of AlexeyAB's."""
+"""Read DarkNet's .cfg networks.
+
+Shapes and padding follow DarkNet's own rules (`parser.c`, `*_layer.c`). Of AlexeyAB's extensions,
+those that inference needs are read.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 
 from edensim.exceptions import NetworkError, nearest
@@ -14,6 +19,7 @@ from edensim.networks.readers.darknet_keys import (
     ACTIVATED,
     ACTIVATIONS,
     ANYWHERE,
+    FUNCTIONS,
     KEYS,
     REFUSED,
     SYNONYMS,
@@ -29,9 +35,9 @@ def read_darknet(
     width: int | None = None,
     channels: int | None = None,
 ) -> Network:
-    """The network of a .cfg file; layers are named as `000_convolutional` by DarkNet's layer number. Raises NetworkError with file and line.
+    """Read the network of a .cfg file, for the given batch and the file's own size unless given.
 
-    batch: replaces the file's. height, width, channels: of the input, None: the file's.
+    Layers are named by DarkNet's numbers: `000_convolutional`.
     """
     first, *rest = (resolved(section) for section in read_sections(path))
     if first.name != "net":
@@ -45,17 +51,12 @@ def read_darknet(
 
 
 def resolved(section: Section) -> Section:
-    """A section under the first of its names."""
-    name = SYNONYMS.get(section.name, section.name)
-    return (
-        section
-        if name == section.name
-        else Section(section.file, name, section.line, section.values)
-    )
+    """Rename a section that goes by another name."""
+    return replace(section, name=SYNONYMS.get(section.name, section.name))
 
 
 def check_sections(sections: list[Section], path: Path) -> None:
-    """Refuse what is not known, all at once for layers that are known but cannot be simulated."""
+    """Refuse unknown sections, and all layers at once that cannot be simulated."""
     if not sections:
         raise NetworkError(f"{path}: has no layers below [net]")
     known = [*KEYS, *SYNONYMS]
@@ -79,7 +80,7 @@ def check_sections(sections: list[Section], path: Path) -> None:
 
 @dataclass
 class DarknetReader:
-    """What is known while layers are read."""
+    """Adds the layers of sections to a network."""
 
     path: Path
     net: Section
@@ -115,7 +116,7 @@ class DarknetReader:
         self.previous = self.builder.input
 
     def append(self, section: Section) -> None:
-        """Add a section's layer, its normalization and its activation."""
+        """Add the layer of a section, its normalization and its activation."""
         section.check_keys((*KEYS[section.name], *ANYWHERE))
         for key in REFUSED.get(section.name, ()):
             if section.integer(key, 0):
@@ -161,7 +162,7 @@ class DarknetReader:
         return self.builder.normalization(f"{name}.normalization", output) if normalized else output
 
     def _shared(self, section: Section, index: int, normalized: bool) -> tuple[str, ...]:
-        """Weights of another convolution."""
+        """Name the weights of another convolution."""
         owner = self._layer_at(section, "share_index", index).removesuffix(".normalization")
         return (f"{owner}.weight",) if normalized else (f"{owner}.weight", f"{owner}.bias")
 
@@ -184,14 +185,14 @@ class DarknetReader:
         size = section.integer("size", stride, least=1)
         padding = section.integer("padding", size - 1, least=0)
         source = self._image(section, name)
+        # `padding` is the sum of both sides; windows may reach further than the smaller half.
         before, sides = padding // 2, []
-        for axis, step in enumerate(
-            strides
-        ):  # `padding` is both sides' sum; windows may reach further than the smaller half
+        for axis, step in enumerate(strides):
             extent = self.builder.shape(source)[2 + axis]
             if extent + padding < size:
                 raise section.refused(
-                    f"layer {name!r}: a window of {size} does not fit into {extent} with {padding} of padding: the input is too small"
+                    f"layer {name!r}: a window of {size} does not fit into {extent} "
+                    f"with {padding} of padding: the input is too small"
                 )
             sides.append((extent + padding - size) // step * step + size - before - extent)
         return self.builder.pooling(
@@ -240,22 +241,18 @@ class DarknetReader:
         others = section.integers("from")
         if not others:
             raise section.refused("needs `from=...`")
-        if (
-            section.word(
-                "weights_type", "none", ("none", "per_feature", "per_layer", "per_channel")
-            )
-            != "none"
-        ):
+        kinds = ("none", "per_feature", "per_layer", "per_channel")
+        if section.word("weights_type", "none", kinds) != "none":
             raise section.refused("weighted shortcuts cannot be simulated", "weights_type")
         sources = [self.previous, *(self._layer_at(section, "from", index) for index in others)]
         own = self.builder.shape(self.previous)
         for source in sources[1:]:  # channels may differ: those that both have are added
             other = self.builder.shape(source)
-            if len(own) != len(other) or (
-                len(own) == 4 and (not multiple(own[2], other[2]) or not multiple(own[3], other[3]))
-            ):
+            pairs = zip(own[2:], other[2:], strict=False)
+            if len(own) != len(other) or any(a % b and b % a for a, b in pairs):
                 raise section.refused(
-                    f"adds {text(other)} ({source}) to {text(own)} ({self.previous}); expected sizes that are multiples",
+                    f"adds {text(other)} ({source}) to {text(own)} ({self.previous}); "
+                    "expected sizes that are multiples",
                     "from",
                 )
         return self.builder.addition(name, sources, shape=own)
@@ -275,51 +272,33 @@ class DarknetReader:
                     f"found {stride}; expected one whose square divides the {channels} channels",
                     "stride",
                 )
-            return self.builder.rearrangement(
-                name,
-                self.previous,
-                (batch, channels // stride**2, height * stride, width * stride),
-                "reorganization",
-            )
-        if height % stride or width % stride:
+            shape = (batch, channels // stride**2, height * stride, width * stride)
+        elif height % stride or width % stride:
             raise section.refused(
                 f"found {stride}; expected one that divides the input's {height}x{width}", "stride"
             )
-        return self.builder.rearrangement(
-            name,
-            self.previous,
-            (batch, channels * stride**2, height // stride, width // stride),
-            "reorganization",
-        )
+        else:
+            shape = (batch, channels * stride**2, height // stride, width // stride)
+        return self.builder.rearrangement(name, self.previous, shape, "reorganization")
 
     def _yolo(self, section: Section, name: str) -> str:
-        anchors = len(section.integers("mask")) or section.integer("num", 1, least=1)
-        return self._boxes(
-            section, name, anchors, anchors * (section.integer("classes", 20, least=1) + 5)
-        )
-
-    def _region(self, section: Section, name: str) -> str:
-        anchors = section.integer("num", 1, least=1)
-        coordinates = section.integer("coords", 4, least=1)
-        return self._boxes(
-            section,
-            name,
-            anchors,
-            anchors * (section.integer("classes", 20, least=1) + coordinates + 1),
-        )
+        return self._boxes(section, name, coordinates=4)
 
     def _gaussian_yolo(self, section: Section, name: str) -> str:
-        anchors = len(section.integers("mask")) or section.integer("num", 1, least=1)
-        return self._boxes(
-            section, name, anchors, anchors * (section.integer("classes", 20, least=1) + 9)
-        )  # place and size have a variance each
+        return self._boxes(section, name, coordinates=8)  # place and size have a variance each
 
-    def _boxes(self, section: Section, name: str, anchors: int, expected: int) -> str:
+    def _region(self, section: Section, name: str) -> str:
+        return self._boxes(section, name, section.integer("coords", 4, least=1))
+
+    def _boxes(self, section: Section, name: str, coordinates: int) -> str:
+        anchors = len(section.integers("mask")) or section.integer("num", 1, least=1)
+        expected = anchors * (section.integer("classes", 20, least=1) + coordinates + 1)
         source = self._image(section, name)
         channels = self.builder.shape(source)[1]
         if channels != expected:
             raise section.refused(
-                f"reads {channels} channels ({source}); expected {expected}, from its classes and boxes"
+                f"reads {channels} channels ({source}); expected {expected}, "
+                "from its classes and boxes"
             )
         return self.builder.detection(name, [source], section.name, anchors=anchors)
 
@@ -329,7 +308,7 @@ class DarknetReader:
             boxes * (1 + section.integer("coords", 1, least=1))
             + section.integer("classes", 1, least=1)
         )
-        inputs = self._inputs()
+        inputs = prod(self.builder.shape(self.previous)[1:])
         if inputs != expected:
             raise section.refused(
                 f"reads {inputs} values; expected {expected}, from its side, classes and boxes"
@@ -351,8 +330,11 @@ class DarknetReader:
 
     _cost = _dropout
 
-    def _softmax(self, section: Section, name: str) -> str:
-        return self.builder.elementwise(name, self.previous, "softmax")
+    def _function(self, section: Section, name: str) -> str:
+        function = FUNCTIONS[section.name]
+        return self.builder.elementwise(name, self.previous, function)
+
+    _softmax = _logistic = _l2norm = _normalization = _function
 
     def _batchnorm(self, section: Section, name: str) -> str:
         return self.builder.normalization(name, self.previous)
@@ -362,21 +344,6 @@ class DarknetReader:
             name, self.previous, section.word("activation", "linear", ACTIVATIONS)
         )
 
-    def _logistic(self, section: Section, name: str) -> str:
-        return self.builder.elementwise(name, self.previous, "logistic")
-
-    def _l2norm(self, section: Section, name: str) -> str:
-        return self.builder.elementwise(name, self.previous, "l2norm")
-
-    def _normalization(self, section: Section, name: str) -> str:
-        return self.builder.elementwise(name, self.previous, "local response normalization")
-
-    def _scale_channels(self, section: Section, name: str) -> str:
-        return self._product(section, name)
-
-    def _sam(self, section: Section, name: str) -> str:
-        return self._product(section, name)
-
     def _product(self, section: Section, name: str) -> str:
         others = section.integers("from")
         if len(others) != 1:
@@ -384,6 +351,8 @@ class DarknetReader:
         return self.builder.addition(
             name, [self._layer_at(section, "from", others[0]), self.previous], function="product"
         )
+
+    _scale_channels = _sam = _product
 
     def _activated(self, section: Section, name: str, output: str) -> str:
         function = section.word("activation", ACTIVATED[section.name], ACTIVATIONS)
@@ -394,7 +363,7 @@ class DarknetReader:
         )
 
     def _image(self, section: Section, name: str) -> str:
-        """The layer before, as an image: what a connected layer writes is one of 1x1."""
+        """Name the output of the layer before as an image; a connected layer writes one of 1x1."""
         shape = self.builder.shape(self.previous)
         if len(shape) == 2:
             if self.previous == self.builder.input:
@@ -404,25 +373,14 @@ class DarknetReader:
             )
         return self.previous
 
-    def _inputs(self) -> int:
-        batch, *rest = self.builder.shape(self.previous)
-        size = 1
-        for extent in rest:
-            size *= extent
-        return size
-
     def _layer_at(self, section: Section, key: str, index: int) -> str:
-        """Output of a layer by its number; negative ones count back from here."""
+        """Name the output of a layer by its number; negative numbers count back from here."""
         here = len(self.outputs)
         at = here + index if index < 0 else index
         if not 0 <= at < here:
             raise section.refused(
-                f"found {index}; expected a layer before this one (this is layer {here}: -{here} to -1, or 0 to {here - 1})",
+                f"found {index}; expected a layer before this one "
+                f"(this is layer {here}: -{here} to -1, or 0 to {here - 1})",
                 key,
             )
         return self.outputs[at]
-
-
-def multiple(a: int, b: int) -> bool:
-    """Whether one size is a whole multiple of the other."""
-    return a % b == 0 or b % a == 0

@@ -1,6 +1,6 @@
-"""A network as a file of edensim's own (JSON): layers and tensors as `Network` has them, nothing about values.
+"""Read and write the layers and tensors of a network as JSON.
 
-What a torch module is, once read, can so be run by `edensim simulate` where there is no torch.
+A torch module that was read once can so be simulated where there is no torch.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from edensim.exceptions import NetworkError
 from edensim.files import save_bytes
 from edensim.networks.network import Layer, Network, Role, Tensor
 
-#: First word of the file, and the version of its form.
+#: The name and the version of the form of the file.
 FORMAT: Final = "edensim-network-1"
 
 
 class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The file's content."""
+    """The content of a file."""
 
     format: Literal["edensim-network-1"]
     name: str
@@ -31,7 +31,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 def save_network(network: Network, path: Path) -> None:
-    """Write a network's file, whole or not at all."""
+    """Write a network to a file, whole or not at all."""
     content = Description(
         format=FORMAT,
         name=network.name,
@@ -51,9 +51,13 @@ def read_description(
     width: int | None = None,
     channels: int | None = None,
 ) -> Network:
-    """The network of a file, for another batch if asked.
+    """Read the network of a file, for the given batch.
 
-    Raises NetworkError for a file that is none, and where an input of another size is asked for: only the network's own reader can lay that out.
+    Raises
+    ------
+    NetworkError
+        If the file holds no network, or an input of another size is wanted: the file has the
+        shapes of one size only.
     """
     try:
         content = msgspec.json.decode(path.read_bytes(), type=Description)
@@ -67,28 +71,30 @@ def read_description(
             raise NetworkError(f"{path}: tensor {tensor.name!r} is there twice")
         if not tensor.shape or min(tensor.shape) < 1:
             raise NetworkError(
-                f"{path}: tensor {tensor.name!r}: expected a shape of whole numbers from 1 on, found {list(tensor.shape)}"
+                f"{path}: tensor {tensor.name!r}: expected a shape of whole numbers from 1 on, "
+                f"found {list(tensor.shape)}"
             )
         tensors[tensor.name] = tensor
     if content.input not in tensors:
         raise NetworkError(f"{path}: its input {content.input!r} is not among its tensors")
     shape = tensors[content.input].shape
-    asked: dict[str, tuple[int | None, Any]] = {
+    wanted: dict[str, tuple[int | None, Any]] = {
         "channels": (channels, shape[1:2]),
         "height": (height, shape[2:3]),
         "width": (width, shape[3:4]),
     }
-    for what, (wanted, own) in asked.items():
-        if wanted is not None and (wanted,) != own:
+    for what, (extent, own) in wanted.items():
+        if extent is not None and (extent,) != own:
             raise NetworkError(
-                f"{path}: was written for inputs of shape {list(shape[1:])}; expected no other {what}, found {wanted}"
+                f"{path}: was written for inputs of shape {list(shape[1:])}; "
+                f"expected no other {what}, found {extent}"
             )
     network = Network(content.name, content.layers, tensors, content.input, content.further_inputs)
     return network if network.batch == batch else _of_batch(network, batch, path)
 
 
 def _of_batch(network: Network, batch: int, path: Path) -> Network:
-    """The same network for another batch. Raises NetworkError where features do not begin with the batch."""
+    """Change the batch of a network whose features all begin with it."""
     tensors = {}
     for name, tensor in network.tensors.items():
         if tensor.role is Role.WEIGHTS:
@@ -96,7 +102,8 @@ def _of_batch(network: Network, batch: int, path: Path) -> Network:
             continue
         if tensor.shape[0] != network.batch:
             raise NetworkError(
-                f"{path}: tensor {name!r} of shape {list(tensor.shape)} does not begin with the batch of {network.batch}; found batch {batch}"
+                f"{path}: tensor {name!r} of shape {list(tensor.shape)} does not begin with "
+                f"the batch of {network.batch}; found batch {batch}"
             )
         tensors[name] = replace(tensor, shape=(batch, *tensor.shape[1:]))
     return replace(network, tensors=tensors)

@@ -1,11 +1,13 @@
-"""ONNX models: shapes by onnx's own inference, layers by `onnx_operators`. Values of weights are not read.
+"""Read ONNX models: onnx infers the shapes, and `onnx_operators` adds the layers.
 
-Nodes that compute from constants alone (weights, shapes) are not layers: a run time folds them when it loads the model.
+Values of weights are not read. Nodes that compute from constants alone (weights, shapes) are no
+layers, since a run time folds them when it loads the model.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,15 @@ from edensim.networks.builder import NetworkBuilder, text
 from edensim.networks.network import Network, Role
 from edensim.networks.readers.onnx_operators import OPERATORS, Model, Unsupported
 
-#: Nodes whose output is known from shapes alone.
+#: Operators whose output follows from shapes alone.
 SHAPE_OPERATORS = ("Shape", "Size")
 
-#: Constants with more elements are weights to shape inference: what they are does not matter, and they need not be handed over.
+#: A constant with more elements is no shape, so that shape inference need not see its values.
 MOST_SHAPE_VALUES = 1024
+
+
+#: What goes wrong with inputs or attributes that onnx does not check.
+MALFORMED = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError)
 
 
 def read_onnx(
@@ -29,9 +35,12 @@ def read_onnx(
     width: int | None = None,
     channels: int | None = None,
 ) -> Network:
-    """The network of an ONNX file. Raises NetworkError; for operators that cannot be simulated it names every node.
+    """Read the network of an ONNX file, for the given batch and the model's own size unless given.
 
-    batch: inputs of one pass, whatever the model's own. height, width, channels: of its input where it is an image; None: the model's own.
+    Raises
+    ------
+    NetworkError
+        If the file cannot be read, or if operators cannot be simulated, each of which is named.
     """
     try:
         return read_graph(
@@ -48,17 +57,17 @@ def read_onnx(
         ) from None
 
 
-def read_graph(path: Path, loaded: Any, batch: int, asked: dict[str, int | None]) -> Network:
-    """The network of a model. asked: size of its input where it is an image."""
+def read_graph(path: Path, loaded: Any, batch: int, wanted: dict[str, int | None]) -> Network:
+    """Read the network of a model, whose image input has the `wanted` size."""
     graph = loaded.graph
     initializers = {tensor.name for tensor in graph.initializer}
-    inputs = [each for each in graph.input if each.name not in initializers]
+    inputs = [value for value in graph.input if value.name not in initializers]
     if not inputs or not graph.node:
         raise NetworkError(
             f"{path}: has no {'inputs' if graph.node else 'nodes'}; expected a model of a network"
         )
-    for each in inputs:
-        set_size(path, each, asked)
+    for value in inputs:
+        set_size(path, value, wanted)
     constants = constant_names(graph, initializers)
     check_operators(path, graph, constants)
     own = inputs[0].type.tensor_type.shape.dim[0].dim_value
@@ -71,14 +80,14 @@ def read_graph(path: Path, loaded: Any, batch: int, asked: dict[str, int | None]
         small_constants(graph),
     )
     model.tensors[inputs[0].name] = inputs[0].name
-    for each in inputs[1:]:
-        model.tensors[each.name] = model.builder.further_input(each.name, shapes[each.name])
+    for value in inputs[1:]:
+        model.tensors[value.name] = model.builder.further_input(value.name, shapes[value.name])
     add_layers(model, graph)
     return for_batch(model.builder.build(), own, batch)
 
 
 def load(path: Path) -> Any:
-    """The model as onnx has it, without what is stored beside it."""
+    """Load a model by the package onnx, without data that is stored beside it."""
     try:
         import onnx
         from google.protobuf.message import DecodeError
@@ -99,8 +108,8 @@ def load(path: Path) -> Any:
     return model
 
 
-def set_size(path: Path, value: Any, asked: dict[str, int | None]) -> None:
-    """Give an input its size: one input a pass where the batch is open, and what was asked for."""
+def set_size(path: Path, value: Any, wanted: dict[str, int | None]) -> None:
+    """Give an input the wanted size, and a batch of 1 if its batch is open."""
     dimensions = value.type.tensor_type.shape.dim
     if (
         not value.type.HasField("tensor_type")
@@ -108,7 +117,8 @@ def set_size(path: Path, value: Any, asked: dict[str, int | None]) -> None:
         or not dimensions
     ):
         raise NetworkError(
-            f"{path}: input {value.name!r} has no shape; expected (batch, channels, height, width) or (batch, features)"
+            f"{path}: input {value.name!r} has no shape; "
+            "expected (batch, channels, height, width) or (batch, features)"
         )
     shown = "x".join(
         str(each.dim_value) if each.dim_value > 0 else each.dim_param or "?" for each in dimensions
@@ -116,11 +126,11 @@ def set_size(path: Path, value: Any, asked: dict[str, int | None]) -> None:
     if dimensions[0].dim_value < 1:
         dimensions[0].dim_value = 1
     if len(dimensions) == 4:
-        for dimension, extent in zip(dimensions[1:], asked.values(), strict=True):
+        for dimension, extent in zip(dimensions[1:], wanted.values(), strict=True):
             if extent is not None:
                 dimension.dim_value = extent
-    elif any(asked.values()):
-        given = ", ".join(f"{name} = {extent}" for name, extent in asked.items() if extent)
+    elif any(wanted.values()):
+        given = ", ".join(f"{name} = {extent}" for name, extent in wanted.items() if extent)
         raise NetworkError(
             f"{path}: input {value.name!r} is {shown}, not an image; {given} cannot be set"
         )
@@ -134,7 +144,7 @@ def set_size(path: Path, value: Any, asked: dict[str, int | None]) -> None:
 
 
 def constant_names(graph: Any, initializers: set[str]) -> set[str]:
-    """Tensors that do not depend on the inputs' values."""
+    """Name the tensors that do not depend on the values of inputs."""
     constants = {*initializers, *(tensor.values.name for tensor in graph.sparse_initializer)}
     for node in graph.node:
         if node.op_type in SHAPE_OPERATORS or all(name in constants for name in node.input if name):
@@ -143,7 +153,7 @@ def constant_names(graph: Any, initializers: set[str]) -> set[str]:
 
 
 def check_operators(path: Path, graph: Any, constants: set[str]) -> None:
-    """Refuse operators that are not known, all of them at once."""
+    """Refuse all unknown operators at once."""
     refused = [
         (node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}", node)
         for node in graph.node
@@ -156,21 +166,22 @@ def check_operators(path: Path, graph: Any, constants: set[str]) -> None:
 
 
 def unsupported(path: Path | str, refused: list[tuple[str, Any, str]]) -> NetworkError:
-    """An exception that names every node that cannot be simulated."""
+    """Make an exception that names every node that cannot be simulated."""
     kinds: dict[tuple[str, str], list[str]] = {}
     for kind, node, reason in refused:
         kinds.setdefault((kind, reason), []).append(
             repr(str(node.name or (node.output[0] if node.output else "?")))
         )
     parts = [
-        f"{kind} ({'node' if len(nodes) == 1 else 'nodes'} {', '.join(nodes)}){f': {reason}' if reason else ''}"
+        f"{kind} ({'node' if len(nodes) == 1 else 'nodes'} {', '.join(nodes)})"
+        f"{f': {reason}' if reason else ''}"
         for (kind, reason), nodes in kinds.items()
     ]
     return NetworkError(f"{path}: operators that cannot be simulated: {'; '.join(parts)}")
 
 
 def inferred_shapes(path: Path, model: Any) -> dict[str, tuple[int, ...]]:
-    """Shape of every tensor; what the graph computes from shapes alone becomes constants. Raises NetworkError that names tensors without a shape."""
+    """Find the shape of every tensor; what the graph computes from shapes becomes constants."""
     del model.graph.value_info[:]
     for output in model.graph.output:
         output.type.tensor_type.ClearField("shape")  # stated for the model's own input size
@@ -190,7 +201,7 @@ def inferred_shapes(path: Path, model: Any) -> dict[str, tuple[int, ...]]:
 
 
 def known_shapes(path: Path, model: Any) -> dict[str, tuple[int, ...]]:
-    """Shapes that onnx infers."""
+    """Collect the shapes that onnx infers."""
     import onnx
 
     try:
@@ -210,7 +221,7 @@ def known_shapes(path: Path, model: Any) -> dict[str, tuple[int, ...]]:
 
 
 def without_shape(graph: Any, shapes: dict[str, tuple[int, ...]]) -> dict[str, Any]:
-    """Tensors whose shape is not known, and the nodes that write them."""
+    """Collect the tensors whose shape is not known, with the nodes that write them."""
     used = {name for node in graph.node for name in node.input if name}
     return {
         name: node
@@ -221,21 +232,13 @@ def without_shape(graph: Any, shapes: dict[str, tuple[int, ...]]) -> dict[str, A
 
 
 def fold_shapes(model: Any, shapes: dict[str, tuple[int, ...]]) -> int:
-    """Replace nodes that compute from shapes by what they compute; returns how many."""
+    """Replace nodes that compute from shapes by what they compute, and return how many."""
     from onnx import helper, numpy_helper
     from onnx.reference import ReferenceEvaluator
 
     graph = model.graph
     values = {tensor.name: tensor for tensor in graph.initializer if is_small(tensor)}
-    values.update(
-        {
-            node.output[0]: each.t
-            for node in graph.node
-            if node.op_type == "Constant"
-            for each in node.attribute
-            if each.name == "value"
-        }
-    )
+    values |= stated_constants(graph)
     kept, folded = [], 0
     for node in graph.node:
         known = {name: numpy_helper.to_array(values[name]) for name in node.input if name in values}
@@ -258,9 +261,8 @@ def fold_shapes(model: Any, shapes: dict[str, tuple[int, ...]]) -> int:
                 helper.make_model(single, opset_imports=model.opset_import)
             ).run(None, known)
             values[node.output[0]] = numpy_helper.from_array(result, node.output[0])
-        except (
-            Exception
-        ):  # the evaluator refuses in many ways; shapes that stay unknown are named by the caller
+        except Exception:
+            # The evaluator refuses in many ways. The caller names shapes that stay unknown.
             kept.append(node)
             continue
         graph.initializer.append(values[node.output[0]])
@@ -271,26 +273,23 @@ def fold_shapes(model: Any, shapes: dict[str, tuple[int, ...]]) -> int:
 
 
 def placeholder(shape: tuple[int, ...]) -> Any:
-    """An array of a shape that takes no memory."""
+    """Make an array of a shape that takes no memory."""
     import numpy as np
 
     return np.broadcast_to(np.float32(0), shape)
 
 
 def is_small(tensor: Any) -> bool:
-    """Whether a constant may be a shape, and has its values here."""
+    """Tell whether a constant may be a shape, and has its values in the model."""
     return (
         len(tensor.dims) <= 1 and sum(tensor.dims) <= MOST_SHAPE_VALUES and not tensor.external_data
     )
 
 
 def strip(tensor: Any) -> None:
-    """Drop a large constant's values, keep its shape and kind."""
-    size = 1
-    for extent in tensor.dims:
-        size *= extent
-    if size > MOST_SHAPE_VALUES:
-        for kept in (
+    """Drop the values of a large constant, and keep its shape and kind."""
+    if prod(tensor.dims) > MOST_SHAPE_VALUES:
+        for field in (
             "raw_data",
             "float_data",
             "int32_data",
@@ -299,70 +298,71 @@ def strip(tensor: Any) -> None:
             "uint64_data",
             "string_data",
         ):
-            tensor.ClearField(kept)
+            tensor.ClearField(field)
 
 
 def small_constants(graph: Any) -> dict[str, list[int] | list[float]]:
-    """Values of constants that may be arguments of operators (sizes, axes, scales)."""
+    """Collect the values of constants that may be arguments of operators: sizes, axes, scales."""
     from onnx import numpy_helper
 
-    tensors = [(tensor.name, tensor) for tensor in graph.initializer]
-    tensors += [
-        (node.output[0], each.t)
+    tensors = {tensor.name: tensor for tensor in graph.initializer} | stated_constants(graph)
+    return {
+        name: numpy_helper.to_array(tensor).reshape(-1).tolist()
+        for name, tensor in tensors.items()
+        if is_small(tensor)
+    }
+
+
+def stated_constants(graph: Any) -> dict[str, Any]:
+    """Collect the tensors of nodes that are constants."""
+    return {
+        node.output[0]: attribute.t
         for node in graph.node
         if node.op_type == "Constant"
-        for each in node.attribute
-        if each.name == "value"
-    ]
-    values: dict[str, list[int] | list[float]] = {}
-    for name, tensor in tensors:
-        if is_small(tensor):
-            values[name] = numpy_helper.to_array(tensor).reshape(-1).tolist()
-    return values
+        for attribute in node.attribute
+        if attribute.name == "value"
+    }
 
 
 def add_layers(model: Model, graph: Any) -> None:
-    """Add a layer for every node that computes with features."""
+    """Add the layer of every node that computes with features."""
     refused = []
     for node in graph.node:
         if not node.output or all(name in model.constants for name in node.output):
             continue
         try:
-            OPERATORS[node.op_type](model, node)
+            model.tensors[node.output[0]] = OPERATORS[node.op_type](model, node)
         except Unsupported as exception:
             refused.append((node.op_type, node, str(exception)))
-            for name in node.output:  # so that what follows can be looked at, too
+            for name in node.output:  # so that the nodes behind it can be checked, too
                 if name and name in model.shapes:
                     model.tensors[name] = model.builder.further_input(
                         f"refused {name}", model.shapes[name]
                     )
             continue
-        except (
-            LookupError,
-            TypeError,
-            ValueError,
-            ArithmeticError,
-            AttributeError,
-        ) as exception:  # inputs or attributes that onnx does not check
+        except MALFORMED as exception:
             name = node.name or node.output[0]
             raise NetworkError(
-                f"{model.path}: node {name!r} ({node.op_type}) is not as ONNX defines it: {exception!r}"
+                f"{model.path}: node {name!r} ({node.op_type}) is not as ONNX defines it: "
+                f"{exception!r}"
             ) from None
-        expected, written = (
-            model.shapes[node.output[0]],
-            model.builder.shape(model.tensors[node.output[0]]),
-        )
+        expected = model.shapes[node.output[0]]
+        written = model.builder.shape(model.tensors[node.output[0]])
         if written != expected:
             name = node.name or node.output[0]
             raise NetworkError(
-                f"{model.path}: node {name!r} ({node.op_type}) writes {text(expected)}, read as {text(written)}"
+                f"{model.path}: node {name!r} ({node.op_type}) writes {text(expected)}, "
+                f"read as {text(written)}"
             )
     if refused:
         raise unsupported(model.path, refused)
 
 
 def for_batch(network: Network, own: int, batch: int) -> Network:
-    """The network for another batch: features grow in their first dimension, whatever constants of the model say about it."""
+    """Change the batch of a network: features grow in their first dimension.
+
+    They do so whatever constants of the model say about their shapes.
+    """
     if batch == own:
         return network
     tensors = {}
@@ -371,7 +371,8 @@ def for_batch(network: Network, own: int, batch: int) -> Network:
             first = tensor.shape[0] * batch
             if first % own:
                 raise NetworkError(
-                    f"{network.name}: {name!r} of {text(tensor.shape)} cannot be made of batch {batch}: the model's own is {own}"
+                    f"{network.name}: {name!r} of {text(tensor.shape)} cannot be made "
+                    f"of batch {batch}: the model's own is {own}"
                 )
             tensor = replace(tensor, shape=(first // own, *tensor.shape[1:]))
         tensors[name] = tensor

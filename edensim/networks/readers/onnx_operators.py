@@ -1,4 +1,8 @@
-"""ONNX operators as layers: one function a kind, all of (model, node); what cannot be a layer raises Unsupported."""
+"""Add ONNX operators to a network.
+
+Each kind of node has a function that adds its layer and returns the name of the layer's ofm. It
+raises Unsupported if the node cannot be a layer.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from typing import Any
 
 from edensim.networks.builder import NetworkBuilder, four, text
 
-#: Functions of each element, by operator.
+#: The function of each element that an operator computes.
 FUNCTIONS = {
     "Relu": "relu",
     "LeakyRelu": "leaky",
@@ -24,12 +28,14 @@ FUNCTIONS = {
     "LogSoftmax": "log softmax",
     **{
         name: name.lower()
-        for name in "Abs Cast Ceil Celu Cos Elu Erf Exp Floor Gelu HardSigmoid HardSwish Log Mish Neg Reciprocal Round Selu Sigmoid Sign Sin "
-        "Softmax Softplus Softsign Sqrt Swish Tanh".split()
+        for name in (
+            "Abs Cast Ceil Celu Cos Elu Erf Exp Floor Gelu HardSigmoid HardSwish Log Mish Neg "
+            "Reciprocal Round Selu Sigmoid Sign Sin Softmax Softplus Softsign Sqrt Swish Tanh"
+        ).split()
     },
 }
 
-#: What joins two tensors of features element by element.
+#: The function by which an operator joins two tensors of features element by element.
 JOINS = {
     "Add": "",
     "Sum": "",
@@ -57,30 +63,31 @@ MOVES = (
     "ReverseSequence",
 )
 
-#: Means and maxima over the image.
+#: Reductions over the image, which are pooling.
 REDUCTIONS = {"ReduceMean": "average", "ReduceMax": "max", "ReduceSum": "sum"}
 
 
 class Unsupported(Exception):
-    """Why a node cannot be a layer."""
+    """The reason why a node cannot be a layer."""
 
 
 @dataclass
 class Model:
-    """A model while it is read."""
+    """A model while it is read.
+
+    `values` are those of small constants; `tensors` maps features of the model to the network's.
+    """
 
     path: str
     builder: NetworkBuilder
     shapes: dict[str, tuple[int, ...]]
     constants: set[str]
-    values: dict[str, list[int] | list[float]]  # of small constants
-    tensors: dict[str, str] = field(
-        default_factory=dict
-    )  # features of the model -> those of the network
+    values: dict[str, list[int] | list[float]]
+    tensors: dict[str, str] = field(default_factory=dict)
     names: set[str] = field(default_factory=set)
 
     def layer_name(self, node: Any) -> str:
-        """The node's name, or its output's where it has none of its own."""
+        """Name the layer of a node like the node, or like its output if that name is taken."""
         name = str(node.name or node.output[0])
         if name in self.names or name in self.shapes:
             name = str(node.output[0])
@@ -88,7 +95,7 @@ class Model:
         return name
 
     def source(self, name: str) -> str:
-        """A tensor of features."""
+        """Name the network's tensor for a tensor of the model."""
         if name not in self.tensors:
             raise Unsupported(
                 "reads a constant where features are expected"
@@ -99,7 +106,7 @@ class Model:
 
 
 def attribute(node: Any, name: str, default: Any = None) -> Any:
-    """An attribute's value."""
+    """Read the value of an attribute."""
     from onnx import helper
 
     for each in node.attribute:
@@ -109,13 +116,8 @@ def attribute(node: Any, name: str, default: Any = None) -> Any:
     return default
 
 
-def finish(model: Model, node: Any, output: str) -> None:
-    """Remember what the node's first output is; reading another of its outputs is refused where it is read."""
-    model.tensors[node.output[0]] = output
-
-
-def convolution(model: Model, node: Any) -> None:
-    """Conv with constant weights."""
+def convolution(model: Model, node: Any) -> str:
+    """Add Conv with constant weights."""
     source, weight = model.source(node.input[0]), node.input[1]
     if weight not in model.constants:
         raise Unsupported("weights are computed")
@@ -130,9 +132,10 @@ def convolution(model: Model, node: Any) -> None:
     groups = attribute(node, "group", 1)
     if model.builder.shape(source)[1] != shape[1] * groups:
         raise Unsupported(
-            f"weights {text(shape)} with {groups} groups do not fit its input's {model.builder.shape(source)[1]} channels"
+            f"weights {text(shape)} with {groups} groups do not fit "
+            f"its input's {model.builder.shape(source)[1]} channels"
         )
-    output = model.builder.convolution(
+    return model.builder.convolution(
         name,
         source,
         shape[0],
@@ -144,11 +147,10 @@ def convolution(model: Model, node: Any) -> None:
         bias=biased,
         weights=(weight, node.input[2]) if biased else (weight,),
     )
-    finish(model, node, output)
 
 
-def pooling(model: Model, node: Any) -> None:
-    """MaxPool, AveragePool, LpPool."""
+def pooling(model: Model, node: Any) -> str:
+    """Add MaxPool, AveragePool or LpPool."""
     source = model.source(node.input[0])
     kernel = attribute(node, "kernel_shape")
     if len(kernel) != 2:
@@ -163,7 +165,7 @@ def pooling(model: Model, node: Any) -> None:
     sides = padding(node, model.builder.shape(source)[2:], kernel, stride, dilation)
     function = {"MaxPool": "max", "AveragePool": "average", "LpPool": "norm"}[node.op_type]
     ceil = bool(attribute(node, "ceil_mode", 0))
-    output = model.builder.pooling(
+    return model.builder.pooling(
         model.layer_name(node),
         source,
         function,
@@ -173,20 +175,19 @@ def pooling(model: Model, node: Any) -> None:
         dilation=dilation,
         ceil=ceil,
     )
-    finish(model, node, output)
 
 
-def global_pooling(model: Model, node: Any) -> None:
-    """GlobalAveragePool, GlobalMaxPool."""
+def global_pooling(model: Model, node: Any) -> str:
+    """Add GlobalAveragePool or GlobalMaxPool."""
     source = model.source(node.input[0])
     if len(model.builder.shape(source)) != 4:
         raise Unsupported(f"its input is {text(model.builder.shape(source))}; expected an image")
     function = "average" if node.op_type == "GlobalAveragePool" else "max"
-    finish(model, node, model.builder.adaptive_pooling(model.layer_name(node), source, 1, function))
+    return model.builder.adaptive_pooling(model.layer_name(node), source, 1, function)
 
 
-def reduction(model: Model, node: Any) -> None:
-    """A mean, maximum or sum over the image is pooling."""
+def reduction(model: Model, node: Any) -> str:
+    """Add a mean, a maximum or a sum over the image, which is pooling."""
     source = model.source(node.input[0])
     shape = model.builder.shape(source)
     axes = attribute(node, "axes")
@@ -194,7 +195,8 @@ def reduction(model: Model, node: Any) -> None:
         axes = model.values.get(node.input[1])
     if len(shape) != 4 or axes is None or sorted(int(axis) % 4 for axis in axes) != [2, 3]:
         raise Unsupported(
-            f"reduces {text(shape)} over dimensions {'all' if axes is None else list(axes)}; expected an image, over 2 and 3"
+            f"reduces {text(shape)} over dimensions {'all' if axes is None else list(axes)}; "
+            "expected an image, over 2 and 3"
         )
     name = model.layer_name(node)
     output = model.builder.adaptive_pooling(name, source, 1, REDUCTIONS[node.op_type])
@@ -202,11 +204,11 @@ def reduction(model: Model, node: Any) -> None:
         output = model.builder.view(
             f"{name}.squeeze", output, model.shapes[node.output[0]], "squeeze"
         )
-    finish(model, node, output)
+    return output
 
 
-def product(model: Model, node: Any) -> None:
-    """Gemm, or MatMul with a constant."""
+def product(model: Model, node: Any) -> str:
+    """Add Gemm, or MatMul with a constant."""
     source, weight = model.source(node.input[0]), node.input[1]
     if weight not in model.constants:
         raise Unsupported("multiplies features with features")
@@ -226,54 +228,43 @@ def product(model: Model, node: Any) -> None:
         raise Unsupported(
             f"its third input is {text(model.shapes[node.input[2]])}; expected {outputs} values"
         )
-    output = model.builder.linear(
+    return model.builder.linear(
         name, source, outputs, bias=biased, weights=(weight, node.input[2]) if biased else (weight,)
     )
-    finish(model, node, output)
 
 
-def normalization(model: Model, node: Any) -> None:
-    """BatchNormalization: mean and variance fold into scale and shift."""
-    output = model.builder.normalization(
+def normalization(model: Model, node: Any) -> str:
+    """Add BatchNormalization, whose mean and variance fold into scale and shift."""
+    return model.builder.normalization(
         model.layer_name(node), model.source(node.input[0]), weights=(node.input[1], node.input[2])
     )
-    finish(model, node, output)
 
 
-def function(model: Model, node: Any) -> None:
-    """A function of each element, with whatever weights it has."""
+def function(model: Model, node: Any) -> str:
+    """Add a function of each element, with whatever weights it has."""
     source = model.source(node.input[0])
     weights = [name for name in node.input[1:] if name and prod(model.shapes[name]) > 1]
     if any(name not in model.constants for name in node.input[1:] if name):
         raise Unsupported("its arguments are computed")
     for name in weights:
         model.builder.parameter(name, model.shapes[name])
-    finish(
-        model,
-        node,
-        model.builder.elementwise(
-            model.layer_name(node), source, FUNCTIONS[node.op_type], weights=tuple(weights)
-        ),
+    return model.builder.elementwise(
+        model.layer_name(node), source, FUNCTIONS[node.op_type], weights=tuple(weights)
     )
 
 
-def join(model: Model, node: Any) -> None:
-    """Features with features, or with a constant: then a function of each element."""
+def join(model: Model, node: Any) -> str:
+    """Join features with features, or with a constant by a function of each element."""
     features = [name for name in node.input if name not in model.constants]
     constants = [name for name in node.input if name in model.constants]
     name, shape = model.layer_name(node), model.shapes[node.output[0]]
     if len(features) > 1 and not constants:
-        finish(
-            model,
-            node,
-            model.builder.addition(
-                name,
-                [model.source(each) for each in features],
-                shape=shape,
-                function=JOINS[node.op_type],
-            ),
+        return model.builder.addition(
+            name,
+            [model.source(each) for each in features],
+            shape=shape,
+            function=JOINS[node.op_type],
         )
-        return
     if len(features) > 1 or model.builder.shape(model.source(features[0])) != shape:
         raise Unsupported("joins constants with several features, or with smaller ones")
     weights = [each for each in constants if prod(model.shapes[each]) > 1]
@@ -282,87 +273,64 @@ def join(model: Model, node: Any) -> None:
     kind = {"Add": "shift", "Sub": "shift", "Mul": "scale", "Div": "scale"}.get(
         node.op_type, JOINS[node.op_type]
     )
-    finish(
-        model,
-        node,
-        model.builder.elementwise(name, model.source(features[0]), kind, weights=tuple(weights)),
-    )
+    return model.builder.elementwise(name, model.source(features[0]), kind, weights=tuple(weights))
 
 
-def concatenation(model: Model, node: Any) -> None:
-    """Concat; constants among its inputs are read like features."""
+def concatenation(model: Model, node: Any) -> str:
+    """Add Concat of features."""
     if any(name in model.constants for name in node.input):
         raise Unsupported("joins constants and features")
-    finish(
-        model,
-        node,
-        model.builder.concatenation(
-            model.layer_name(node),
-            [model.source(name) for name in node.input],
-            attribute(node, "axis", 1),
-        ),
+    return model.builder.concatenation(
+        model.layer_name(node),
+        [model.source(name) for name in node.input],
+        attribute(node, "axis", 1),
     )
 
 
-def view(model: Model, node: Any) -> None:
-    """The same elements in another shape."""
-    finish(
-        model,
-        node,
-        model.builder.view(
-            model.layer_name(node),
-            model.source(node.input[0]),
-            model.shapes[node.output[0]],
-            node.op_type.lower(),
-        ),
+def view(model: Model, node: Any) -> str:
+    """See the same elements in another shape."""
+    return model.builder.view(
+        model.layer_name(node),
+        model.source(node.input[0]),
+        model.shapes[node.output[0]],
+        node.op_type.lower(),
     )
 
 
-def transpose(model: Model, node: Any) -> None:
-    """Elements in another order; no more than a view where only dimensions of 1 change places."""
+def transpose(model: Model, node: Any) -> str:
+    """Reorder elements; if only dimensions of 1 change places, that is no more than a view."""
     source = model.source(node.input[0])
     shape = model.builder.shape(source)
     order = attribute(node, "perm", tuple(reversed(range(len(shape)))))
     moved = [axis for axis in order if shape[axis] > 1]
     name, output = model.layer_name(node), model.shapes[node.output[0]]
     if moved == sorted(moved):
-        finish(model, node, model.builder.view(name, source, output, "transpose"))
-    else:
-        finish(model, node, model.builder.rearrangement(name, source, output, "transpose"))
+        return model.builder.view(name, source, output, "transpose")
+    return model.builder.rearrangement(name, source, output, "transpose")
 
 
-def move(model: Model, node: Any) -> None:
-    """Elements moved, repeated, left out, or with others around."""
+def move(model: Model, node: Any) -> str:
+    """Move or repeat elements, leave some out, or add others around them."""
     if any(name not in model.constants for name in node.input[1:] if name):
         raise Unsupported("what it moves depends on values")
     source, shape = model.source(node.input[0]), model.shapes[node.output[0]]
     if shape == model.builder.shape(source) and node.op_type in ("Slice", "Pad", "Expand", "Tile"):
-        finish(
-            model,
-            node,
-            model.builder.view(model.layer_name(node), source, shape, node.op_type.lower()),
-        )
-    else:
-        finish(
-            model,
-            node,
-            model.builder.rearrangement(
-                model.layer_name(node), source, shape, node.op_type.lower()
-            ),
-        )
+        return model.builder.view(model.layer_name(node), source, shape, node.op_type.lower())
+    return model.builder.rearrangement(model.layer_name(node), source, shape, node.op_type.lower())
 
 
-def split(model: Model, node: Any) -> None:
-    """A slice for each output."""
+def split(model: Model, node: Any) -> str:
+    """Add a slice for each output."""
     source, name = model.source(node.input[0]), model.layer_name(node)
     for number, output in enumerate(node.output):
         model.tensors[output] = model.builder.rearrangement(
             f"{name}.{number}", source, model.shapes[output], "slice"
         )
+    return model.tensors[node.output[0]]
 
 
-def resizing(model: Model, node: Any) -> None:
-    """Resize, Upsample."""
+def resizing(model: Model, node: Any) -> str:
+    """Add Resize or Upsample."""
     shape = model.shapes[node.output[0]]
     source = model.source(node.input[0])
     before = model.builder.shape(source)
@@ -370,17 +338,13 @@ def resizing(model: Model, node: Any) -> None:
         raise Unsupported(
             f"makes {text(shape)} of {text(before)}; expected an image with as many channels"
         )
-    finish(
-        model,
-        node,
-        model.builder.resizing(
-            model.layer_name(node), source, (shape[2], shape[3]), attribute(node, "mode", "nearest")
-        ),
+    return model.builder.resizing(
+        model.layer_name(node), source, (shape[2], shape[3]), attribute(node, "mode", "nearest")
     )
 
 
 def two(values: Any) -> tuple[int, int]:
-    """(vertical, horizontal) of an attribute."""
+    """Read an attribute as (vertical, horizontal)."""
     if len(values) != 2:
         raise Unsupported(f"has {len(values)} dimensions; expected 2")
     return (int(values[0]), int(values[1]))
@@ -393,7 +357,7 @@ def padding(
     stride: tuple[int, int],
     dilation: tuple[int, int],
 ) -> tuple[int, int, int, int]:
-    """(top, left, bottom, right), stated or automatic."""
+    """Return the padding (top, left, bottom, right) of a node, stated or automatic."""
     automatic = attribute(node, "auto_pad", "NOTSET")
     if automatic == "NOTSET":
         pads = attribute(node, "pads", (0, 0, 0, 0))
@@ -414,8 +378,8 @@ def padding(
     return (*less, *more) if automatic == "SAME_UPPER" else (*more, *less)  # type: ignore[return-value]
 
 
-#: By operator.
-OPERATORS: dict[str, Callable[[Model, Any], None]] = {
+#: The function for each operator.
+OPERATORS: dict[str, Callable[[Model, Any], str]] = {
     "Conv": convolution,
     "MaxPool": pooling,
     "AveragePool": pooling,

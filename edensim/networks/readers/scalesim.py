@@ -1,10 +1,13 @@
-"""SCALE-Sim's topologies: CSV, one convolution (or matrix product) a row, without padding and without a word on what reads what."""
+"""Read SCALE-Sim's topologies: CSV with a convolution or a matrix product in each row.
+
+A topology knows no padding, and does not say which layer reads what another wrote.
+"""
 
 from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 
 from edensim.exceptions import NetworkError
@@ -12,7 +15,7 @@ from edensim.networks.builder import NetworkBuilder
 from edensim.networks.network import Network
 from edensim.networks.readers.cfg import read_text
 
-#: Columns behind the layer's name, of convolutions (one stride or two) and of matrix products.
+#: The columns behind the name of a layer.
 CONVOLUTION = (
     "IFMAP height",
     "IFMAP width",
@@ -24,13 +27,13 @@ CONVOLUTION = (
 )
 PRODUCT = ("M", "N", "K")
 
-#: Depthwise layers are marked so in their names: every channel has filters of its own.
+#: The mark in the name of a depthwise layer, each of whose channels has filters of its own.
 DEPTHWISE = "DP"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One layer's row, stripped of blanks; `extra` by name of column: what comes behind the columns that every topology has."""
+    """The row of a layer; `extra` are the columns that not every topology has, by their names."""
 
     where: str
     name: str
@@ -46,14 +49,18 @@ def read_topology(
     width: int | None = None,
     channels: int | None = None,
 ) -> Network:
-    """The layers of a topology, each with features of its own (`<layer>.ifm`, `<layer>`). Raises NetworkError with file and line.
+    """Read the layers of a topology, each with features of its own (`<layer>.ifm`, `<layer>`).
 
-    batch: inputs of one pass. Sizes cannot be set: every row states its own.
+    Raises
+    ------
+    NetworkError
+        If a row cannot be read, with its line; or if a size is given, since every row has its own.
     """
     for what, value in (("height", height), ("width", width), ("channels", channels)):
         if value is not None:
             raise NetworkError(
-                f"{path}: {what} = {value}: a topology states the size of each layer; it cannot be set"
+                f"{path}: {what} = {value}: a topology states the size of each layer; "
+                "it cannot be set"
             )
     product, rows = read_rows(path)
     builder: NetworkBuilder | None = None
@@ -61,16 +68,17 @@ def read_topology(
     for row in rows:
         name = unique(row.name, names)
         names.add(name)
-        shape = product_shape(row, batch) if product else convolution_shape(row, batch)
+        shape = ifm_shape(row, batch, product)
         if builder is None:
             builder = NetworkBuilder(path.stem, shape, input_name=f"{name}.ifm")
             ifm = builder.input
         else:
             ifm = builder.further_input(f"{name}.ifm", shape)
         try:
-            add_product(builder, name, ifm, row) if product else add_convolution(
-                builder, name, ifm, row
-            )
+            if product:
+                builder.linear(name, ifm, row.numbers[1], bias=False)
+            else:
+                add_convolution(builder, name, ifm, row)
         except NetworkError as exception:
             raise NetworkError(
                 f"{row.where}: {str(exception).removeprefix(f'{path.stem}: ')}"
@@ -81,7 +89,7 @@ def read_topology(
 
 
 def read_rows(path: Path) -> tuple[bool, list[Row]]:
-    """Whether rows are matrix products, and the rows."""
+    """Read the rows, and whether they are matrix products."""
     lines = read_text(path).splitlines()
     delimiter = "\t" if "\t" in lines[0] and "," not in lines[0] else ","
     try:
@@ -94,7 +102,8 @@ def read_rows(path: Path) -> tuple[bool, list[Row]]:
     header = table[0]
     if any(field.isdecimal() for field in header[1:]):
         raise NetworkError(
-            f"{path}:1: found a layer ({', '.join(header)[:60]!r}); expected a header: Layer name, {', '.join(CONVOLUTION)}"
+            f"{path}:1: found a layer ({', '.join(header)[:60]!r}); "
+            f"expected a header: Layer name, {', '.join(CONVOLUTION)}"
         )
     product = tuple(field.upper() for field in header[1:4]) == PRODUCT
     columns = PRODUCT if product else CONVOLUTION
@@ -111,17 +120,19 @@ def read_rows(path: Path) -> tuple[bool, list[Row]]:
 
 
 def read_row(where: str, fields: list[str], columns: tuple[str, ...], header: list[str]) -> Row:
-    """One row, its numbers checked."""
+    """Read a row and check its numbers."""
     if len(fields) <= len(columns) or not all(fields[: len(columns) + 1]):
         found = sum(1 for field in fields if field)
         raise NetworkError(
-            f"{where}: found {found} fields; expected {len(columns) + 1}: Layer name, {', '.join(columns)}"
+            f"{where}: found {found} fields; "
+            f"expected {len(columns) + 1}: Layer name, {', '.join(columns)}"
         )
     numbers = []
     for column, text in zip(columns, fields[1:], strict=False):
         if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:12]) < 2**31:
             raise NetworkError(
-                f"{where}: {column}: found {text[:40]!r}; expected a whole number from 1 to 2147483647"
+                f"{where}: {column}: found {text[:40]!r}; "
+                "expected a whole number from 1 to 2147483647"
             )
         numbers.append(int(text))
     extra = {
@@ -139,29 +150,23 @@ def read_row(where: str, fields: list[str], columns: tuple[str, ...], header: li
     return Row(where, fields[0], tuple(numbers), extra)
 
 
-def convolution_shape(row: Row, batch: int) -> tuple[int, ...]:
-    """Shape of a convolution's ifm."""
+def ifm_shape(row: Row, batch: int, product: bool) -> tuple[int, ...]:
+    """Return the shape of a layer's ifm; rows of a product are positions of one input."""
+    if product:
+        rows, _, depth = row.numbers
+        return (batch, rows, depth)
     height, width, _, _, channels, *_ = row.numbers
     return (batch, channels, height, width)
 
 
 def unique(name: str, taken: set[str]) -> str:
-    """The name, or with a number behind it where it is taken."""
-    return (
-        name
-        if name not in taken
-        else next(each for number in count(2) if (each := f"{name}_{number}") not in taken)
-    )
-
-
-def product_shape(row: Row, batch: int) -> tuple[int, ...]:
-    """Shape of a matrix product's ifm: rows of the product are positions of one input."""
-    rows, _, depth = row.numbers
-    return (batch, rows, depth)
+    """Return the name, with a number behind it if it is taken."""
+    numbered = (f"{name}_{number}" for number in count(2))
+    return next(candidate for candidate in chain((name,), numbered) if candidate not in taken)
 
 
 def add_convolution(builder: NetworkBuilder, name: str, ifm: str, row: Row) -> None:
-    """The row's convolution."""
+    """Add the convolution of a row."""
     _, _, filter_height, filter_width, channels, filters, stride = row.numbers
     across = row.extra.get("stride width", str(stride))
     if not across.isdecimal() or int(across) < 1:
@@ -176,8 +181,3 @@ def add_convolution(builder: NetworkBuilder, name: str, ifm: str, row: Row) -> N
         groups=groups,
         bias=False,
     )
-
-
-def add_product(builder: NetworkBuilder, name: str, ifm: str, row: Row) -> None:
-    """The row's matrix product."""
-    builder.linear(name, ifm, row.numbers[1], bias=False)

@@ -1,6 +1,7 @@
-"""Any torch.nn.Module as a network: traced by torch.fx, shapes by fake tensors, so that neither weights nor time are needed.
+"""Read a torch.nn.Module: torch.fx traces it, and tensors without values give the shapes.
 
-Weights have the module's names of parameters, layers those of submodules (of operations in between: fx's names).
+Weights have the names of the module's parameters, and layers those of its submodules; operations
+in between have the names that fx gives them.
 """
 
 from __future__ import annotations
@@ -25,11 +26,16 @@ def read_module(
     channels: int | None = None,
     shape: tuple[int, ...] | None = None,
 ) -> Network:
-    """The network of a module; the module stays as it is (evaluation mode while it is traced).
+    """Read the network of a module, which stays as it is.
 
-    height, width, channels: of its input, 3x224x224 where not given; shape: of one input instead, for modules that take no image.
+    Its input is an image of 3x224x224 unless given; `shape` gives that of one input instead, for
+    modules that take no image.
 
-    Raises NetworkError for what is no module, cannot be traced, or has operations that cannot be simulated (each is named).
+    Raises
+    ------
+    NetworkError
+        If the module cannot be traced, or has operations that cannot be simulated, each of which
+        is named.
     """
     try:
         import torch
@@ -39,16 +45,14 @@ def read_module(
         ) from None
     if not isinstance(module, torch.nn.Module):
         raise NetworkError(
-            f"found a {type(module).__name__}; expected a network's name, a file or a torch.nn.Module"
+            f"found a {type(module).__name__}; "
+            "expected a network's name, a file or a torch.nn.Module"
         )
     name = type(module).__name__
-    sizes = (
-        (batch, *shape)
-        if shape is not None
-        else (batch, channels or 3, height or 224, width or 224)
-    )
+    if shape is None:
+        shape = (channels or 3, height or 224, width or 224)
     with evaluating(module):
-        graph = traced_graph(name, module, sizes)
+        graph = traced_graph(name, module, (batch, *shape))
     builder: NetworkBuilder | None = None
     refused: list[str] = []
     state = Traced(module, dict(module.named_modules()), parameter_names(module))
@@ -64,7 +68,7 @@ def read_module(
                 add_layer(state, node)
             except Unsupported as exception:
                 refused.append(f"{operation(state, node)} ({node.name!r}): {exception}")
-                if is_tensor(node):  # so that what follows can be looked at, too
+                if is_tensor(node):  # so that the nodes behind it can be checked, too
                     state.tensors[node] = state.builder.further_input(
                         f"refused {node.name}", shape_of(node)
                     )
@@ -77,7 +81,7 @@ def read_module(
 
 @contextmanager
 def evaluating(module: Any) -> Iterator[None]:
-    """Evaluation mode, and every submodule's own mode again afterwards."""
+    """Set evaluation mode, and every submodule's own mode again afterwards."""
     modes = [(each, each.training) for each in module.modules()]
     module.eval()
     try:
@@ -88,7 +92,7 @@ def evaluating(module: Any) -> Iterator[None]:
 
 
 def traced_graph(name: str, module: Any, sizes: tuple[int, ...]) -> Any:
-    """The module's graph; every node that is a tensor (or several) has its shape in `meta["shape"]` (or a list of them)."""
+    """Trace the graph of a module; `meta["shape"]` of a node is the shape, or shapes, it writes."""
     import torch
 
     try:
@@ -98,9 +102,10 @@ def traced_graph(name: str, module: Any, sizes: tuple[int, ...]) -> Any:
     copied = without_values(traced)
 
     class Shapes(torch.fx.Interpreter):  # type: ignore[misc]
-        """Runs the graph on the meta device: shapes without values."""
+        """Runs the graph on the meta device, which has shapes without values."""
 
         def run_node(self, node: Any) -> Any:
+            """Run a node and note the shape of its result."""
             result = super().run_node(node)
             if isinstance(result, torch.Tensor):
                 node.meta["shape"] = tuple(result.shape)
@@ -123,7 +128,7 @@ def traced_graph(name: str, module: Any, sizes: tuple[int, ...]) -> Any:
 
 
 def without_values(traced: Any) -> Any:
-    """A copy of a traced module on the meta device; nothing of its weights is copied."""
+    """Copy a traced module to the meta device, without the values of its weights."""
     import copy
 
     import torch
@@ -142,12 +147,12 @@ def without_values(traced: Any) -> Any:
 
 
 def first_line(exception: Exception) -> str:
-    """What an exception says, shortly; what fx tells of the graph is left out."""
+    """Shorten the message of an exception, which fx follows with the graph."""
     return (str(exception).strip().splitlines() or [type(exception).__name__])[0][:300]
 
 
 def parameter_names(module: Any) -> dict[int, str]:
-    """Names of parameters by identity: shared ones have one name."""
+    """Name parameters by their identity, so that shared ones have one name."""
     names: dict[int, str] = {}
     for name, parameter in module.named_parameters(remove_duplicate=False):
         names.setdefault(id(parameter), name)
@@ -155,12 +160,12 @@ def parameter_names(module: Any) -> dict[int, str]:
 
 
 def is_tensor(node: Any) -> bool:
-    """Whether a node's value is one tensor."""
+    """Tell whether a node's value is one tensor."""
     return isinstance(node.meta.get("shape"), tuple)
 
 
 def operation(state: Traced, node: Any) -> str:
-    """What a node does, as a message names it."""
+    """Name the operation of a node for a message."""
     if node.op == "call_module":
         return f"module {type(state.modules[node.target]).__name__}"
     return (
@@ -171,7 +176,7 @@ def operation(state: Traced, node: Any) -> str:
 
 
 def add_layer(state: Traced, node: Any) -> None:
-    """The layer of a node, if it is one: what has to do with sizes only is not."""
+    """Add the layer of a node, unless the node only computes sizes."""
     if not any(each in state.tensors or each in state.several for each in node.all_input_nodes):
         return  # numbers, or constants of the module
     if "shape" not in node.meta:

@@ -1,4 +1,7 @@
-"""Modules, functions and methods of torch as layers: one function a kind, all of (traced module, fx node) -> ofm."""
+"""Add modules, functions and methods of torch to a network.
+
+Each kind has a function that adds the layer of an fx node and returns the name of its ofm.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from edensim.networks.readers.torch_traced import Traced, Unsupported, argument,
 
 
 def convolution(state: Traced, node: Any) -> str:
-    """Conv2d."""
+    """Add a Conv2d."""
     module = state.called(node)
     padding: Padding = (0, 0)
     if module.padding == "same":
@@ -37,7 +40,7 @@ def convolution(state: Traced, node: Any) -> str:
 
 
 def linear(state: Traced, node: Any) -> str:
-    """Linear."""
+    """Add a Linear."""
     module = state.called(node)
     return state.builder.linear(
         state.name(node),
@@ -49,7 +52,7 @@ def linear(state: Traced, node: Any) -> str:
 
 
 def functional_convolution(state: Traced, node: Any) -> str:
-    """conv2d with a parameter of the module."""
+    """Add a conv2d with a parameter of the module."""
     names, shape = state.given(node)
     padding = argument(node, 4, "padding", 0)
     if isinstance(padding, str) or len(shape) != 4:
@@ -71,7 +74,7 @@ def functional_convolution(state: Traced, node: Any) -> str:
 
 
 def functional_linear(state: Traced, node: Any) -> str:
-    """linear with a parameter of the module."""
+    """Add a linear with a parameter of the module."""
     names, shape = state.given(node)
     return state.builder.linear(
         state.name(node), state.source(node), shape[0], bias=len(names) > 1, weights=names
@@ -79,7 +82,7 @@ def functional_linear(state: Traced, node: Any) -> str:
 
 
 def normalization(state: Traced, node: Any) -> str:
-    """BatchNorm: its running mean and variance fold into scale and shift."""
+    """Add a BatchNorm, whose running mean and variance fold into scale and shift."""
     module = state.called(node)
     return state.builder.normalization(
         state.name(node),
@@ -90,7 +93,7 @@ def normalization(state: Traced, node: Any) -> str:
 
 
 def function(name: str) -> Callable[[Traced, Any], str]:
-    """A function of each element, with whatever parameters its module has."""
+    """Make a function that adds a function of each element, with its module's parameters."""
 
     def add(state: Traced, node: Any) -> str:
         weights: tuple[str, ...] = ()
@@ -115,7 +118,7 @@ def function(name: str) -> Callable[[Traced, Any], str]:
 
 
 def functional_normalization(state: Traced, node: Any) -> str:
-    """layer_norm with parameters of the module."""
+    """Add a layer_norm with parameters of the module."""
     given = [
         each
         for each in (argument(node, 2, "weight"), argument(node, 3, "bias"))
@@ -132,7 +135,7 @@ def functional_normalization(state: Traced, node: Any) -> str:
 
 
 def pooling(kind: str) -> Callable[[Traced, Any], str]:
-    """Max or average pooling, as module or function."""
+    """Make a function that adds max or average pooling, as module or function."""
 
     def add(state: Traced, node: Any) -> str:
         positions = (
@@ -161,7 +164,7 @@ def pooling(kind: str) -> Callable[[Traced, Any], str]:
 
 
 def adaptive_pooling(kind: str) -> Callable[[Traced, Any], str]:
-    """Pooling to an output size, as module or function."""
+    """Make a function that adds pooling to an output size, as module or function."""
 
     def add(state: Traced, node: Any) -> str:
         shape = shape_of(node)
@@ -175,7 +178,7 @@ def adaptive_pooling(kind: str) -> Callable[[Traced, Any], str]:
 
 
 def mean(state: Traced, node: Any) -> str:
-    """A mean over the image is pooling."""
+    """Add a mean over the image, which is pooling."""
     source, name = state.source(node), state.name(node)
     axes = argument(node, 1, "dim")
     axes = sorted(
@@ -186,7 +189,8 @@ def mean(state: Traced, node: Any) -> str:
     )
     if len(state.builder.shape(source)) != 4 or axes != [2, 3]:
         raise Unsupported(
-            f"of {text(state.builder.shape(source))} over dimensions {axes or 'all'}; expected an image, over 2 and 3"
+            f"of {text(state.builder.shape(source))} over dimensions {axes or 'all'}; "
+            "expected an image, over 2 and 3"
         )
     output = state.builder.adaptive_pooling(name, source, 1, "average")
     return (
@@ -197,7 +201,7 @@ def mean(state: Traced, node: Any) -> str:
 
 
 def join(kind: str) -> Callable[[Traced, Any], str]:
-    """Features with features, or with a number: then a function of each element."""
+    """Make a function that joins features with features, or with a number."""
 
     def add(state: Traced, node: Any) -> str:
         operands = [each for each in node.args if hasattr(each, "op") and "shape" in each.meta]
@@ -226,7 +230,7 @@ def join(kind: str) -> Callable[[Traced, Any], str]:
 
 
 def concatenation(state: Traced, node: Any) -> str:
-    """cat."""
+    """Add a cat."""
     parts = argument(node, 0, "tensors")
     if not isinstance(parts, (tuple, list)) or any(part not in state.tensors for part in parts):
         raise Unsupported("joins what is no list of features")
@@ -236,7 +240,7 @@ def concatenation(state: Traced, node: Any) -> str:
 
 
 def view(state: Traced, node: Any) -> str:
-    """The same elements in another shape."""
+    """See the same elements in another shape."""
     return state.builder.view(
         state.name(node),
         state.source(node),
@@ -246,7 +250,7 @@ def view(state: Traced, node: Any) -> str:
 
 
 def transposition(state: Traced, node: Any) -> str:
-    """Elements in another order: a view for torch, but what reads it next needs them moved."""
+    """Reorder elements: a view for torch, but the next layer needs them moved."""
     source, shape = state.source(node), shape_of(node)
     if sum(extent > 1 for extent in shape) < 2:
         return state.builder.view(state.name(node), source, shape, "transpose")
@@ -254,7 +258,7 @@ def transposition(state: Traced, node: Any) -> str:
 
 
 def rearrangement(kind: str) -> Callable[[Traced, Any], str]:
-    """Elements moved, repeated, left out, or with others around."""
+    """Make a function that moves or repeats elements, or leaves some out."""
 
     def add(state: Traced, node: Any) -> str:
         return state.builder.rearrangement(
@@ -265,7 +269,7 @@ def rearrangement(kind: str) -> Callable[[Traced, Any], str]:
 
 
 def resizing(state: Traced, node: Any) -> str:
-    """interpolate, Upsample."""
+    """Add an interpolate or an Upsample."""
     shape = shape_of(node)
     if len(shape) != 4:
         raise Unsupported(f"writes {text(shape)}; expected an image")
@@ -280,12 +284,12 @@ def resizing(state: Traced, node: Any) -> str:
 
 
 def parts(state: Traced, node: Any) -> None:
-    """chunk, split: what is taken of it is copied."""
+    """Note a chunk or a split, of which `item` copies a part."""
     state.several[node] = state.source(node)
 
 
 def item(state: Traced, node: Any) -> str:
-    """One of several outputs, or a slice."""
+    """Copy one of several outputs, or a slice."""
     source = state.several.get(node.args[0]) or state.tensors.get(node.args[0])
     if source is None:
         raise Unsupported("its input is no tensor of features")
@@ -298,7 +302,7 @@ def item(state: Traced, node: Any) -> str:
 
 
 def unchanged(state: Traced, node: Any) -> str:
-    """Nothing at inference (dropout)."""
+    """Return the source of what does nothing at inference (dropout)."""
     return state.source(node)
 
 
@@ -321,7 +325,7 @@ _ACTIVATIONS = {
     },
 }
 
-#: By name of class.
+#: The function for a class of modules, by its name.
 MODULES: dict[str, Callable[[Traced, Any], str | None]] = {
     "Conv2d": convolution,
     "Linear": linear,
@@ -362,7 +366,10 @@ _ELEMENTWISE = {
     "contiguous": "copy",
     **{
         name: name
-        for name in "sigmoid tanh silu gelu elu selu celu mish softplus softsign hardswish hardsigmoid softmax exp log sqrt abs neg".split()
+        for name in (
+            "sigmoid tanh silu gelu elu selu celu mish softplus softsign hardswish hardsigmoid "
+            "softmax exp log sqrt abs neg"
+        ).split()
     },
 }
 
@@ -384,7 +391,7 @@ _JOINS |= {
     "pow": "power",
 }
 
-#: By name of function (torch, torch.nn.functional, operator).
+#: The function for a function of torch, torch.nn.functional or operator, by its name.
 FUNCTIONS: dict[str, Callable[[Traced, Any], str | None]] = {
     **{name: function(kind) for name, kind in _ELEMENTWISE.items()},
     **{name: join(kind) for name, kind in _JOINS.items()},
@@ -413,7 +420,7 @@ FUNCTIONS: dict[str, Callable[[Traced, Any], str | None]] = {
     **dict.fromkeys(("transpose", "permute", "t", "swapaxes"), transposition),
 }
 
-#: By name of method of a tensor.
+#: The function for a method of a tensor, by its name.
 METHODS: dict[str, Callable[[Traced, Any], str | None]] = {
     **FUNCTIONS,
     "contiguous": unchanged,

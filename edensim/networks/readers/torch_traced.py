@@ -1,4 +1,4 @@
-"""A torch module while it is read: what its fx nodes, its tensors and its parameters are called."""
+"""Keep track of the names of nodes, tensors and parameters while a torch module is read."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from edensim.networks.builder import NetworkBuilder
 
 
 class Unsupported(Exception):
-    """Why an operation cannot be a layer."""
+    """The reason why an operation cannot be a layer."""
 
 
 @dataclass
 class Traced:
-    """A module while it is read. several: nodes with several outputs, and the tensor they are parts of."""
+    """A module while it is read.
+
+    `several` maps nodes with several outputs to the tensor that the outputs are parts of.
+    """
 
     root: Any
     modules: dict[str, Any]
@@ -25,7 +28,7 @@ class Traced:
     names: set[str] = field(default_factory=set)
 
     def name(self, node: Any) -> str:
-        """The submodule's name, or fx's; fx's also where a submodule is called again."""
+        """Name a layer like its submodule, or as fx does if there is none or it is called again."""
         name = str(node.target) if node.op == "call_module" else str(node.name)
         if name in self.names:
             name = str(node.name)
@@ -33,14 +36,14 @@ class Traced:
         return name
 
     def source(self, node: Any, at: int = 0, key: str = "input") -> str:
-        """The tensor of features that a node takes at a position."""
+        """Name the tensor of features that a node takes at a position."""
         value = argument(node, at, key)
         if value not in self.tensors:
             raise Unsupported("its input is no tensor of features")
         return self.tensors[value]
 
     def weights(self, module: Any, names: tuple[str, ...] = ("weight", "bias")) -> tuple[str, ...]:
-        """Names of a module's parameters in the whole module."""
+        """Name the parameters of a submodule as the whole module does."""
         return tuple(
             self.parameters[id(getattr(module, name))]
             for name in names
@@ -48,7 +51,7 @@ class Traced:
         )
 
     def given(self, node: Any) -> tuple[tuple[str, ...], tuple[int, ...]]:
-        """Names of the parameters that a function takes as weight and bias, and the weight's shape."""
+        """Name the parameters that a function takes, and give the shape of the weight."""
         values = [
             each
             for each in (argument(node, 1, "weight"), argument(node, 2, "bias"))
@@ -59,33 +62,33 @@ class Traced:
         return tuple(self.parameter(each) for each in values), shape_of(values[0])
 
     def parameter(self, node: Any) -> str:
-        """Name of the parameter (or the constant) that a node gets."""
+        """Name the parameter or the constant that a node gets."""
         return self.parameters.get(id(attribute(self.root, node.target)), str(node.target))
 
     def called(self, node: Any) -> Any:
-        """The submodule that a node calls."""
+        """Return the submodule that a node calls."""
         return self.modules[node.target]
 
 
 def attribute(module: Any, path: str) -> Any:
-    """An attribute by its name with dots."""
+    """Return an attribute by its dotted name."""
     for part in path.split("."):
         module = getattr(module, part)
     return module
 
 
 def argument(node: Any, at: int, key: str, default: Any = None) -> Any:
-    """An argument, by position or by name."""
+    """Return an argument by its position or its name."""
     return node.args[at] if len(node.args) > at else node.kwargs.get(key, default)
 
 
 def shape_of(node: Any) -> tuple[int, ...]:
-    """Shape of a node's tensor."""
+    """Return the shape of a node's tensor."""
     return tuple(int(extent) for extent in node.meta["shape"])
 
 
 def two(value: Any) -> tuple[int, int]:
-    """(vertical, horizontal) of one number or two."""
+    """Return (vertical, horizontal) of one number or two."""
     if isinstance(value, (tuple, list)):
         return (int(value[0]), int(value[-1]))
     return (int(value), int(value))
