@@ -3,21 +3,70 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from edensim.config.models import RunConfig
-from edensim.config.plugins import MACHINES
+from edensim.config.models import ControllerConfig, RunConfig
+from edensim.config.plugins import MACHINES, SCHEDULERS
 from edensim.dram.memory_system import MemorySystem
 from edensim.energy.costs import costs_of
 from edensim.engine.machine import Machine
-from edensim.exceptions import ConfigError
+from edensim.exceptions import ConfigError, InputError, nearest
 from edensim.machines.machine import machine_for
 from edensim.networks.layout import Layout, lay_out, parse_pinned
 from edensim.networks.loading import load_network
 from edensim.networks.network import Network
 from edensim.tracefiles.reader import Trace, open_trace
 from edensim.vocabulary import SourceKind
+
+if TYPE_CHECKING:
+    from edensim.reference.schedulers import Scheduler
+
+
+#: The engines. Both give the same results; the reference engine is slow and simple.
+ENGINES: Final = ("compiled", "reference")
+
+
+@dataclass(frozen=True)
+class EngineChoice:
+    """Which engine simulates a run.
+
+    Parameters
+    ----------
+    name
+        One of `ENGINES`.
+    scheduler
+        A scheduler (`edensim.reference.schedulers`) for the reference engine, to be used instead of
+        the one that `controller.scheduler` names.
+    """
+
+    name: str = "compiled"
+    scheduler: Scheduler | None = None
+
+    def check(self, controller: ControllerConfig) -> None:
+        """Raise InputError for an engine that does not exist, or cannot run a scheduler."""
+        if self.name not in ENGINES:
+            raise InputError(
+                f"engine: expected {' or '.join(ENGINES)}, found {self.name!r}"
+                f"{nearest(self.name, ENGINES)}"
+            )
+        if self.name == "reference":
+            return
+        if self.scheduler is not None:
+            raise InputError(
+                "scheduler: the compiled engine runs no Python function; expected "
+                "engine='reference' beside it"
+            )
+        if controller.scheduler not in SCHEDULERS.builtin:
+            raise ConfigError(
+                f"controller.scheduler: the compiled engine has no {controller.scheduler!r}; "
+                f"expected one of {', '.join(SCHEDULERS.builtin)}, or the reference engine "
+                "(--engine reference)"
+            )
+
+
+COMPILED_ENGINE: Final = EngineChoice()
 
 
 @dataclass(frozen=True)
@@ -32,25 +81,27 @@ class PreparedRun:
     trace: Trace | None = None
     machine: Machine | None = None
     layout: Layout | None = None
+    engine: EngineChoice = COMPILED_ENGINE
 
 
-def prepare(config: RunConfig) -> PreparedRun:
+def prepare(config: RunConfig, engine: EngineChoice = COMPILED_ENGINE) -> PreparedRun:
     """Resolve the memory of a configuration, and find its trace, or its network and machine.
 
     Raises InputError for whatever cannot be found, read or run.
     """
+    engine.check(config.controller)
     memory = MemorySystem.resolve(config.dram, config.controller)
     costs_of(memory, config.energy)  # refuses an energy model that does not fit the standard
     if config.frontend is None and config.network is None:
         trace = _open_trace(config, memory)
-        return PreparedRun(_with_source_kind(config, trace), memory, trace)
+        return PreparedRun(_with_source_kind(config, trace), memory, trace, engine=engine)
     network, layout = _lay_out(config, memory)
     if config.frontend is None:
         raise ConfigError("frontend: names no machine; expected one of cpu, gpu, eyeriss, tpu")
     is_builtin = config.frontend in MACHINES.builtin
     section = getattr(config, config.frontend) if is_builtin else config.machine
     machine = machine_for(config.frontend, network, layout, section)
-    return PreparedRun(config, memory, machine=machine, layout=layout)
+    return PreparedRun(config, memory, machine=machine, layout=layout, engine=engine)
 
 
 def layout_of(config: RunConfig, memory: MemorySystem) -> Layout:

@@ -48,6 +48,13 @@ def simulate(
     layers: Annotated[
         bool, typer.Option("--layers", help="Also a table of the network's layers.")
     ] = False,
+    engine: Annotated[
+        str,
+        typer.Option(
+            metavar="compiled|reference",
+            help="What simulates: reference is slow, in Python, and gives the same results.",
+        ),
+    ] = "compiled",
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="No summary and no progress bar.")
     ] = False,
@@ -70,10 +77,12 @@ def simulate(
         commands,
         inputs=[Path(name) for name in (target, config.trace, config.network) if name is not None],
     )
+    from edensim.preparation import EngineChoice
     from edensim.simulation import run
 
+    choice = EngineChoice(engine)
     with loaded.locating(), Progress(quiet) as progress, interruptible(progress):
-        result = run(loaded.config, commands=commands, progress=progress)
+        result = run(loaded.config, commands=commands, progress=progress, engine=choice)
     if json_path is not None:
         write_json(json_path, result.to_dict())
     if not quiet and not is_stdout(json_path):

@@ -1,6 +1,9 @@
-"""A command list through changes of operating point: at which clock each takes effect, and the counts between two of them."""
+"""Changes of operating point in a command list: when they take effect, and what happens between."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise, zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,44 +22,64 @@ from edensim.vocabulary import Command
 
 
 def counts_by_epoch(
-    commands: NDArray[np.void], memory: MemorySystem, *, end_clock: int | None = None
+    commands: NDArray[np.void],
+    memory: MemorySystem,
+    *,
+    end_clock: int | None = None,
+    begins: Sequence[int] | None = None,
 ) -> tuple[Counts, list[tuple[Counts, NDArray[np.int16]]]]:
-    """Return the counts of a command list, and those of each epoch with the points of its cells.
+    """Count a command list, as a whole and by epoch.
 
-    Raises what `counts_from_commands` raises.
+    Parameters
+    ----------
+    commands : ndarray of COMMAND, [commands]
+        The commands.
+    memory : MemorySystem
+        The memory that they were issued to.
+    end_clock : int, optional
+        Clock at which the run ends; by default, that of the last command.
+    begins : sequence of int, optional
+        The clocks at which the epochs but the first begin; by default, they are found from the
+        commands (`epoch_clocks`).
+
+    Returns
+    -------
+    tuple of Counts and list
+        The counts of all commands; and for each epoch its counts, with the numbers of the operating
+        points of its cells ([channels, cells]).
+
+    Raises
+    ------
+    TraceError, InputError
+        As `counts_from_commands` does.
     """
-    standard, plan, channels = memory.standard, memory.plan, memory.channels
+    standard, plan = memory.standard, memory.plan
     last_clock = int(commands["clock"].max(initial=0)) if end_clock is None else end_clock
-    begins = [clock for clock in stage_clocks(commands, standard, plan) if clock <= last_clock]
+    if begins is None:
+        begins = epoch_clocks(commands, standard, plan)
+    begins = [clock for clock in begins if clock <= last_clock]
     counted: list[Counts] = []
-    for stage, begin in enumerate(begins):
-        before = commands[commands["clock"] < begin]
+    for epoch, clock in enumerate([*begins, end_clock]):
         counted.append(
             counts_from_commands(
-                before,
+                commands if epoch == len(begins) else commands[commands["clock"] < clock],
                 standard,
-                end_clock=begin,
-                channels=channels,
+                end_clock=clock,
+                channels=memory.channels,
                 plan=plan,
-                begins=begins[:stage],
+                begins=begins[:epoch],
             )
         )
-    counted.append(
-        counts_from_commands(
-            commands, standard, end_clock=end_clock, channels=channels, plan=plan, begins=begins
-        )
-    )
-    own = [later.minus(earlier) for earlier, later in zip(counted, counted[1:], strict=False)]
-    return counted[-1], [
-        (counts, plan.cell_point_at(stage)) for stage, counts in enumerate([counted[0], *own])
-    ]
+    parts = [counted[0], *(later.minus(earlier) for earlier, later in pairwise(counted))]
+    return counted[-1], [(counts, plan.cell_point_at(epoch)) for epoch, counts in enumerate(parts)]
 
 
-def stage_clocks(commands: NDArray[np.void], standard: Standard, plan: OperatingPlan) -> list[int]:
-    """The clock at which each change of a plan takes effect in a command list.
+def epoch_clocks(commands: NDArray[np.void], standard: Standard, plan: OperatingPlan) -> list[int]:
+    """Find the clock at which each change of a plan takes effect in a command list.
 
-    As in edensim's own runs: when, from its `at_cycle` on, every bank has been closed and could be opened again. Where that does not happen
-    before the next change or the end (a simulator that knows no changes), at `at_cycle` itself.
+    As in edensim's own runs, that is when every bank has been closed, from `at_cycle` on, and could
+    be opened again. If this does not happen before the next change or the end, because a simulator
+    knows no changes, it is `at_cycle` itself.
     """
     clocks: list[int] = []
     if not plan.changes:
@@ -65,30 +88,32 @@ def stage_clocks(commands: NDArray[np.void], standard: Standard, plan: Operating
     cells = cells_of_commands(ordered, standard, plan).tolist()
     columns = [ordered[name].tolist() for name in ("clock", "command", "channel", "rank")]
     records = list(zip(*columns, cells, strict=True))
-    for stage, change in enumerate(plan.changes):
-        limit = plan.changes[stage + 1].at_cycle if stage + 1 < len(plan.changes) else None
-        found = _closed_from(records, change.at_cycle, _Recovery(standard, plan, stage))
-        clocks.append(
-            change.at_cycle if found is None or (limit is not None and found > limit) else found
-        )
+    limits = [change.at_cycle for change in plan.changes[1:]]
+    for epoch, (change, limit) in enumerate(zip_longest(plan.changes, limits)):
+        closed_at = _closed_from(records, change.at_cycle, _Recovery(standard, plan, epoch))
+        if closed_at is None or (limit is not None and closed_at > limit):
+            closed_at = change.at_cycle
+        clocks.append(closed_at)
     return clocks
 
 
 class _Recovery:
-    """How long after a command its bank could be opened again, in one stage of a plan."""
+    """How long after a command its bank could be opened again, in one epoch of a plan."""
 
-    def __init__(self, standard: Standard, plan: OperatingPlan, stage: int) -> None:
+    def __init__(self, standard: Standard, plan: OperatingPlan, epoch: int) -> None:
         gaps = [standard.gaps_with(point.timings) for point in plan.points]
-        self.delays = [auto_precharge_delays(standard, own) for own in gaps]
-        self.precharge = [gap_between(standard, own, Command.PREpb, Command.ACT) for own in gaps]
-        self.point_of: list[list[int]] = plan.cell_point_at(stage).tolist()
-        self.module = plan.module_point(stage)
-        self.precharge_all = gap_between(standard, gaps[self.module], Command.PREab, Command.ACT)
-        self.refresh = gap_between(standard, gaps[self.module], Command.REFab, Command.ACT)
+        self.delays = [auto_precharge_delays(standard, of_point) for of_point in gaps]
+        self.precharge = [
+            gap_between(standard, of_point, Command.PREpb, Command.ACT) for of_point in gaps
+        ]
+        self.point_of: list[list[int]] = plan.cell_point_at(epoch).tolist()
+        module_gaps = gaps[plan.module_point(epoch)]
+        self.precharge_all = gap_between(standard, module_gaps, Command.PREab, Command.ACT)
+        self.refresh = gap_between(standard, module_gaps, Command.REFab, Command.ACT)
         self.ranks = standard.organization.ranks
 
     def after(self, clock: int, command: int, channel: int, cell: int, opened_at: int) -> int:
-        """Clock from which a bank that this command closes, or that it refreshes with its rank, could be opened."""
+        """Find the clock from which a bank could be opened that this command closes or refreshes."""
         if command == Command.PREab:
             return clock + self.precharge_all
         if command == Command.REFab:
@@ -103,8 +128,11 @@ class _Recovery:
 def _closed_from(
     records: list[tuple[int, int, int, int, int]], at_cycle: int, recovery: _Recovery
 ) -> int | None:
-    """First clock after `at_cycle` at which all banks are closed and have recovered; None if there is none."""
-    opened: dict[tuple[int, int, int], int] = {}  # (channel, rank, cell) of the row, and when
+    """Find the first clock after `at_cycle` at which all banks are closed and have recovered.
+
+    Returns None if there is none.
+    """
+    opened: dict[tuple[int, int, int], int] = {}  # when the row of a channel, rank and cell opened
     quiet_at = 0
     for clock, command, channel, rank, cell in records:
         if not opened and clock > max(at_cycle, quiet_at):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edensim.config.models import DramConfig
-from edensim.dram.command_epochs import stage_clocks
+from edensim.dram.command_epochs import epoch_clocks
 from edensim.dram.operating_point import OperatingPlan, resolve_operating_plan
 from edensim.dram.protocol import GapsOf, Violation, check_commands
 from edensim.dram.standard import Standard
@@ -28,7 +28,7 @@ def check_configured(
         return standard, check_commands(commands, standard, channels=channels)
     channels = channels or int(commands["channel"].max(initial=0)) + 1
     standard, plan = resolve_operating_plan(msgspec.structs.replace(dram, channels=channels))
-    gaps_of = plan_gaps(standard, plan, stage_clocks(commands, standard, plan))
+    gaps_of = plan_gaps(standard, plan, epoch_clocks(commands, standard, plan))
     return standard, check_commands(commands, standard, channels=channels, gaps_of=gaps_of)
 
 

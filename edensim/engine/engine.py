@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edensim.config.models import ControllerConfig
 from edensim.dram.counts import Counts
+from edensim.dram.memory_run import Epoch, Exposure, TensorCounts
 from edensim.dram.memory_system import MemorySystem
 from edensim.engine.records import (
     Records,
@@ -35,55 +36,6 @@ class Listeners:
     commands: Callable[[Records], None] | None = None
     progress: Callable[[int], None] | None = None
     locate: Callable[[int], str] | None = None
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """A stretch of a run between two changes of operating point.
-
-    asked_at, halted_at, resumed_at: clock from which the change was due, at which every bank was closed, from which commands may issue again
-    (0 for the first epoch). cell_point: [channels, cells] index of the operating point of each bank, then of each range of rows.
-    counts: what happened in the epoch; exposures: [channels, cells, bins] of its reads, as in Exposure, None where they were not asked for.
-    """
-
-    asked_at: int
-    halted_at: int
-    resumed_at: int
-    cell_point: NDArray[np.int64]
-    counts: Counts
-    exposures: NDArray[np.int64] | None
-
-    @property
-    def bank_point(self) -> NDArray[np.int64]:
-        """[channels, banks] the points of banks; of a divided bank that of the rows in no range."""
-        return self.cell_point[:, : self.counts.closings.shape[1]]
-
-
-@dataclass(frozen=True)
-class Exposure:
-    """How long after their row's activation reads came, in memory cycles.
-
-    by_bank: [channels, banks, bins], by_tensor: [tensors, bins]; bin i counts reads issued i cycles after the ACT, the last bin all later ones.
-    by_cell: [channels, cells, bins] as by_bank, but rows that are a partition apart from the rest of their banks.
-    """
-
-    by_bank: NDArray[np.int64]
-    by_tensor: NDArray[np.int64]
-    by_cell: NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class TensorCounts:
-    """Commands that each tensor's requests caused, by operating point of the rows they were for.
-
-    reads, writes, activations, closings: [tensors + 1, points], the last row of requests that name no tensor (or one beyond). A row belongs to the
-    tensor of the request that it was opened for, and so does its closing.
-    """
-
-    reads: NDArray[np.int64]
-    writes: NDArray[np.int64]
-    activations: NDArray[np.int64]
-    closings: NDArray[np.int64]
 
 
 class Engine:

@@ -2,68 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from edensim.dram.counts import Counts
+    from edensim.dram.memory_run import CoreFigures, LayerRun
     from edensim.engine.engine import Engine
-
-
-class CoreFigures(Protocol):
-    """What processor cores did: core clock cycles and instructions."""
-
-    @property
-    def cycles(self) -> int: ...
-
-    @property
-    def instructions(self) -> int: ...
-
-    @property
-    def ipc(self) -> float: ...
-
-
-@dataclass(frozen=True)
-class LayerRun:
-    """What one layer of a network took on a machine.
-
-    Attributes
-    ----------
-    layer : int or None
-        Index of the layer in the network as laid out, None for a pass that is no layer of it.
-    cycles : int
-        Memory clock cycles from the end of the layer before to the end of this one.
-    time_ns : float
-        The time that the layer took by the machine's clock.
-    stall_share : float
-        The part of that time in which the machine waited for data.
-    counts : Counts
-        What the memory did meanwhile.
-    cell_point : ndarray of int64, [channels, cells]
-        The operating points of the banks at the end of the layer.
-    read_bytes, write_bytes : dict of int to int
-        Bytes moved by tensor index, in whole accesses. The memory may take the last writes of a
-        layer during the next one.
-    counters : dict
-        What the machine counted. These entries join the layer's result, and take precedence.
-    end_clock : int or None
-        Memory clock at the end of the layer. None if commands cannot be assigned to layers by
-        their clock, because a part of the run was extrapolated.
-    """
-
-    layer: int | None
-    cycles: int
-    time_ns: float
-    stall_share: float
-    counts: Counts
-    cell_point: NDArray[np.int64]
-    read_bytes: dict[int, int]
-    write_bytes: dict[int, int]
-    counters: dict[str, Any] = field(default_factory=dict)
-    end_clock: int | None = None
 
 
 @dataclass(frozen=True)

@@ -6,55 +6,19 @@ Requests come in chunks and are never held; commands go out in chunks. Nothing b
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
 from edensim.config.models import ControllerConfig, SourceConfig
-from edensim.dram.counts import Counts
+from edensim.dram.memory_run import MemoryRun
 from edensim.dram.memory_system import MemorySystem
-from edensim.engine.engine import Engine, Epoch, Exposure, Listeners, TensorCounts
-from edensim.engine.machine import CoreFigures, LayerRun, Machine
+from edensim.engine.engine import Engine, Listeners
+from edensim.engine.machine import Machine
 from edensim.engine.open_loop import run_stream
 from edensim.engine.records import Records
 from edensim.engine.trace_core import run_processor
 from edensim.vocabulary import COMMAND
-
-__all__ = [
-    "Epoch",
-    "Exposure",
-    "LayerRun",
-    "MemoryRun",
-    "TensorCounts",
-    "simulate_machine",
-    "simulate_memory",
-]
-
-
-@dataclass(frozen=True)
-class MemoryRun:
-    """Counts of a run, whole and by epoch; its commands, exposures and tensors' commands where they were asked for; the core's figures where a core
-    was the source."""
-
-    counts: Counts
-    commands: Records | None = None
-    core: CoreFigures | None = None
-    epochs: tuple[Epoch, ...] = ()
-    exposure: Exposure | None = None
-    tensors: TensorCounts | None = None
-    layers: tuple[LayerRun, ...] = ()
-    machine_counters: dict[str, Any] = field(
-        default_factory=dict
-    )  # of the machine, or of a core's cache
-    errors: dict[str, Any] = field(
-        default_factory=dict
-    )  # of its reads (`edensim.bit_errors.reads`), where asked for
-
-    @property
-    def cycles(self) -> int:
-        """Memory clock at the end of the run."""
-        return self.counts.cycles
 
 
 def simulate_memory(

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from edensim.dram.counts import Counts
+from edensim.dram.memory_run import LayerRun
 from edensim.engine.engine import Engine
-from edensim.engine.machine import LayerRun, MachineRun
+from edensim.engine.machine import MachineRun
 from edensim.engine.pending_writes import behind, writes_left
 from edensim.engine.records import Records
 from edensim.exceptions import NetworkError

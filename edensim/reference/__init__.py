@@ -1,4 +1,6 @@
-"""The executable specification of the controller: a SimPy twin that ticks every cycle, and a checker that replays command lists.
+"""The executable specification of the controller: a SimPy engine that ticks every cycle.
 
-Neither reads the compiled engine, and neither reads the other: three texts have to agree.
+It reads nothing of the compiled engine, and the protocol checker (`edensim.dram.protocol`) reads
+neither: three independent texts have to agree. It is slow and simple, and takes schedulers that are
+Python functions (`edensim.reference.schedulers`).
 """

@@ -1,31 +1,46 @@
-"""One channel's controller, written as the rules are: refresh, row policy, pick one command, its effects. One call of `tick` per cycle."""
+"""The controller of one channel, written as the rules are, with one call of `tick` per cycle.
+
+In a cycle, the channel first finds out which maintenance is due. Then it issues at most one
+command: for a request whose row it has opened, for maintenance, or for a request of a queue.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edensim.config.models import ControllerConfig
 from edensim.dram.standard import Standard
-from edensim.exceptions import ConfigError
+from edensim.exceptions import ConfigError, ProtocolError
 from edensim.reference.history import IssueHistory, Target, bank_targets, flat_bank
-from edensim.reference.records import Issued, Maintenance, Request, Speed, Tally
+from edensim.reference.records import Counters, Issued, Maintenance, Request, Speed
+from edensim.reference.schedulers import Queue, Scheduler
 from edensim.vocabulary import Command, RowState, cycles_from_ns
 
 CLOSING_BANK = frozenset({Command.PREpb, Command.RDA, Command.WRA})
 WITH_PRECHARGE = {Command.RD: Command.RDA, Command.WR: Command.WRA}
 
 
+#: Cycles in which a scheduler may leave a queue without any command.
+PATIENCE = 1_000_000
+
+
 class Channel:
-    """Queues, row state and command choice of one channel."""
+    """The queues, the state of the rows and the choice of commands of one channel."""
 
     def __init__(
         self,
         standard: Standard,
         config: ControllerConfig,
+        scheduler: Scheduler,
         bank_gaps: Mapping[int, tuple[int, ...]] | None = None,
     ) -> None:
         self.standard = standard
         self.config = config
+        self.scheduler = scheduler
+        self.served_at = 0
         self.history = IssueHistory(standard, bank_gaps)
         self.banks = bank_targets(standard.organization)
         self.read_queue: list[Request] = []
@@ -48,16 +63,16 @@ class Channel:
         self.halt_at: int | None = None  # a change of operating point is due
         self.ranks_to_halt = 0
         self.halted = False
+        self.active_since = [0] * standard.organization.ranks
+        self.active_cycles = [0] * standard.organization.ranks
         self.closed_at = [0] * standard.organization.ranks
         self.quiet_at = [0] * standard.organization.ranks
-        self.slept = [0] * standard.organization.ranks
-        self.self_refreshed = [0] * standard.organization.ranks
-        self.tally = Tally()
+        self.slept = np.zeros((standard.organization.ranks, 3), np.int64)
+        self.counters = Counters()
         self.issued: list[Issued] = []
         self.last_departure = 0
-        self.speed_of: Callable[[int, int | None], Speed] | None = (
-            None  # of a bank's row, or of the bank as a whole
-        )
+        # Finds the speed of a row of a bank, or without a row that of the bank as a whole.
+        self.speed_of: Callable[[int, int | None], Speed] | None = None
         self.timings = [standard.timings] * len(self.banks)
         self.on_return: Callable[[Request], None] = lambda _request: None
         self._check_standard()
@@ -70,17 +85,22 @@ class Channel:
             needed[0] not in self.standard.commands or self.standard.timings.get(needed[1], 0) < 1
         ):
             raise ConfigError(
-                f"controller.refresh: {self.config.refresh!r} needs {needed[0].name} and {needed[1]}, which {self.standard.name} lacks"
+                f"controller.refresh: {self.config.refresh!r} needs {needed[0].name} and "
+                f"{needed[1]}, which {self.standard.name} lacks"
             )
         if self.config.row_policy == "closed" and Command.RDA not in self.standard.commands:
             raise ConfigError(
-                f"controller.row_policy: 'closed' needs auto-precharge, which {self.standard.name} lacks"
+                "controller.row_policy: 'closed' needs auto-precharge, which "
+                f"{self.standard.name} lacks"
             )
 
-    # -- requests come in -------------------------------------------------------------------------------------------------------------------
+    # -- Requests come in.
 
     def offer(self, request: Request, clock: int) -> bool:
-        """Accept a request after tick `clock` and before the next one, or refuse it (queue full)."""
+        """Accept a request after tick `clock` and before the next one.
+
+        Returns False if its queue is full.
+        """
         in_write_queue = any(write.line == request.line for write in self.write_queue)
         queue, size = (
             (self.write_queue, self.config.write_queue)
@@ -89,13 +109,13 @@ class Channel:
         )
         if not in_write_queue and len(queue) >= size:
             return False
-        request.age, request.arrive = self.tally.reads + self.tally.writes, clock
+        request.age, request.arrive = self.counters.reads + self.counters.writes, clock
         if request.is_write:
-            self.tally.writes += 1
-            self.tally.coalesced += in_write_queue
+            self.counters.writes += 1
+            self.counters.coalesced += in_write_queue
         else:
-            self.tally.reads += 1
-            self.tally.forwarded += in_write_queue
+            self.counters.reads += 1
+            self.counters.forwarded += in_write_queue
         if not in_write_queue:
             queue.append(request)
             self._wake(request.target.rank, clock + 1)
@@ -104,46 +124,77 @@ class Channel:
         return True
 
     def take_speed(self, bank: int, row: int | None) -> None:
-        """A bank has the timings of this row from now on: of the one it opens, or, without a row, those of the bank as a whole."""
+        """Give a bank the timings of the row that it opens, or without a row its own ones."""
         if self.speed_of is not None:
             speed = self.speed_of(bank, row)
             self.history.bank_gaps[bank] = speed.gaps
             self.timings[bank] = speed.timings
 
-    # -- sleep: a rank for which nothing waits powers down `power_down_idle_cycles` after it has become quiet, and with all banks closed refreshes
-    # -- itself from `self_refresh_idle_cycles` after it on ---------------------------------------------------------------------------------
+    # -- Sleep. A rank for which nothing waits powers down `power_down_idle_cycles` after it has
+    # become quiet. With all banks closed, it refreshes itself from `self_refresh_idle_cycles` on.
 
-    def _waiting_for(self, rank: int) -> int:
-        requests = [
-            request.target.rank for request in (*self.read_queue, *self.write_queue, *self.active)
+    def rank_cycles(self, clock: int) -> NDArray[np.int64]:
+        """Count in which states each rank has been by `clock`.
+
+        Returns an array [ranks, 4] of cycles with a bank open, of these in power-down, of cycles in
+        power-down with all banks closed, and of cycles in self-refresh.
+        """
+        ranks = range(self.standard.organization.ranks)
+        active = [
+            self.active_cycles[rank] + self._active_until(rank, clock) - self.active_since[rank]
+            for rank in ranks
         ]
-        return requests.count(rank) + [wanted.target.rank for wanted in self.priority].count(rank)
+        asleep = [
+            (0, 0, 0) if self._waiting_for(rank) else self._asleep(rank, clock) for rank in ranks
+        ]
+        return np.column_stack([active, self.slept + asleep])
 
-    def _wake(self, rank: int, clock: int) -> None:
-        """Something has come to wait for the rank from `clock` on. If it is the first, and the rank slept, no command is legal until it is awake."""
-        if self._waiting_for(rank) > 1:
-            return
+    def _active_until(self, rank: int, clock: int) -> int:
+        """Find until when a rank has had a bank open; an auto-precharge may close it later."""
+        return clock if self._has_open_bank(rank) else min(self.closed_at[rank], clock)
+
+    def _asleep(self, rank: int, clock: int) -> tuple[int, int, int]:
+        """Count the cycles that a rank for which nothing waits has slept since it became quiet."""
         quiet_at, deeper = self._quiet_since(rank)
         until = clock if deeper is None else min(clock, deeper)
         since = quiet_at + self.config.power_down_idle_cycles
-        exit_cycles = 0
-        if self.config.power_down != "none" and until > since:
-            self.slept[rank] += until - since
+        down = max(0, until - since) if self.config.power_down != "none" else 0
+        refreshed = 0 if deeper is None else max(0, clock - deeper)
+        return (down, 0, refreshed) if self._has_open_bank(rank) else (0, down, refreshed)
+
+    def _has_open_bank(self, rank: int) -> bool:
+        return any(
+            row is not None and target.rank == rank
+            for row, target in zip(self.open_row, self.banks, strict=True)
+        )
+
+    def _waiting_for(self, rank: int) -> int:
+        requests = (*self.read_queue, *self.write_queue, *self.active)
+        targets = [
+            *(request.target for request in requests),
+            *(wanted.target for wanted in self.priority),
+        ]
+        return sum(target.rank == rank for target in targets)
+
+    def _wake(self, rank: int, clock: int) -> None:
+        """Wake a rank for which something waits from `clock` on, if it is the first to wait.
+
+        If the rank slept, no command to it is legal until it is awake.
+        """
+        if self._waiting_for(rank) > 1:
+            return
+        slept = self._asleep(rank, clock)
+        self.slept[rank] += slept
+        if slept[2]:  # tXS = tRFC + 10 ns
+            exit_cycles = self.standard.timings["nRFC"] + cycles_from_ns(10.0, self.standard.tck_ps)
+        else:
             exit_cycles = cycles_from_ns(self.config.power_down_exit_ns, self.standard.tck_ps)
-        if deeper is not None and clock > deeper:
-            self.self_refreshed[rank] += clock - deeper
-            exit_cycles = self.standard.timings["nRFC"] + cycles_from_ns(
-                10.0, self.standard.tck_ps
-            )  # tXS
-        if exit_cycles:
+        if any(slept):
             self.history.awake_at[rank] = clock + exit_cycles
 
     def _quiet_since(self, rank: int) -> tuple[int, int | None]:
-        """Since when a rank for which nothing waits is quiet, and from when on it refreshes itself, if it does."""
-        if any(
-            row is not None and target.rank == rank
-            for row, target in zip(self.open_row, self.banks, strict=True)
-        ):
+        """Find since when an idle rank is quiet, and from when on it refreshes itself, if it does."""
+        if self._has_open_bank(rank):
             return self.quiet_at[rank], None
         quiet_at, idle_cycles = (
             max(self.quiet_at[rank], self.closed_at[rank]),
@@ -156,7 +207,7 @@ class Channel:
         return since is not None and clock > since and self._waiting_for(rank) == 0
 
     def _done(self, rank: int, command: Command, clock: int) -> None:
-        """Something that waited for the rank is done, with this command."""
+        """Note that something that waited for the rank is done, with this command."""
         timings = self.standard.timings
         busy = {
             Command.RD: self.standard.read_latency,
@@ -174,18 +225,18 @@ class Channel:
     def _send_data(self, request: Request, depart: int) -> None:
         request.depart = depart
         self.last_departure = max(self.last_departure, depart)
-        self.tally.read_latencies.append(depart - request.arrive)
+        self.counters.read_latencies.append(depart - request.arrive)
         self.returning.append(request)
 
     @property
     def idle(self) -> bool:
-        """Nothing is queued, active or wanted."""
+        """Whether nothing is queued, active or wanted."""
         return not (self.read_queue or self.write_queue or self.active or self.priority)
 
-    # -- one cycle --------------------------------------------------------------------------------------------------------------------------
+    # -- One cycle.
 
     def tick(self, clock: int) -> None:
-        """Everything that happens in this memory cycle (1, 2, 3, ...)."""
+        """Do everything that happens in this memory cycle (1, 2, 3, ...)."""
         for request in [request for request in self.returning if request.depart <= clock]:
             self.returning.remove(request)
             self.on_return(request)
@@ -215,7 +266,7 @@ class Channel:
             self.next_refresh_bank = (self.next_refresh_bank + 1) % len(self.banks)
 
     def _want_halt(self, clock: int) -> None:
-        """A change of operating point is due: every rank is to be closed, then the channel stops."""
+        """If a change of operating point is due, have every rank closed; then the channel stops."""
         if self.halt_at is not None and clock >= self.halt_at:
             for rank in range(self.standard.organization.ranks):
                 self._want(Maintenance(None, Target(rank)), clock)
@@ -223,7 +274,7 @@ class Channel:
             self.halt_at = None
 
     def _want_precharge(self, clock: int) -> None:
-        """Row policy `capped`: a row that has served its share is closed before any request is served."""
+        """Under the policy `capped`, have rows closed that have served their share of accesses."""
         if self.config.row_policy != "capped":
             return
         for bank, target in enumerate(self.banks):
@@ -236,7 +287,8 @@ class Channel:
                     self.precharge_injected[bank] = True
 
     def _serve_active(self, clock: int) -> bool:
-        # The first to arrive; of those that arrived in the same clock (a core may send several) the first activated.
+        # The first to arrive is served first. Of those that arrived in one clock (a core may send
+        # several), that is the first whose row was activated.
         for request in sorted(self.active, key=lambda request: request.arrive):
             if self.history.legal(self._column_command(request), request.target, clock):
                 self._issue_for(request, self._column_command(request), clock)
@@ -272,26 +324,36 @@ class Channel:
 
     def _serve_queue(self, clock: int) -> None:
         self._choose_mode()
-        queue = self.write_queue if self.write_mode else self.read_queue
-        # A queue is in order of age: requests join it at the end.
-        candidates = queue[:1] if self.config.scheduler == "fcfs" else queue
-        for request in candidates:
+        requests = self.write_queue if self.write_mode else self.read_queue
+        if not requests:
+            self.served_at = clock
+            return
+
+        def is_legal(request: Request) -> bool:
             command = self._next_command(request)
             if command in CLOSING_BANK and self._is_active(request.bank):
-                continue
-            if self.config.scheduler == "frfcfs-row-hit" and command == Command.PREpb:
-                if any(
-                    other.bank == request.bank
-                    and self._is_hit(other)
-                    and other.arrive <= request.arrive
-                    for other in queue
-                ):
-                    continue
-            if self.history.legal(command, request.target, clock):
-                self._issue_for(request, command, clock)
-                return
+                return False
+            return self.history.legal(command, request.target, clock)
 
-    # -- the questions those steps ask ------------------------------------------------------------------------------------------------------
+        # A queue is in order of age: requests join it at the end.
+        queue = Queue(tuple(requests), clock, self.open_row, self._next_command, is_legal)
+        for request in self.scheduler(queue):
+            if request not in requests:
+                raise ProtocolError(
+                    f"scheduler {self.scheduler!r} chose a request that is not in the queue, at "
+                    f"clock {clock}"
+                )
+            if is_legal(request):
+                self.served_at = clock
+                self._issue_for(request, self._next_command(request), clock)
+                return
+        if clock - self.served_at > PATIENCE:
+            raise ProtocolError(
+                f"scheduler {self.scheduler!r} has chosen no request for {PATIENCE:,} "
+                f"cycles, at clock {clock}, while {len(requests)} wait"
+            )
+
+    # -- The questions that those steps ask.
 
     def _choose_mode(self) -> None:
         writes, reads, size = len(self.write_queue), len(self.read_queue), self.config.write_queue
@@ -322,7 +384,7 @@ class Channel:
             return Command.ACT
         return self._column_command(request) if self._is_hit(request) else Command.PREpb
 
-    # -- effects ----------------------------------------------------------------------------------------------------------------------------
+    # -- Effects.
 
     def _issue_for(self, request: Request, command: Command, clock: int) -> None:
         self._count_row_state(request)
@@ -342,10 +404,13 @@ class Channel:
             self._done(request.target.rank, Command.WR if request.is_write else Command.RD, clock)
             if not request.is_write:
                 self._send_data(request, clock + self.standard.read_latency)
-        self._issue(command, request.target, clock)
+        self._issue(command, request.target, clock, request.tensor)
 
     def _close_if_capped(self, command: Command, request: Request, clock: int) -> Command:
-        """The same column command with auto-precharge, where the row has served its share and no other active request is on the bank."""
+        """Add auto-precharge to a column command if the row has served its share of accesses.
+
+        It is not added if another request waits for its first access to the row.
+        """
         if (
             self.config.row_policy != "capped"
             or self.columns_served[request.bank] < self.config.row_cap
@@ -361,7 +426,7 @@ class Channel:
         )
 
     def _note_closing(self, bank: int, command: Command, clock: int) -> None:
-        """When the bank's row is closed: an auto-precharge waits for tRAS, and for tRTP or write recovery."""
+        """Note when a bank is closed: auto-precharge waits for tRAS, tRTP and write recovery."""
         if self.open_row[bank] is None:
             return
         if command in (Command.RDA, Command.WRA):
@@ -380,29 +445,34 @@ class Channel:
             return
         if self._is_hit(request):
             request.row_state = RowState.HIT
-            self.tally.row_hits += 1
         elif self.open_row[request.bank] is None:
             request.row_state = RowState.MISS
-            self.tally.row_misses += 1
         else:
             request.row_state = RowState.CONFLICT
-            self.tally.row_conflicts += 1
+        self.counters.row_states[request.is_write][request.row_state] += 1
 
-    def _issue(self, command: Command, target: Target, clock: int) -> None:
-        """Put a command on the bus: history, trace and row state. The trace keeps the whole address of the request that a command is for."""
+    def _issue(self, command: Command, target: Target, clock: int, tensor: int = -1) -> None:
+        """Put a command on the bus, and note its effects.
+
+        The list of commands keeps the whole address of the request that a command is for.
+        """
         if command in (Command.ACT, Command.REFpb):
             self.take_speed(
                 flat_bank(self.standard.organization, target),
                 target.row if command == Command.ACT else None,
             )
         self.history.issue(command, target, clock)
-        self.issued.append(Issued(clock, command, target))
+        self.issued.append(Issued(clock, command, target, tensor))
         closed: list[int] = []
         if command == Command.PREab:
             closed = [bank for bank, other in enumerate(self.banks) if other.rank == target.rank]
         elif command in CLOSING_BANK:
             closed = [flat_bank(self.standard.organization, target)]
         elif command == Command.ACT:
+            if not self._has_open_bank(target.rank) and clock >= self.closed_at[target.rank]:
+                active = self.closed_at[target.rank] - self.active_since[target.rank]
+                self.active_cycles[target.rank] += active
+                self.active_since[target.rank] = clock
             self.open_row[flat_bank(self.standard.organization, target)] = target.row
             self.opened_at[flat_bank(self.standard.organization, target)] = clock
         elif command in (Command.RD, Command.WR):

@@ -1,4 +1,4 @@
-"""Timing legality by definition: a history of every command on every node, and the standard's constraints read against it."""
+"""Timing legality by definition: every command on every node, against the standard's constraints."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from typing import NamedTuple
 from edensim.dram.standard import Constraint, Organization, Standard
 from edensim.vocabulary import RANK_COMMANDS, Command, Level
 
-#: A node of the hierarchy of one channel: () is the channel, (rank,), (rank, bank group), (rank, bank group, bank).
+#: A node of the hierarchy of one channel: () is the channel itself, then there are (rank,),
+#: (rank, bank group) and (rank, bank group, bank).
 Node = tuple[int, ...]
 
-#: Earlier commands of a node that can still matter where gaps differ: as many as could have issued within the longest gap.
+#: Earlier commands of a node that can still matter if gaps differ between banks: as many as could
+#: have issued within the longest gap.
 LOOK_BACK = 600
 
 
 class Target(NamedTuple):
-    """Where a command goes inside its channel; -1 marks a level that it does not address."""
+    """Where a command goes in its channel; -1 marks a level that it does not address."""
 
     rank: int
     bankgroup: int = -1
@@ -27,21 +29,21 @@ class Target(NamedTuple):
 
 
 class Issue(NamedTuple):
-    """One command in a node's history."""
+    """One command in the history of a node, and the gap of every constraint at that time."""
 
     clock: int
-    gaps: tuple[int, ...]  # of every constraint, as the operating point was when the command issued
+    gaps: tuple[int, ...]
 
 
 def flat_bank(organization: Organization, target: Target) -> int:
-    """Index of a bank in its channel."""
+    """Return the index of a bank in its channel."""
     return (
         target.rank * organization.bankgroups + target.bankgroup
     ) * organization.banks + target.bank
 
 
 def bank_targets(organization: Organization) -> list[Target]:
-    """Every bank of a channel, in flat order."""
+    """List every bank of a channel in the order of its index."""
     return [
         Target(rank, bankgroup, bank)
         for rank in range(organization.ranks)
@@ -53,9 +55,10 @@ def bank_targets(organization: Organization) -> list[Target]:
 class IssueHistory:
     """What was issued when on every node of one channel, and what is therefore legal.
 
-    module_gaps, bank_gaps: the gap of every constraint (same order as `standard.constraints`), of the module and of banks with their own timings.
-    A constraint uses the gap of the bank that its earlier command addressed, the module's where that was a whole rank. Nothing is legal
-    before `settled_at`, and on a rank before `awake_at`.
+    `module_gaps` has the gap of every constraint, in the order of `standard.constraints`, and
+    `bank_gaps` those of banks with timings of their own. A constraint uses the gap of the bank that
+    its earlier command addressed, or that of the module if it addressed a whole rank. Nothing is
+    legal before `settled_at`, and on a rank before its `awake_at`.
     """
 
     def __init__(
@@ -74,7 +77,7 @@ class IssueHistory:
         self._nodes: dict[tuple[bool, int, int, int], dict[Level, list[Node]]] = {}
 
     def nodes(self, command: Command, target: Target) -> dict[Level, list[Node]]:
-        """The nodes that a command touches at each level: one path, or everything below a rank."""
+        """Find the nodes that a command touches at each level: a path, or all below a rank."""
         whole_rank = command in RANK_COMMANDS
         key = (whole_rank, target.rank, target.bankgroup, target.bank)
         if key not in self._nodes:
@@ -98,15 +101,16 @@ class IssueHistory:
         }
 
     def _siblings(self, node: Node) -> list[Node]:
-        """The other nodes under the same parent."""
+        """List the other nodes under the same parent."""
         organization = self.standard.organization
         width = (1, organization.ranks, organization.bankgroups, organization.banks)[len(node)]
         return [(*node[:-1], index) for index in range(width) if index != node[-1]] if node else []
 
     def _allows(self, index: int, window: int, issues: list[Issue], clock: int) -> bool:
-        """Whether a constraint's earlier commands, the window-th most recent one and those before it, are far enough behind.
+        """Tell whether the window-th last command, and those before it, are far enough behind.
 
-        With one gap the most recent of them decides; where banks have their own timings an earlier one may reach further.
+        If there is only one gap, the most recent of them decides. If banks have timings of their
+        own, the gap of an earlier command may reach further.
         """
         if len(issues) < window:
             return True
@@ -118,7 +122,7 @@ class IssueHistory:
         )
 
     def legal(self, command: Command, target: Target, clock: int) -> bool:
-        """Whether every constraint allows the command at this clock."""
+        """Tell whether every constraint allows a command at this clock."""
         if clock < max(self.settled_at, self.awake_at[target.rank]):
             return False
         nodes = self.nodes(command, target)

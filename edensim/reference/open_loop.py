@@ -1,4 +1,4 @@
-"""Open-loop request sources: as fast as the queues take them, or at stated clocks."""
+"""Open-loop sources, which offer requests as fast as the queues take them or at given clocks."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from collections.abc import Callable, Sequence
 
 from edensim.reference.records import Request
 
-#: Offer a request after a tick and before the next; False: refused, the queue is full.
+#: Offers a request after a tick and before the next one; returns False if the queue is full.
 Offer = Callable[[Request, int], bool]
 
 
 class OpenLoopSource:
-    """Offers the head of the stream once per memory cycle, from its clock on (0 where the source is saturating), until it is accepted."""
+    """Offer the first request of a stream once per memory cycle, from its clock on.
+
+    The clocks of a saturating source are all 0.
+    """
 
     def __init__(self, requests: Sequence[Request], clocks: Sequence[int], offer: Offer) -> None:
         self.requests = requests
@@ -22,11 +25,11 @@ class OpenLoopSource:
 
     @property
     def exhausted(self) -> bool:
-        """Every request is accepted."""
+        """Whether every request is accepted."""
         return self.accepted == len(self.requests)
 
     def tick(self, clock: int) -> None:
-        """One attempt; `clock` is the number of memory ticks so far."""
+        """Offer once; `clock` is the number of memory ticks so far."""
         if self.exhausted or clock < self.clocks[self.accepted]:
             return
         if self.offer(self.requests[self.accepted], clock):

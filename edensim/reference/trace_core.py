@@ -1,4 +1,7 @@
-"""Closed-loop source: a core with an instruction window and a last-level cache (rules: shared/golden/README.md, ramulator-2.1-core)."""
+"""A closed-loop source: a core with an instruction window and a last-level cache.
+
+Its rules are those of the simple core of Ramulator 2 (Luo et al., IEEE CAL 2023).
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,25 @@ import numpy as np
 from edensim.config.models import SourceConfig
 from edensim.exceptions import ConfigError
 
+#: The counters of a cache, by the names that results have for them.
+COUNTERS = (
+    "llc_reads",
+    "llc_writes",
+    "llc_read_misses",
+    "llc_write_misses",
+    "llc_writebacks",
+    "dram_reads",
+    "dram_writes",
+)
+
 
 @dataclass(slots=True, eq=False)
 class Instruction:
-    """A slot of the window: a bubble (address -1, ready at once) or a load that waits for the data of its address."""
+    """A slot of the window.
+
+    It is a load that waits for the data of its address, or a bubble, whose address is -1 and which
+    is ready at once.
+    """
 
     address: int
     ready: bool
@@ -21,7 +39,7 @@ class Instruction:
 
 @dataclass(slots=True, eq=False)
 class CacheLine:
-    """A line of the cache; not ready (and locked) while its data is on the way."""
+    """A line of the cache; it is not ready, and locked, while its data are on their way."""
 
     line: int
     dirty: bool
@@ -38,7 +56,7 @@ class MissEntry:
 
 @dataclass(slots=True, eq=False)
 class Transfer:
-    """Something the cache sends to memory once its latency has passed: the fetch of a missed line, or a dirty victim."""
+    """What the cache sends to memory after its latency: the fetch of a line, or a dirty victim."""
 
     due: int
     line: int
@@ -46,7 +64,11 @@ class Transfer:
 
 
 class LastLevelCache:
-    """Write-back, write-allocate, least recently used out first; send() says False where the core has to try again."""
+    """A write-back, write-allocate cache that evicts the least recently used line.
+
+    `counters` counts accesses, misses (lines fetched; an access to a line already on its way is
+    none), dirty victims and accepted transfers, under the names of the result's `frontend`.
+    """
 
     def __init__(
         self,
@@ -62,29 +84,41 @@ class LastLevelCache:
         self.number_of_sets = config.llc_kB * 1024 // (line_bytes * config.llc_ways)
         if self.number_of_sets < 1:
             raise ConfigError(
-                f"source.llc_kB: {config.llc_kB} kB hold no set of {config.llc_ways} ways of {line_bytes} bytes"
+                f"source.llc_kB: {config.llc_kB} kB hold no set of {config.llc_ways} ways of "
+                f"{line_bytes} bytes"
             )
         self.on_data = on_data
         self.to_memory = to_memory
         self.sets: dict[int, list[CacheLine]] = {}
         self.misses: dict[int, MissEntry] = {}
         self.transfers: list[Transfer] = []
-        self.hits: list[tuple[int, int]] = []  # (core cycle, byte address)
+        self.hits: list[tuple[int, int]] = []  # core cycle and byte address
+        self.counters = dict.fromkeys(COUNTERS, 0)
 
     def tick(self, cycle: int) -> None:
         """Send what is due to memory, in order; answer the hits that are due."""
         self.transfers = [
             transfer
             for transfer in self.transfers
-            if transfer.due > cycle or not self.to_memory(transfer)
+            if transfer.due > cycle or not self._offer(transfer)
         ]
         for due, address in self.hits:
             if due <= cycle:
                 self.on_data(address)
         self.hits = [hit for hit in self.hits if hit[0] > cycle]
 
+    def _offer(self, transfer: Transfer) -> bool:
+        accepted = self.to_memory(transfer)
+        self.counters["dram_writes" if transfer.is_write else "dram_reads"] += accepted
+        return accepted
+
     def send(self, address: int, is_write: bool, cycle: int) -> bool:
-        """A load or a write-back from the core."""
+        """Take a load or a write-back from the core; False means that the core has to try again."""
+        accepted = self._access(address, is_write, cycle)
+        self.counters["llc_writes" if is_write else "llc_reads"] += accepted
+        return accepted
+
+    def _access(self, address: int, is_write: bool, cycle: int) -> bool:
         line = address // self.line_bytes
         ways = self.sets.setdefault(line % self.number_of_sets, [])
         for entry in ways:
@@ -103,6 +137,7 @@ class LastLevelCache:
             return False
         if len(ways) == self.ways and not self._evict(ways, cycle):
             return False
+        self.counters["llc_write_misses" if is_write else "llc_read_misses"] += 1
         fetched = CacheLine(line, dirty=is_write)
         ways.append(fetched)
         self.misses[line] = MissEntry(fetched, [] if is_write else [address])
@@ -115,11 +150,12 @@ class LastLevelCache:
             return False
         ways.remove(victim)
         if victim.dirty:
+            self.counters["llc_writebacks"] += 1
             self.transfers.append(Transfer(cycle + self.latency, victim.line, is_write=True))
         return True
 
     def receive(self, line: int) -> None:
-        """A fetched line has arrived from memory."""
+        """Take a fetched line that has arrived from memory."""
         entry = self.misses.pop(line)
         entry.cache_line.ready = True
         for address in entry.waiting:
@@ -127,7 +163,7 @@ class LastLevelCache:
 
 
 def instruction_records(records: np.ndarray, loop: bool) -> Iterator[tuple[int, int, int]]:
-    """(bubbles, load address, write-back address or -1) of a core trace; without end where it loops."""
+    """Yield bubbles, load address and write-back address (or -1) of each record of a core trace."""
     while True:
         for record in records:
             yield int(record["gap"]), int(record["address"]), int(record["writeback"])
@@ -136,7 +172,10 @@ def instruction_records(records: np.ndarray, loop: bool) -> Iterator[tuple[int, 
 
 
 class Core:
-    """Retires from the old end of its window, then inserts bubbles, a load, and one cycle later its write-back."""
+    """A core that retires from the old end of its window and inserts at the new end.
+
+    It inserts the bubbles of a record, then its load and, one cycle later, its write-back.
+    """
 
     def __init__(
         self,
@@ -163,13 +202,13 @@ class Core:
         self.bubbles, self.load, self.writeback = next(self.records, (0, -1, -1))
 
     def _data(self, address: int) -> None:
-        """Data of a byte address is there: every load of that address in the window has it."""
+        """Give the data of a byte address to every load of that address in the window."""
         for instruction in self.window:
             if instruction.address == address:
                 instruction.ready = True
 
     def tick(self) -> None:
-        """One core cycle: cache first, then retire, then insert."""
+        """Do one core cycle: the cache acts first, then instructions retire, then some enter."""
         self.cycles += 1
         self.cache.tick(self.cycles)
         for _ in range(self.config.issue_width):

@@ -9,11 +9,11 @@ from typing import Any
 from edensim._version import __version__
 from edensim.config.models import EnergyConfig
 from edensim.dram.counts import Counts
+from edensim.dram.memory_run import MemoryRun
 from edensim.dram.memory_system import MemorySystem
 from edensim.energy.breakdown import EnergyBreakdown
 from edensim.energy.partitions import run_energies, sum_of
 from edensim.energy.tensors import COMMAND_PARTS, tensor_energies
-from edensim.engine.memory_run import MemoryRun
 from edensim.networks.layout import Layout
 from edensim.results.exposure import (
     changes_made,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edensim.config.models import EnergyConfig, ErrorsConfig
+from edensim.dram.memory_run import LayerRun
 from edensim.dram.memory_system import MemorySystem
-from edensim.engine.machine import LayerRun
 from edensim.engine.records import Records
 from edensim.networks.layout import Layout
 from edensim.networks.network import Role

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edensim.dram.memory_run import MemoryRun
 from edensim.dram.operating_point import OperatingPlan
 from edensim.energy.partitions import MODULE
 from edensim.energy.parts import cells_of
-from edensim.engine.memory_run import MemoryRun
 from edensim.vocabulary import NO_TENSOR, RANK_COMMANDS, Command
 
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from edensim.config.models import DramConfig, EnergyConfig
+from edensim.dram.memory_run import MemoryRun
 from edensim.dram.memory_system import MemorySystem
 from edensim.energy.partitions import run_energies, sum_of
-from edensim.engine.memory_run import MemoryRun
 from edensim.networks.layout import Layout
 from edensim.networks.network import Layer
 

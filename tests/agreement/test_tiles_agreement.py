@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from edensim.config.models import ControllerConfig
+from edensim.dram.memory_run import MemoryRun
 from edensim.dram.memory_system import MemorySystem
 from edensim.dram.standard import load_standard
 from edensim.engine.memory_run import simulate_machine
 from edensim.engine.tiles import Schedule
-from edensim.reference.tiles import simulate_reference_tiles
+from edensim.reference.tiles import simulate_reference_machine
 from tests.oracles import tiles
 from tests.oracles.schedules import ScheduleBuilder
 
@@ -73,21 +76,30 @@ def test_same_commands_and_same_tiles(
     kept: list[np.ndarray] = []
     machine = tiles.Machine(schedules, depth=depth, outstanding=outstanding, clock_MHz=clock)
     memory = MemorySystem.nominal(standard, channels, controller.address_mapping)
-    simulate_machine(memory, controller, machine, on_commands=kept.append)
-    mapping = memory.address_map
-    twin, _ = simulate_reference_tiles(
-        standard,
-        controller,
-        [(schedule.tiles, schedule.transfers) for schedule in schedules],
-        mapping,
-        clock_MHz=clock,
-        depth=depth,
-        outstanding=outstanding,
-        channels=channels,
-        max_cycles=2_000_000,
+    engine = simulate_machine(
+        memory, controller, machine, exposure_tensors=2, on_commands=kept.append
+    )
+    twin = simulate_reference_machine(
+        memory, controller, machine, exposure_tensors=2, max_cycles=2_000_000
     )
     commands = np.concatenate(kept) if kept else np.zeros(0, twin.commands.dtype)
     commands = commands[np.lexsort((commands["channel"], commands["clock"]))]
     assert len(commands) == len(twin.commands)
     for field in commands.dtype.names or ():
         assert np.array_equal(commands[field], twin.commands[field]), field
+    assert twin.counts == engine.counts
+    assert len(twin.layers) == len(engine.layers)
+    for ours, theirs in zip(twin.layers, engine.layers, strict=True):
+        assert ours.counts.row_states.tolist() == theirs.counts.row_states.tolist()
+        assert np.array_equal(ours.counts.commands, theirs.counts.commands)
+        for name in ("layer", "cycles", "stall_share", "read_bytes", "write_bytes", "counters"):
+            assert getattr(ours, name) == getattr(theirs, name), name
+    assert_same_reads(twin, engine)
+
+
+def assert_same_reads(twin: MemoryRun, engine: MemoryRun) -> None:
+    """Exposures and commands by tensor are the same."""
+    for part in ("exposure", "tensors"):
+        for field in dataclasses.fields(getattr(engine, part)):
+            ours, theirs = (getattr(getattr(run, part), field.name) for run in (twin, engine))
+            assert np.array_equal(ours, theirs), field.name

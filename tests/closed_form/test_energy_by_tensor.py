@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from edensim.config.models import ControllerConfig, DramConfig, EnergyConfig, SourceConfig
+from edensim.dram.memory_run import MemoryRun
 from edensim.dram.memory_system import MemorySystem
 from edensim.energy.breakdown import EnergyBreakdown
 from edensim.energy.events import event_energies
 from edensim.energy.partitions import run_energies, sum_of
 from edensim.energy.tensors import tensor_energies
-from edensim.engine.memory_run import MemoryRun, simulate_memory
+from edensim.engine.memory_run import simulate_memory
 from edensim.results.exposure import tensor_commands, total_commands
 from edensim.vocabulary import REQUEST, Command
 

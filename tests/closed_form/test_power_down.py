@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from edensim.config.models import ControllerConfig, SourceConfig
+from edensim.dram.memory_run import MemoryRun
 from edensim.dram.memory_system import MemorySystem
 from edensim.dram.standard import load_standard
-from edensim.engine.memory_run import MemoryRun, simulate_memory
+from edensim.engine.memory_run import simulate_memory
 from edensim.vocabulary import REQUEST, Command
 from tests.oracles.energies import memory_energy
 

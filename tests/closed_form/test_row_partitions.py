@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from edensim.config.models import ControllerConfig, DramConfig, EnergyConfig, SourceConfig
+from edensim.dram.memory_run import MemoryRun
 from edensim.dram.memory_system import MemorySystem
 from edensim.energy.partitions import run_energies, sum_of
-from edensim.engine.memory_run import MemoryRun, simulate_memory
+from edensim.engine.memory_run import simulate_memory
 from edensim.results.exposure import exposure_summary, partition_commands
 from edensim.vocabulary import REQUEST, Command
 from tests.oracles.energies import memory_energy

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from edensim.config.models import ControllerConfig, SourceConfig
+from edensim.dram.memory_run import MemoryRun
 from edensim.dram.memory_system import MemorySystem
 from edensim.dram.standard import load_standard
-from edensim.engine.memory_run import MemoryRun, simulate_memory
+from edensim.engine.memory_run import simulate_memory
 from edensim.engine.timing_record import timing_record
 from edensim.exceptions import ConfigError
 from edensim.vocabulary import REQUEST, Command

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from edensim.config.models import ControllerConfig, SourceConfig
+from edensim.dram.memory_run import MemoryRun
 from edensim.dram.memory_system import MemorySystem
 from edensim.dram.standard import Standard, load_standard, standard_names
-from edensim.engine.memory_run import MemoryRun, simulate_memory
+from edensim.engine.memory_run import simulate_memory
 from edensim.vocabulary import REQUEST, Command
 
 #: Cycles between a request's arrival and the first command it can have: it is offered in one cycle and looked at in the next.

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from edensim.config.models import ControllerConfig, SourceConfig
-from edensim.dram.address import address_map
+from edensim.dram.memory_system import MemorySystem
 from edensim.dram.protocol import check_commands
 from edensim.dram.standard import load_standard
-from edensim.reference.simulation import ReferenceRun, simulate_reference
+from edensim.reference.counting import ReferenceRun
+from edensim.reference.simulation import simulate_reference
 from edensim.vocabulary import REQUEST
 from tests.locations import ROOT
 
@@ -50,11 +51,12 @@ def made_up_rows(count: int, seed: int) -> list[tuple[int, int, int]]:
 
 
 def run_core(records: np.ndarray, channels: int, instructions: int, llc_kB: int) -> ReferenceRun:
-    mapping = address_map("RoBaRaCoCh", STANDARD.organization, channels)
     source = SourceConfig(kind="core", clock_MHz=4000.0, instructions=instructions, llc_kB=llc_kB)
     run = simulate_reference(
-        STANDARD, ControllerConfig(), source, records, mapping, channels=channels
+        MemorySystem.nominal(STANDARD, channels), ControllerConfig(), source, [records]
     )
+    assert run.commands is not None
+    assert run.core is not None
     assert check_commands(run.commands, STANDARD, channels=channels) is None
     return run
 
@@ -72,10 +74,10 @@ def test_made_up_trace(
     row_states: tuple[int, int, int],
 ) -> None:
     run = run_core(core_records(made_up_rows(1500, 2)), channels, 6000, 32)
-    assert (run.core_cycles, run.cycles) == (core_cycles, memory_cycles)
+    assert (run.core.cycles, run.cycles) == (core_cycles, memory_cycles)
     counts = run.counts
-    assert (counts["reads"], counts["writes"]) == (reads, writes)
-    assert (counts["row_hits"], counts["row_misses"], counts["row_conflicts"]) == row_states
+    assert (counts.reads, counts.writes) == (reads, writes)
+    assert (counts.row_hits, counts.row_misses, counts.row_conflicts) == row_states
 
 
 @pytest.mark.parametrize(
@@ -89,19 +91,19 @@ def test_start_of_darknet(channels: int, core_cycles: int, memory_cycles: int) -
         ]
     records = core_records([(row[0], row[1], row[2] if len(row) > 2 else -1) for row in rows])
     run = run_core(records, channels, 20_000, 2048)
-    assert (run.core_cycles, run.cycles) == (core_cycles, memory_cycles)
+    assert (run.core.cycles, run.cycles) == (core_cycles, memory_cycles)
 
 
 def test_the_trace_once() -> None:
     """Without a number of instructions: every bubble and load of the trace once, to the last retirement."""
     rows = [(3, 0, -1), (0, 1 << 20, 0), (5, 64, -1)]
     run = simulate_reference(
-        STANDARD,
+        MemorySystem.nominal(STANDARD),
         ControllerConfig(),
         SourceConfig(kind="core"),
-        core_records(rows),
-        address_map("RoBaRaCoCh", STANDARD.organization, 1),
+        [core_records(rows)],
     )
-    assert run.instructions == 11
-    assert run.counts["reads"] == 3
-    assert run.counts["writes"] == 0
+    assert run.core is not None
+    assert run.core.instructions == 11
+    assert run.counts.reads == 3
+    assert run.counts.writes == 0

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edensim.config.models import ControllerConfig, SourceConfig
-from edensim.dram.address import address_map
+from edensim.dram.memory_system import MemorySystem
 from edensim.dram.protocol import check_commands
 from edensim.reference.simulation import simulate_reference
 from edensim.vocabulary import REQUEST
@@ -41,10 +41,10 @@ def test_twin_issues_the_peers_commands(name: str) -> None:
     case = peer_case(name)
     standard = peer_standard(case)
     controller = msgspec.convert(peer_controller(case), ControllerConfig)
-    mapping = address_map(case["address_mapping"], standard.organization, channels=1)
-    run = simulate_reference(
-        standard, controller, SourceConfig(kind="saturating"), peer_requests(name), mapping
-    )
+    memory = MemorySystem.nominal(standard, address_mapping=case["address_mapping"])
+    source = SourceConfig(kind="saturating")
+    run = simulate_reference(memory, controller, source, [peer_requests(name)])
+    assert run.commands is not None
     theirs = peer_commands(name)
     horizon = run.last_accepted_clock + 1
     ours = run.commands[run.commands["clock"] <= horizon]

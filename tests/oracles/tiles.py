@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from edensim.config.models import ControllerConfig
+from edensim.dram.memory_run import MemoryRun
 from edensim.dram.memory_system import MemorySystem
 from edensim.dram.standard import Standard, load_standard
 from edensim.engine.engine import Engine
 from edensim.engine.machine import MachineRun
-from edensim.engine.memory_run import MemoryRun, simulate_machine
+from edensim.engine.memory_run import simulate_machine
 from edensim.engine.tiles import Schedule, run_tiled
 
 CLOCK_MHZ = 1200.0  # DDR4-2400's: one machine cycle is one memory cycle

@@ -11,9 +11,10 @@ import pytest
 
 import edensim
 from edensim.config.models import ControllerConfig, SourceConfig
+from edensim.dram.memory_run import MemoryRun
 from edensim.dram.memory_system import MemorySystem
 from edensim.dram.standard import load_standard
-from edensim.engine.memory_run import MemoryRun, simulate_memory
+from edensim.engine.memory_run import simulate_memory
 from edensim.vocabulary import COMMAND, REQUEST
 
 

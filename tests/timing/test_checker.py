@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from edensim.config.models import ControllerConfig, DramConfig, SourceConfig
-from edensim.dram.address import address_map
 from edensim.dram.legality import check_configured
+from edensim.dram.memory_system import MemorySystem
 from edensim.dram.protocol import CommandChecker, check_commands, require_legal
 from edensim.dram.standard import Standard, load_standard
 from edensim.exceptions import ProtocolError, TraceError
@@ -141,15 +141,14 @@ def random_requests(count: int, seed: int, standard: Standard) -> np.ndarray:
 def test_checker_and_twin_agree_on_every_clock(row_policy: Any) -> None:
     """Each command of a twin's run, moved to any clock after its predecessor, is early for the checker exactly where it is for the history."""
     standard = load_standard("DDR4", ranks=2, timings={"nREFI": 900})
-    mapping = address_map("RoBaRaCoCh", standard.organization, 1)
     controller = ControllerConfig(row_policy=row_policy, row_cap=2)
     commands = simulate_reference(
-        standard,
+        MemorySystem.nominal(standard),
         controller,
         SourceConfig(kind="saturating"),
-        random_requests(120, 7, standard),
-        mapping,
+        [random_requests(120, 7, standard)],
     ).commands
+    assert commands is not None
     assert check_commands(commands, standard) is None
     history = IssueHistory(standard)
     checker = CommandChecker(standard)

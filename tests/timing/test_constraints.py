@@ -16,6 +16,7 @@ from edensim.dram.standard import Constraint, Standard, load_standard, standard_
 from edensim.reference.channel import Channel
 from edensim.reference.history import IssueHistory, Target
 from edensim.reference.records import Request
+from edensim.reference.schedulers import frfcfs
 from edensim.vocabulary import RANK_COMMANDS, Command, Level, cycles_from_ns
 
 STANDARDS = standard_names()
@@ -237,14 +238,15 @@ def test_refresh_keeps_the_rank_only(name: str) -> None:
 def test_a_rank_leaves_self_refresh_after_txs() -> None:
     """nRFC and 10 ns after the first request (clock 2000, waiting from 2001 on), not a clock earlier; the other rank goes on."""
     whole = standard("DDR4")
-    channel = Channel(whole, ControllerConfig(refresh="none", self_refresh_idle_cycles=100))
+    controller = ControllerConfig(refresh="none", self_refresh_idle_cycles=100)
+    channel = Channel(whole, controller, frfcfs)
     channel.offer(Request(0, 0, is_write=False, target=Target(0, 0, 0, 5, 0), bank=0), 2000)
     earliest = 2001 + whole.timings["nRFC"] + cycles_from_ns(10.0, whole.tck_ps)
     for command in (Command.ACT, Command.REFab):
         assert not channel.history.legal(command, HOME, earliest - 1)
         assert channel.history.legal(command, HOME, earliest)
         assert channel.history.legal(command, Target(1, 0, 0), 2001)
-    assert channel.self_refreshed == [2001 - 100, 0]
+    assert channel.slept[:, 2].tolist() == [2001 - 100, 0]
 
 
 def test_partition_with_its_own_trcd() -> None:

@@ -17,6 +17,7 @@ from edensim.config.plugins import (
     Registry,
 )
 from edensim.exceptions import ConfigError
+from edensim.tracefiles.formats import Format
 
 
 def install(folder: Path, package: str, entry_points: str, code: str) -> None:
@@ -111,7 +112,8 @@ def test_two_packages_with_one_name_are_refused(fruits):
     ids=lambda registry: registry.group,
 )
 def test_references_of_built_in_members_lead_somewhere(registry):
-    if registry in (TRACE_FORMATS, SCHEDULERS):
-        pytest.skip("to come")
     for name in registry.builtin:
-        assert callable(registry.load(name))
+        if registry is TRACE_FORMATS:
+            assert registry.load(name, Format).name == name
+        else:
+            assert callable(registry.load(name))

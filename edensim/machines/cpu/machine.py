@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edensim.dram.memory_run import LayerRun
 from edensim.engine.loop_nests import LINE_BYTES, CpuLayerRun, run_loop_nests
-from edensim.engine.machine import LayerRun, MachineRun
+from edensim.engine.machine import MachineRun
 from edensim.machines.cpu.blocked import BlockedLoops
 from edensim.machines.cpu.darknet import DarknetLoops
 from edensim.machines.cpu.direct import DirectLoops
