@@ -193,7 +193,7 @@ class Channel:
             self.history.awake_at[rank] = clock + exit_cycles
 
     def _quiet_since(self, rank: int) -> tuple[int, int | None]:
-        """Find since when an idle rank is quiet, and from when on it refreshes itself, if it does."""
+        """Find since when an idle rank is quiet, and from when on it refreshes itself (or None)."""
         if self._has_open_bank(rank):
             return self.quiet_at[rank], None
         quiet_at, idle_cycles = (

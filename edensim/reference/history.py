@@ -1,4 +1,4 @@
-"""Timing legality by definition: every command on every node, against the standard's constraints."""
+"""Timing legality by definition: every command on every node, against every constraint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The SimPy engine: sources and channels are processes on one clock, and every cycle is simulated."""
+"""The SimPy engine: sources and channels are processes on one clock that ticks every cycle."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A tiled machine as the source: the rules of `edensim.kernels.sources.tiles`, request by request."""
+"""A tiled machine as the source, with the rules of `edensim.kernels.sources.tiles` once more."""
 
 from __future__ import annotations
 
@@ -32,10 +32,14 @@ class Schedule(Protocol):
     """Tiles in order ([tiles] TILE) and their transfers ([transfers] TRANSFER)."""
 
     @property
-    def tiles(self) -> NDArray[np.void]: ...
+    def tiles(self) -> NDArray[np.void]:
+        """The tiles."""
+        ...
 
     @property
-    def transfers(self) -> NDArray[np.void]: ...
+    def transfers(self) -> NDArray[np.void]:
+        """The transfers."""
+        ...
 
 
 @runtime_checkable
@@ -43,19 +47,31 @@ class TiledMachine(Protocol):
     """What the reference engine needs to know of a machine, as `edensim.engine.tiles` does."""
 
     @property
-    def clock_MHz(self) -> float: ...
+    def clock_MHz(self) -> float:
+        """Clock of the machine."""
+        ...
 
     @property
-    def depth(self) -> int: ...
+    def depth(self) -> int:
+        """Number of tiles that are fetched or computed at once."""
+        ...
 
     @property
-    def outstanding(self) -> int: ...
+    def outstanding(self) -> int:
+        """Reads that may be on their way at once; 0 means as many as the queues hold."""
+        ...
 
-    def schedules(self) -> Iterable[Schedule]: ...
+    def schedules(self) -> Iterable[Schedule]:
+        """Return what to run, one schedule after the other."""
+        ...
 
-    def counters(self) -> dict[str, Any]: ...
+    def counters(self) -> dict[str, Any]:
+        """Return what the machine counted in the whole run."""
+        ...
 
-    def layer_counters(self) -> Sequence[dict[str, Any]]: ...
+    def layer_counters(self) -> Sequence[dict[str, Any]]:
+        """Return what the machine counted, by layer of the network."""
+        ...
 
 
 @dataclass(eq=False)
