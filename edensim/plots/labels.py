@@ -24,8 +24,7 @@ NAMES: Final = {
     "read_latency_cycles.p99": "99th-percentile read latency",
     "read_latency_cycles.max": "Longest read latency",
     "core.ipc": "Instructions per cycle",
-    "dram.vdd_V": "Supply voltage VDD",
-    "dram.trcd_ns": "Activation latency tRCD",
+    **{f"dram.{knob.name}": f"{knob.meaning.capitalize()} {knob.label}" for knob in KNOBS.values()},
 }
 #: Endings of keys that name a unit, and how the unit is printed.
 UNITS: Final = {

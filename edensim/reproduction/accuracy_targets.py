@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from edensim.accuracy.evaluation import interval_of
+from edensim.plots.style import BLUE, COLOURS, LINES, MARKERS, ORANGE, add_legend, new_figure
 from edensim.reproduction.accuracies import (
     DROP,
     OTHER_NETWORK,
@@ -118,8 +119,6 @@ def _lowest(at: Sequence[float], accuracies: Sequence[float]) -> float:
 
 def draw_points(curves: Mapping[str, Any]) -> SubFigure:
     """Draw the curves of both axes in two panels, the paper's dashed."""
-    from edensim.plots.style import BLUE, ORANGE, add_legend, new_figure
-
     panel = new_figure(
         7.6,
         3.6,
@@ -231,8 +230,6 @@ def _cliff_rows(source: Source, outcomes: Outcomes) -> list[Row]:
 
 def draw_shapes(source: Source, outcomes: Outcomes) -> SubFigure:
     """Draw the curves of all models in a panel per precision, the paper's faint."""
-    from edensim.plots.style import COLOURS, LINES, MARKERS, add_legend, new_figure
-
     panel = new_figure(
         8.4,
         5.6,
@@ -380,8 +377,6 @@ def _short_rows(source: Source, scope: Scope, outcomes: Outcomes) -> list[Row]:
 
 def draw_retraining(title: str, runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> SubFigure:
     """Draw the curves of all variants, the paper's at the left and ours beside them."""
-    from edensim.plots.style import COLOURS, LINES, MARKERS, add_legend, new_figure
-
     panel = new_figure(
         7.6,
         4.0,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from edensim.plots.style import COLOURS, HATCHES, add_legend, new_axes
 from edensim.reproduction.machine_work import LAWS
 from edensim.reproduction.published import TITLES, published
 from edensim.reproduction.section import Content, Picture, Row, Table
@@ -358,8 +359,6 @@ def breakdown(_: Scope, outcomes: Outcomes) -> Content:
 
 def draw_breakdown(shares: dict[str, list[float]]) -> SubFigure:
     """Draw the shares (%) of each part of the energy as stacked bars, one per run."""
-    from edensim.plots.style import COLOURS, HATCHES, add_legend, new_axes
-
     panel, axes = new_axes(7.2, 3.6, "DRAM energy at the nominal point, linear law")
     left = [0.0] * len(shares)
     for look, part in enumerate(PARTS):

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from edensim.plots.style import COLOURS, MARKERS, add_legend, new_figure
 from edensim.reproduction.machine_targets import runs_of
 from edensim.reproduction.published import published
 from edensim.reproduction.section import Content, Picture, Row, Table
@@ -99,8 +100,6 @@ def _reason(axis: str, theirs: float, ours: float, point: Mapping[str, Any]) -> 
 
 def draw_rates(outcomes: Outcomes) -> SubFigure:
     """Draw the rates of each vendor in two rows of panels, against VDD and against tRCD."""
-    from edensim.plots.style import add_legend, new_figure
-
     panel = new_figure(
         8.4,
         5.4,
@@ -122,8 +121,6 @@ def draw_rates(outcomes: Outcomes) -> SubFigure:
 def _draw_vendor(
     axes: Axes, ours: Mapping[str, Any], paper: Mapping[str, Any], named: bool
 ) -> None:
-    from edensim.plots.style import COLOURS, MARKERS
-
     for look, pattern in enumerate(PATTERNS):
         colour, at = COLOURS[look], [point["at"] for point in ours[pattern]]
         bers = [max(point["ber"], FLOOR) for point in ours[pattern]]

@@ -25,10 +25,10 @@ def reproduce(
     workers: int | None = None,
     progress: ProgressCallback | None = None,
 ) -> Reproduction:
-    """Run results of the EDEN paper again, and write a report that compares them.
+    """Run results of the EDEN paper (Koppula et al., MICRO 2019) again, and report them.
 
     The report consists of report.html, report.md, report.json and figures/. Each finished task is
-    kept in a file of the folder tasks/, and is not run again by the same version of edensim.
+    kept in the folder tasks/, and is not run again by the same version of edensim.
 
     Parameters
     ----------
@@ -39,10 +39,9 @@ def reproduce(
     full : bool
         Also run what needs more data than edensim brings, such as ResNet-20 on CIFAR-10.
     datasets : path, optional
-        The folder with that data: cifar10-jpeg.tar.gz and resnet20-12fca82f.th. Needed with
-        `full`, and only then.
+        The folder with these data: cifar10-jpeg.tar.gz and resnet20-12fca82f.th.
     workers : int, optional
-        Number of worker processes; by default one per processor. The report does not depend on it.
+        Number of worker processes; by default one per processor.
     progress : callable, optional
         Called with the number of finished tasks and the number of all tasks.
 
@@ -57,20 +56,10 @@ def reproduce(
         For unknown targets, and folders that cannot be used.
     EdensimError
         If a task fails. What is finished is kept.
-
-    References
-    ----------
-    S. Koppula et al., "EDEN: Enabling Energy-Efficient, High-Performance Deep Neural Network
-    Inference Using Approximate DRAM", MICRO 2019.
     """
     wanted = targets_named(targets)
     folder = Path(output)
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder}: expected a folder, found a file")
-    if datasets is not None and not Path(datasets).is_dir():
-        raise InputError(f"{datasets}: expected a folder with data sets; there is none")
-    if workers is not None and workers < 1:
-        raise InputError(f"workers: expected 1 or more, found {workers}")
+    _check(folder, datasets, workers)
     if any(6 <= target.number <= 10 for target in wanted):
         require_torch()
     scope = scope_of(full, Path(datasets).resolve() if datasets is not None else None)
@@ -79,14 +68,22 @@ def reproduce(
     records = run_tasks(
         tasks, folder / "tasks", workers=workers or os.cpu_count() or 1, progress=progress
     )
-    sections = [
-        target.section(
-            scope,
-            {name: records[task.key]["outcome"] for name, task in by_target[target.name].items()},
-        )
-        for target in wanted
-    ]
+    sections = []
+    for target in wanted:
+        named = by_target[target.name].items()
+        outcomes = {name: records[task.key]["outcome"] for name, task in named}
+        sections.append(target.section(scope, outcomes))
     cpu_s = sum(record["cpu_s"] for record in records.values())
     reproduction = Reproduction(tuple(sections), full, scope.seeds, round(cpu_s, 1))
     write(reproduction, folder)
     return reproduction
+
+
+def _check(folder: Path, datasets: str | os.PathLike[str] | None, workers: int | None) -> None:
+    """Raise InputError for arguments of `reproduce` that cannot be accepted."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: expected a folder, found a file")
+    if datasets is not None and not Path(datasets).is_dir():
+        raise InputError(f"{datasets}: expected a folder with data sets; there is none")
+    if workers is not None and workers < 1:
+        raise InputError(f"workers: expected 1 or more, found {workers}")

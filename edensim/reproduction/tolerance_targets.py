@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from edensim.accuracy.evaluation import interval_of
+from edensim.plots.style import BLUE, VERMILLION, add_legend, new_figure
 from edensim.reproduction.accuracies import (
     OTHER_NETWORK,
     PRECISIONS,
@@ -266,8 +267,6 @@ def _figures(tolerances: Tolerances) -> dict[str, float]:
 
 def draw_fine(title: str, run: Mapping[str, Any]) -> SubFigure:
     """Draw the tolerable BER of each tensor, the paper's network at the left and ours beside it."""
-    from edensim.plots.style import BLUE, VERMILLION, add_legend, new_figure
-
     panel = new_figure(7.6, 3.4, f"left: ResNet101, figure 11 of the paper; right: {title}, int8")
     left, right = panel.subplots(1, 2)
 

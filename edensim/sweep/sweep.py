@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -34,25 +34,20 @@ def sweep(
 ) -> SweepResult:
     """Simulate a configuration at many points, as ``edensim sweep`` does.
 
-    Points that issue the same commands, such as those that differ in VDD alone, share one
-    simulation. The results do not depend on the number of workers.
+    Points that issue the same commands, as if they differ in VDD alone, share one simulation.
 
     Parameters
     ----------
     run : path, mapping or RunConfig, optional
-        A run file (YAML), a trace, or a configuration such as
-        ``{"trace": "a.trace", "dram.channels": 2}``.
+        A run file (YAML), a trace, or a configuration such as ``{"trace": "a.trace"}``.
     over : mapping of str to sequence, or sequence of mappings
-        The values of each swept configuration key, of which every combination is a point; or a
-        list of points.
+        The values of each swept key, of which every combination is a point; or a list of points.
     out : path, optional
-        Folder of the results. Points that it holds are not run again. By default, nothing is
-        kept on disk.
+        Folder of the results, whose points are not run again; by default, nothing is kept.
     overrides : sequence of str
         Settings ``KEY=VALUE``, as ``--set`` takes them.
     paired : bool
-        Combine the first values of all keys, the second values, and so on, instead of every value
-        with every other.
+        Combine first values with first, second with second, instead of every value with every.
     workers : int, optional
         Number of worker processes; by default one per processor.
     scheduler : str, optional
@@ -68,27 +63,23 @@ def sweep(
     Raises
     ------
     InputError
-        If an argument cannot be accepted. Nothing has run then.
+        If an argument cannot be accepted; nothing has run then.
     EdensimError
         If points failed or the disk is full. The finished points are kept.
     """
-    base = _load(run, overrides)
-    values = points_of(over, paired)
     if workers is not None and workers < 1:
         raise InputError(f"--workers: expected a whole number from 1, found {workers}")
+    base, values = _load(run, overrides), points_of(over, paired)
     folder = None if out is None else Path(out)
     with ExitStack() as stack:
         store = _open_store(folder, stack)
         points = plan(base, values, lambda path: _trace_digest(path, store))
         groups = _unfinished_groups(points, store)
-        updates = _start(groups, workers, scheduler, stack)
-        stack.callback(updates.close)
+        updates = stack.enter_context(closing(_start(groups, workers, scheduler, stack)))
         if store is None:  # nothing is written before all points and the cluster are accepted
             store = _create_store(folder, stack)
-        store.set_plan(points)
         simulated = _store_results(store, points, groups, updates, progress)
         if folder is not None:
-            _store_trace_digests(store, points)
             _update_tables(store, points, folder)
         return collect(store, simulated, len(groups))
 
@@ -165,10 +156,11 @@ def _store_results(
     updates: Iterator[Update],
     progress: ProgressCallback | None,
 ) -> int:
-    """Store each result as it comes, and return their number.
+    """Store the plan and each result as it comes, and return the number of results.
 
     Raises EdensimError for points that failed, when all others are done.
     """
+    store.set_plan(points)
     missing, total = sum(map(len, groups)), len({point.key for point in points})
     done = total - missing
     failures: list[tuple[Point, Outcome]] = []
@@ -213,14 +205,12 @@ def _trace_digest(path: str, store: Store | None) -> str:
     return known or trace_digest(path)
 
 
-def _store_trace_digests(store: Store, points: Sequence[Point]) -> None:
+def _update_tables(store: Store, points: Sequence[Point], folder: Path) -> None:
+    """Write the table files, unless they are there already for these very points."""
     for path, content in {(workload_file(point.config), point.trace) for point in points}:
         if path is not None and store.trace_digest(path) is None:
             store.set_trace_digest(path, content)
 
-
-def _update_tables(store: Store, points: Sequence[Point], folder: Path) -> None:
-    """Write the table files, unless they are there already for these very points."""
     written = digest([point.key for point in points] + [point.values for point in points])
     if store.about("tables") != written or not all(path.is_file() for path in table_paths(folder)):
         write_tables(collect(store), folder)
