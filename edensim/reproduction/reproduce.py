@@ -27,8 +27,7 @@ def reproduce(
 ) -> Reproduction:
     """Run results of the EDEN paper (Koppula et al., MICRO 2019) again, and report them.
 
-    The report consists of report.html, report.md, report.json and figures/. Each finished task is
-    kept in the folder tasks/, and is not run again by the same version of edensim.
+    Each finished task is kept in the folder tasks/, and not run again by the same edensim.
 
     Parameters
     ----------

@@ -32,9 +32,7 @@ def sweep(
     scheduler: str | None = None,
     progress: ProgressCallback | None = None,
 ) -> SweepResult:
-    """Simulate a configuration at many points, as ``edensim sweep`` does.
-
-    Points that issue the same commands, as if they differ in VDD alone, share one simulation.
+    """Simulate a configuration at many points; those that issue equal commands share a simulation.
 
     Parameters
     ----------
