@@ -245,17 +245,17 @@ class DarknetReader:
         if section.word("weights_type", "none", kinds) != "none":
             raise section.refused("weighted shortcuts cannot be simulated", "weights_type")
         sources = [self.previous, *(self._layer_at(section, "from", index) for index in others)]
-        own = self.builder.shape(self.previous)
+        shape = self.builder.shape(self.previous)
         for source in sources[1:]:  # channels may differ: those that both have are added
             other = self.builder.shape(source)
-            pairs = zip(own[2:], other[2:], strict=False)
-            if len(own) != len(other) or any(a % b and b % a for a, b in pairs):
+            pairs = zip(shape[2:], other[2:], strict=False)
+            if len(shape) != len(other) or any(a % b and b % a for a, b in pairs):
                 raise section.refused(
-                    f"adds {text(other)} ({source}) to {text(own)} ({self.previous}); "
+                    f"adds {text(other)} ({source}) to {text(shape)} ({self.previous}); "
                     "expected sizes that are multiples",
                     "from",
                 )
-        return self.builder.addition(name, sources, shape=own)
+        return self.builder.addition(name, sources, shape=shape)
 
     def _upsample(self, section: Section, name: str) -> str:
         stride = section.integer("stride", 2)

@@ -83,8 +83,8 @@ def read_description(
         "height": (height, shape[2:3]),
         "width": (width, shape[3:4]),
     }
-    for what, (extent, own) in wanted.items():
-        if extent is not None and (extent,) != own:
+    for what, (extent, stated) in wanted.items():
+        if extent is not None and (extent,) != stated:
             raise NetworkError(
                 f"{path}: was written for inputs of shape {list(shape[1:])}; "
                 f"expected no other {what}, found {extent}"

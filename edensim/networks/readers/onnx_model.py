@@ -70,7 +70,7 @@ def read_graph(path: Path, loaded: Any, batch: int, wanted: dict[str, int | None
         set_size(path, value, wanted)
     constants = constant_names(graph, initializers)
     check_operators(path, graph, constants)
-    own = inputs[0].type.tensor_type.shape.dim[0].dim_value
+    own_batch = inputs[0].type.tensor_type.shape.dim[0].dim_value
     shapes = inferred_shapes(path, loaded)
     model = Model(
         str(path),
@@ -83,7 +83,7 @@ def read_graph(path: Path, loaded: Any, batch: int, wanted: dict[str, int | None
     for value in inputs[1:]:
         model.tensors[value.name] = model.builder.further_input(value.name, shapes[value.name])
     add_layers(model, graph)
-    return for_batch(model.builder.build(), own, batch)
+    return for_batch(model.builder.build(), own_batch, batch)
 
 
 def load(path: Path) -> Any:
@@ -121,7 +121,8 @@ def set_size(path: Path, value: Any, wanted: dict[str, int | None]) -> None:
             "expected (batch, channels, height, width) or (batch, features)"
         )
     shown = "x".join(
-        str(each.dim_value) if each.dim_value > 0 else each.dim_param or "?" for each in dimensions
+        str(dimension.dim_value) if dimension.dim_value > 0 else dimension.dim_param or "?"
+        for dimension in dimensions
     )
     if dimensions[0].dim_value < 1:
         dimensions[0].dim_value = 1
@@ -134,7 +135,7 @@ def set_size(path: Path, value: Any, wanted: dict[str, int | None]) -> None:
         raise NetworkError(
             f"{path}: input {value.name!r} is {shown}, not an image; {given} cannot be set"
         )
-    if any(each.dim_value < 1 for each in dimensions):
+    if any(dimension.dim_value < 1 for dimension in dimensions):
         hint = (
             "; give its height and width (input_height, input_width)"
             if len(dimensions) == 4
@@ -214,9 +215,9 @@ def known_shapes(path: Path, model: Any) -> dict[str, tuple[int, ...]]:
     for value in (*graph.input, *graph.value_info, *graph.output):
         dimensions = value.type.tensor_type.shape.dim
         if value.type.tensor_type.HasField("shape") and all(
-            each.HasField("dim_value") for each in dimensions
+            dimension.HasField("dim_value") for dimension in dimensions
         ):
-            shapes.setdefault(value.name, tuple(each.dim_value for each in dimensions))
+            shapes.setdefault(value.name, tuple(dimension.dim_value for dimension in dimensions))
     return shapes
 
 
@@ -239,14 +240,14 @@ def fold_shapes(model: Any, shapes: dict[str, tuple[int, ...]]) -> int:
     graph = model.graph
     values = {tensor.name: tensor for tensor in graph.initializer if is_small(tensor)}
     values |= stated_constants(graph)
-    kept, folded = [], 0
+    remaining, folded = [], 0
     for node in graph.node:
         known = {name: numpy_helper.to_array(values[name]) for name in node.input if name in values}
         of_shape = node.op_type in SHAPE_OPERATORS and node.input[0] in shapes
         if node.op_type == "Constant" or not (
             of_shape or (known and len(known) == len([name for name in node.input if name]))
         ):
-            kept.append(node)
+            remaining.append(node)
             continue
         if of_shape:
             known = {node.input[0]: placeholder(shapes[node.input[0]])}
@@ -263,12 +264,12 @@ def fold_shapes(model: Any, shapes: dict[str, tuple[int, ...]]) -> int:
             values[node.output[0]] = numpy_helper.from_array(result, node.output[0])
         except Exception:
             # The evaluator refuses in many ways. The caller names shapes that stay unknown.
-            kept.append(node)
+            remaining.append(node)
             continue
         graph.initializer.append(values[node.output[0]])
         folded += 1
     del graph.node[:]
-    graph.node.extend(kept)
+    graph.node.extend(remaining)
     return folded
 
 
@@ -358,22 +359,22 @@ def add_layers(model: Model, graph: Any) -> None:
         raise unsupported(model.path, refused)
 
 
-def for_batch(network: Network, own: int, batch: int) -> Network:
+def for_batch(network: Network, own_batch: int, batch: int) -> Network:
     """Change the batch of a network: features grow in their first dimension.
 
     They do so whatever constants of the model say about their shapes.
     """
-    if batch == own:
+    if batch == own_batch:
         return network
     tensors = {}
     for name, tensor in network.tensors.items():
         if tensor.role is Role.FEATURES:
             first = tensor.shape[0] * batch
-            if first % own:
+            if first % own_batch:
                 raise NetworkError(
                     f"{network.name}: {name!r} of {text(tensor.shape)} cannot be made "
-                    f"of batch {batch}: the model's own is {own}"
+                    f"of batch {batch}: the model's own is {own_batch}"
                 )
-            tensor = replace(tensor, shape=(first // own, *tensor.shape[1:]))
+            tensor = replace(tensor, shape=(first // own_batch, *tensor.shape[1:]))
         tensors[name] = tensor
     return replace(network, tensors=tensors)

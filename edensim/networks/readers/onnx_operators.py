@@ -109,9 +109,9 @@ def attribute(node: Any, name: str, default: Any = None) -> Any:
     """Read the value of an attribute."""
     from onnx import helper
 
-    for each in node.attribute:
-        if each.name == name:
-            value = helper.get_attribute_value(each)
+    for entry in node.attribute:
+        if entry.name == name:
+            value = helper.get_attribute_value(entry)
             return value.decode() if isinstance(value, bytes) else value
     return default
 
@@ -261,15 +261,15 @@ def join(model: Model, node: Any) -> str:
     if len(features) > 1 and not constants:
         return model.builder.addition(
             name,
-            [model.source(each) for each in features],
+            [model.source(feature) for feature in features],
             shape=shape,
             function=JOINS[node.op_type],
         )
     if len(features) > 1 or model.builder.shape(model.source(features[0])) != shape:
         raise Unsupported("joins constants with several features, or with smaller ones")
-    weights = [each for each in constants if prod(model.shapes[each]) > 1]
-    for each in weights:
-        model.builder.parameter(each, model.shapes[each])
+    weights = [constant for constant in constants if prod(model.shapes[constant]) > 1]
+    for constant in weights:
+        model.builder.parameter(constant, model.shapes[constant])
     kind = {"Add": "shift", "Sub": "shift", "Mul": "scale", "Div": "scale"}.get(
         node.op_type, JOINS[node.op_type]
     )
@@ -374,7 +374,7 @@ def padding(
         )
         for axis in (0, 1)
     ]
-    less, more = [each // 2 for each in sums], [each - each // 2 for each in sums]
+    less, more = [total // 2 for total in sums], [total - total // 2 for total in sums]
     return (*less, *more) if automatic == "SAME_UPPER" else (*more, *less)  # type: ignore[return-value]
 
 

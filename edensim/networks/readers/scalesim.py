@@ -122,9 +122,9 @@ def read_rows(path: Path) -> tuple[bool, list[Row]]:
 def read_row(where: str, fields: list[str], columns: tuple[str, ...], header: list[str]) -> Row:
     """Read a row and check its numbers."""
     if len(fields) <= len(columns) or not all(fields[: len(columns) + 1]):
-        found = sum(1 for field in fields if field)
+        filled = sum(1 for field in fields if field)
         raise NetworkError(
-            f"{where}: found {found} fields; "
+            f"{where}: found {filled} fields; "
             f"expected {len(columns) + 1}: Layer name, {', '.join(columns)}"
         )
     numbers = []

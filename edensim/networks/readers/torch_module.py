@@ -82,13 +82,13 @@ def read_module(
 @contextmanager
 def evaluating(module: Any) -> Iterator[None]:
     """Set evaluation mode, and every submodule's own mode again afterwards."""
-    modes = [(each, each.training) for each in module.modules()]
+    modes = [(submodule, submodule.training) for submodule in module.modules()]
     module.eval()
     try:
         yield
     finally:
-        for each, training in modes:
-            each.training = training
+        for submodule, training in modes:
+            submodule.training = training
 
 
 def traced_graph(name: str, module: Any, sizes: tuple[int, ...]) -> Any:
@@ -112,9 +112,9 @@ def traced_graph(name: str, module: Any, sizes: tuple[int, ...]) -> Any:
             elif (
                 isinstance(result, (tuple, list))
                 and result
-                and all(isinstance(each, torch.Tensor) for each in result)
+                and all(isinstance(part, torch.Tensor) for part in result)
             ):
-                node.meta["shape"] = [tuple(each.shape) for each in result]
+                node.meta["shape"] = [tuple(part.shape) for part in result]
             return result
 
     try:
@@ -177,7 +177,9 @@ def operation(state: Traced, node: Any) -> str:
 
 def add_layer(state: Traced, node: Any) -> None:
     """Add the layer of a node, unless the node only computes sizes."""
-    if not any(each in state.tensors or each in state.several for each in node.all_input_nodes):
+    if not any(
+        source in state.tensors or source in state.several for source in node.all_input_nodes
+    ):
         return  # numbers, or constants of the module
     if "shape" not in node.meta:
         return  # a size

@@ -104,7 +104,7 @@ def function(name: str) -> Callable[[Traced, Any], str]:
                 weights,
                 (
                     value
-                    for value in (getattr(module, each, None) for each in ("weight", "bias"))
+                    for value in (getattr(module, part, None) for part in ("weight", "bias"))
                     if value is not None
                 ),
                 strict=True,
@@ -120,14 +120,15 @@ def function(name: str) -> Callable[[Traced, Any], str]:
 def functional_normalization(state: Traced, node: Any) -> str:
     """Add a layer_norm with parameters of the module."""
     given = [
-        each
-        for each in (argument(node, 2, "weight"), argument(node, 3, "bias"))
-        if each is not None
+        parameter
+        for parameter in (argument(node, 2, "weight"), argument(node, 3, "bias"))
+        if parameter is not None
     ]
-    if any(each.op != "get_attr" for each in given):
+    if any(parameter.op != "get_attr" for parameter in given):
         raise Unsupported("its weights are computed")
     weights = tuple(
-        state.builder.parameter(state.parameter(each), shape_of(each)) for each in given
+        state.builder.parameter(state.parameter(parameter), shape_of(parameter))
+        for parameter in given
     )
     return state.builder.elementwise(
         state.name(node), state.source(node), "layer normalization", weights=weights
@@ -204,9 +205,11 @@ def join(kind: str) -> Callable[[Traced, Any], str]:
     """Make a function that joins features with features, or with a number."""
 
     def add(state: Traced, node: Any) -> str:
-        operands = [each for each in node.args if hasattr(each, "op") and "shape" in each.meta]
-        sources = [state.tensors[each] for each in operands if each in state.tensors]
-        parameters = [each for each in operands if each.op == "get_attr"]
+        operands = [
+            operand for operand in node.args if hasattr(operand, "op") and "shape" in operand.meta
+        ]
+        sources = [state.tensors[operand] for operand in operands if operand in state.tensors]
+        parameters = [operand for operand in operands if operand.op == "get_attr"]
         if len(sources) == 2:
             return state.builder.addition(
                 state.name(node), sources, shape=shape_of(node), function=kind
@@ -218,8 +221,8 @@ def join(kind: str) -> Callable[[Traced, Any], str]:
                 "joins features with what is computed of parameters, or repeats its input"
             )
         weights = tuple(
-            state.builder.parameter(state.parameter(each), shape_of(each) or (1,))
-            for each in parameters
+            state.builder.parameter(state.parameter(operand), shape_of(operand) or (1,))
+            for operand in parameters
         )
         single = {"": "shift", "product": "scale", "quotient": "scale", "difference": "shift"}.get(
             kind, kind

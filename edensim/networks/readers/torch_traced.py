@@ -53,13 +53,13 @@ class Traced:
     def given(self, node: Any) -> tuple[tuple[str, ...], tuple[int, ...]]:
         """Name the parameters that a function takes, and give the shape of the weight."""
         values = [
-            each
-            for each in (argument(node, 1, "weight"), argument(node, 2, "bias"))
-            if each is not None
+            value
+            for value in (argument(node, 1, "weight"), argument(node, 2, "bias"))
+            if value is not None
         ]
-        if any(each.op != "get_attr" for each in values):
+        if any(value.op != "get_attr" for value in values):
             raise Unsupported("its weights are computed")
-        return tuple(self.parameter(each) for each in values), shape_of(values[0])
+        return tuple(self.parameter(value) for value in values), shape_of(values[0])
 
     def parameter(self, node: Any) -> str:
         """Name the parameter or the constant that a node gets."""
