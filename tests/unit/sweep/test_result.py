@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -189,6 +190,13 @@ def test_points_that_fail_do_not_take_others_along(tmp_path: Path) -> None:
         edensim.sweep({}, {"trace": [str(bad), str(good)]}, out=tmp_path / "out", workers=1)
     assert "Traceback" not in str(told.value)
     assert [values["trace"] for values in load_sweep(tmp_path / "out").values] == [str(good)]
+
+
+def test_a_data_frame_needs_an_extra(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    swept = load_sweep(folder)
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(EdensimError, match=r'pip install "edensim\[pandas\]"'):
+        swept.to_dataframe()
 
 
 def test_results_survive_in_json(folder: Path) -> None:
