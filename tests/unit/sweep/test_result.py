@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
 import sqlite3
+import sys
 from pathlib import Path
 from typing import Any
 
