@@ -1,1 +1,1 @@
-"""Bit errors: models, fitted modules, weak cells, injection, bounding (DESIGN.md, Errors)."""
+"""Bit errors of approximate DRAM: models, fitted modules, weak cells, injection, bounding."""

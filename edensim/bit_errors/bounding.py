@@ -1,13 +1,16 @@
-"""Correction of implausible values: a loaded value outside the bounds of its tensor becomes zero (EDEN's choice) or the nearer bound.
+"""Correct implausible values: those outside the bounds of their tensor.
 
-EDEN's bounding logic sits in the memory controller and compares exponents (Koppula et al., MICRO 2019, sections 3.2 and 5): it takes one cycle per
-load. `exponent` does what two comparators of exponent fields can: a bound is the largest value with its exponent, so that bounds of -5 and 5 let
-everything below 8 pass. `value` compares the numbers themselves. NaN and infinities have the largest exponent: they are always outside.
+A loaded value outside becomes zero, which is EDEN's choice, or the nearer bound. EDEN's bounding
+logic sits in the memory controller and compares exponents, which takes one cycle per load (Koppula
+et al., MICRO 2019, sections 3.2 and 5). The comparison `exponent` does what two comparators of
+exponent fields can: a bound is the largest value with its exponent, so that bounds of -5 and 5 let
+everything below 8 pass. The comparison `value` compares the numbers themselves. NaN and infinities
+have the largest exponent, so they are always outside.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -23,13 +26,23 @@ Comparison = Literal["value", "exponent"]
 CORRECTIONS: Final = ("zero", "saturate")
 COMPARISONS: Final = ("value", "exponent")
 
-#: Elements handled at once, so that a large tensor needs no second one.
+#: Elements handled at once, so that a large tensor needs no copy of its size.
 CHUNK: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What values of a tensor are plausible: low to high, in the units of the stored numbers (quantized ones are integers)."""
+    """The range of plausible values of a tensor.
+
+    Attributes
+    ----------
+    low, high
+        Ends of the range, in the units of the stored numbers (quantized ones are integers).
+    correction
+        What an implausible value becomes: zero, or the nearer end (`saturate`).
+    comparison
+        What is compared: the numbers (`value`) or their exponents.
+    """
 
     low: float
     high: float
@@ -39,13 +52,15 @@ class Bounds:
     def __post_init__(self) -> None:
         if not self.low <= self.high or not np.isfinite([self.low, self.high]).all():
             raise InputError(
-                f"bounds: expected finite numbers, the lower first, found {self.low!r} and {self.high!r}"
+                f"bounds: expected finite numbers, the lower first, found {self.low!r} and "
+                f"{self.high!r}"
             )
         for name, known in (("correction", CORRECTIONS), ("comparison", COMPARISONS)):
             given = getattr(self, name)
             if given not in known:
                 raise InputError(
-                    f"bounds: {name}: expected one of {', '.join(known)}, found {given!r}{nearest(str(given), known)}"
+                    f"bounds: {name}: expected one of {', '.join(known)}, found {given!r}"
+                    f"{nearest(str(given), known)}"
                 )
 
     @classmethod
@@ -57,9 +72,10 @@ class Bounds:
         correction: Correction = "zero",
         comparison: Comparison = "value",
     ) -> Bounds:
-        """Bounds of the values of a tensor read without errors, wider on each side by `margin` of their range.
+        """Return the bounds of the values of a tensor that was read without errors.
 
-        Raises InputError for a tensor without a finite value.
+        They are wider on each side by `margin` times the range. Raises InputError if the tensor has
+        no finite value.
         """
         finite = array[np.isfinite(array)] if array.dtype.kind == "f" else array
         if finite.size == 0:
@@ -69,22 +85,18 @@ class Bounds:
         return cls(low - extra, high + extra, correction, comparison)
 
     def widened(self, array: NDArray[Any]) -> Bounds:
-        """Bounds that also hold the values of another tensor: thresholds grow over the batches of a calibration."""
+        """Return bounds that also hold the values of another tensor, such as the next batch."""
         other = Bounds.of(array, correction=self.correction, comparison=self.comparison)
         return Bounds(
             min(self.low, other.low), max(self.high, other.high), self.correction, self.comparison
         )
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "low": self.low,
-            "high": self.high,
-            "correction": self.correction,
-            "comparison": self.comparison,
-        }
+        """Return plain values."""
+        return asdict(self)
 
     def limits(self, dtype: np.dtype[Any]) -> tuple[float, float]:
-        """Least and greatest value that passes, for numbers of a dtype."""
+        """Return the least and the greatest value that passes, for numbers of a dtype."""
         if self.comparison == "value" or dtype.kind != "f":
             return self.low, self.high
         top = _end_of_exponent(max(abs(self.low), abs(self.high)), dtype)
@@ -96,7 +108,7 @@ class Bounds:
 
 
 def _end_of_exponent(value: float, dtype: np.dtype[Any]) -> float:
-    """Largest number of a dtype with the exponent of a positive value."""
+    """Return the largest number of a dtype with the exponent of a positive value."""
     _, exponent = np.frexp(np.asarray(value, dtype))
     return float(
         np.nextafter(
@@ -106,15 +118,16 @@ def _end_of_exponent(value: float, dtype: np.dtype[Any]) -> float:
 
 
 def bound(array: NDArray[Any], bounds: Bounds) -> int:
-    """Correct the implausible values of an array of numbers, in place; returns how many there were.
+    """Correct the implausible values of an array in place; return how many there were.
 
-    Zero: also where zero is outside the bounds, as the controller writes zeros. Each load takes CYCLES_PER_LOAD, corrected or not.
-
-    Raises InputError for an array that is not of real numbers.
+    They become zero even if zero is outside the bounds, since the controller writes zeros. Each
+    load takes CYCLES_PER_LOAD, corrected or not. Raises InputError for an array that does not hold
+    real numbers.
     """
     if array.dtype.kind not in "fiu":
         raise InputError(
-            f"bounds: expected an array of real numbers, found {array.dtype}; unpack int4 values first (`unpack_int4`)"
+            f"bounds: expected an array of real numbers, found {array.dtype}; unpack int4 values "
+            "first (`unpack_int4`)"
         )
     if not array.flags.c_contiguous or not array.flags.writeable:
         raise InputError(
@@ -132,7 +145,8 @@ def bound(array: NDArray[Any], bounds: Bounds) -> int:
         corrected += outside.size
         if bounds.correction == "zero":
             part[outside] = 0
-        else:  # NaN has a sign too: the bit that a comparator of exponents would look at
+        else:
+            # NaN has a sign too, and a comparator of exponents would look at that bit.
             wrong = part[outside]
             below = np.signbit(wrong) & ~(wrong > high) if array.dtype.kind == "f" else wrong < low
             below |= wrong < low
@@ -141,7 +155,7 @@ def bound(array: NDArray[Any], bounds: Bounds) -> int:
 
 
 def _in_dtype(limits: tuple[float, float], dtype: np.dtype[Any]) -> tuple[Any, Any]:
-    """Limits as numbers of a dtype: the values within are the same."""
+    """Return limits as numbers of a dtype, with the same values between them."""
     if dtype.kind == "f":
         return dtype.type(limits[0]), dtype.type(limits[1])
     info = np.iinfo(dtype)
@@ -152,7 +166,10 @@ def _in_dtype(limits: tuple[float, float], dtype: np.dtype[Any]) -> tuple[Any, A
 
 
 def pack_int4(values: NDArray[Any]) -> NDArray[np.uint8]:
-    """Integers -8 to 7 as two's complement, two per byte, the first in the lower half; an odd last one has a zero beside it."""
+    """Pack integers from -8 to 7 in two's complement, two per byte, the first in the lower half.
+
+    If their number is odd, the last has a zero beside it.
+    """
     flat = np.asarray(values).reshape(-1)
     if flat.dtype.kind not in "iu" or (flat.size and (int(flat.min()) < -8 or int(flat.max()) > 7)):
         raise InputError(
@@ -165,7 +182,7 @@ def pack_int4(values: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def unpack_int4(packed: NDArray[np.uint8], count: int | None = None) -> NDArray[np.int8]:
-    """The inverse of `pack_int4`; count: how many values there were."""
+    """Unpack what `pack_int4` packed; `count` is the number of values, None if it is even."""
     values = np.empty(2 * packed.size, np.int8)
     values[::2] = (packed.reshape(-1) << 4).view(np.int8) >> 4
     values[1::2] = packed.reshape(-1).view(np.int8) >> 4

@@ -1,8 +1,10 @@
-"""Where the weak cells of a module are: geometry, and error models as the tables that kernels/cells/weak_cells.py reads.
+"""Place the weak cells of a module, and make the tables that kernels/cells/weak_cells.py reads.
 
-Bits of an access: byte b of an access (64 bytes on a 64-bit bus) is beat b // (channel_width / 8), and its bits are the wires
-8 * (b % (channel_width / 8)) upwards; a wire belongs to chip wire // device_width. So bit i of a row, all chips together, is access i // access bits,
-then as said; each (chip, access, beat, wire of the chip) is one bitline of a bank, the same for all rows. `place_of` says it in numbers.
+Byte b of an access (64 bytes on a 64-bit bus) is transferred in beat b // (channel_width / 8), on
+the wires from 8 * (b % (channel_width / 8)) upwards. A wire belongs to chip wire // device_width.
+Bit i of a row, all chips together, belongs to access i // bits per access. Each combination of
+chip, access, beat and wire of the chip is one bitline of a bank, the same for all rows; `place_of`
+computes it.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edensim.bit_errors.models import CLASSES, CellLaw, line_factors
+from edensim.bit_errors.models import CLASSES, CellDistribution, line_factors
 from edensim.dram.address import AddressMap
 from edensim.dram.memory_system import MemorySystem
 from edensim.dram.standard import Organization
@@ -27,7 +29,7 @@ from edensim.kernels.cells import weak_cells as core
 Words = NDArray[np.uint64]
 Bytes = NDArray[np.uint8]
 
-#: Logarithms of the smallest and largest row that the hash's fields serve.
+#: Logarithms of the bits of the smallest and the largest row for which the hash has fields.
 ROW_BITS: Final = (12, 17)
 #: A rate beyond which every cell is weak.
 ALL_WEAK: Final = 60.0
@@ -35,10 +37,12 @@ ALL_WEAK: Final = 60.0
 
 @dataclass(frozen=True)
 class Geometry:
-    """How addresses are rows and positions, as kernels/cells/weak_cells.py takes it. Made by `geometry_of`.
+    """How addresses map to rows and positions in them; `geometry_of` makes it.
 
-    columns [accesses of a row], origins and numbers [rows of a window], contributions [address bits]: see kernels/cells/bit_flips.py.
-    bank_shift: row number >> bank_shift is the bank's, (channel, rank, bank group, bank) as bit fields.
+    A row's number >> `bank_shift` is the number of its bank, whose bit fields are channel, rank,
+    bank group and bank. The arrays are those of kernels/cells/bit_flips.py: `columns` has a value
+    per access of a row, `origins` and `numbers` one per row of a window, `contributions` one per
+    address bit.
     """
 
     organization: Organization
@@ -56,24 +60,31 @@ class Geometry:
 
     @property
     def banks(self) -> int:
-        """Banks of all channels."""
+        """Number of banks of all channels."""
         return self.channels * self.organization.banks_per_channel
 
     def row_numbers(
         self, bank: int, rows: Sequence[int] | NDArray[np.integer[Any]] | slice = slice(None)
     ) -> Words:
-        """Numbers of rows of a flat bank (channel * banks per channel + bank in the channel)."""
+        """Return the numbers of rows of a bank, counted through all channels."""
         inside = np.arange(self.organization.rows, dtype=np.uint64)[rows]
         return np.asarray(inside | np.uint64(bank << self.bank_shift))
 
 
 def geometry_of(memory: MemorySystem) -> Geometry:
-    """Geometry of a memory. Raises ConfigError for a mapping that does not fit and for rows of sizes that weak cells are not placed in."""
+    """Return the geometry of a memory.
+
+    Raises
+    ------
+    ConfigError
+        If the address mapping does not fit the organization, or rows are too small or too large.
+    """
     organization, address = memory.organization, memory.address_map
     row_bits = (organization.bursts_per_row * organization.access_bytes * 8).bit_length() - 1
     if not ROW_BITS[0] <= row_bits <= ROW_BITS[1]:
         raise ConfigError(
-            f"{organization.name}: rows of {1 << row_bits} bits: weak cells are placed in rows of 2^{ROW_BITS[0]} to 2^{ROW_BITS[1]} bits"
+            f"{organization.name}: rows have {1 << row_bits} bits; expected 2^{ROW_BITS[0]} to "
+            f"2^{ROW_BITS[1]} bits, for which weak cells can be placed"
         )
     size = address.capacity_bytes.bit_length() - 1
     contributions = _numbers(
@@ -82,11 +93,14 @@ def geometry_of(memory: MemorySystem) -> Geometry:
     contributions = np.concatenate([np.zeros(address.offset_bits, np.uint64), contributions])
     zeros = np.zeros(organization.bursts_per_row, dtype=np.int64)
     columns = address.encode(zeros, zeros, zeros, zeros, zeros, np.arange(len(zeros)))
-    own = _column_bits(
-        address
-    )  # the bits that are the column and nothing else: what is left of an address without them is its row's origin
+    # What is left of an address without the bits that are only the column is its row's origin.
+    column_bits = sum(
+        ((1 << part.width) - 1) << part.address_bit
+        for part in address.slices
+        if part.field == "column"
+    )
     window_bits = max(int(np.bitwise_or.reduce(columns)).bit_length(), address.offset_bits)
-    free = [bit for bit in range(address.offset_bits, window_bits) if not own >> bit & 1]
+    free = [bit for bit in range(address.offset_bits, window_bits) if not column_bits >> bit & 1]
     origins = np.zeros(1 << len(free), dtype=np.int64)
     for index, bit in enumerate(free):
         origins |= (np.arange(len(origins)) >> index & 1) << bit
@@ -107,25 +121,17 @@ def geometry_of(memory: MemorySystem) -> Geometry:
 
 
 def _run_bits(columns: NDArray[np.int64], access_bits: int) -> int:
-    """Logarithm of the bytes of a row that are neighbours in the address space too."""
+    """Return the logarithm of the bytes of a row that are also neighbours by address."""
     run = 0
     while 1 << run < len(columns) and columns[1 << run] == 1 << (run + access_bits):
         run += 1
     return run + access_bits
 
 
-def _column_bits(address: AddressMap) -> int:
-    return sum(
-        ((1 << part.width) - 1) << part.address_bit
-        for part in address.slices
-        if part.field == "column"
-    )
-
-
 def _numbers(
     address: AddressMap, addresses: NDArray[np.int64], organization: Organization
 ) -> Words:
-    """Row numbers of addresses."""
+    """Return the numbers of the rows that hold addresses."""
     fields = address.decode(addresses)
     number = fields["channel"]
     for field, size in (
@@ -141,7 +147,10 @@ def _numbers(
 def place_of(
     geometry: Geometry, positions: NDArray[np.integer[Any]]
 ) -> dict[str, NDArray[np.int64]]:
-    """Chip, access (column of bursts), beat and wire of the chip of bit positions in a row (module docstring)."""
+    """Return chip, column (access of the row), beat and wire of the chip of positions in a row.
+
+    The start of this file says how bits are numbered.
+    """
     organization = geometry.organization
     positions = np.asarray(positions, dtype=np.int64)
     access, bit = np.divmod(positions, organization.access_bytes * 8)
@@ -156,11 +165,12 @@ def place_of(
 
 @dataclass(frozen=True)
 class CellTables:
-    """Laws as kernels/cells/weak_cells.py reads them. partitions: which rows have which (`law_of`); line_classes: laws per partition.
+    """Distributions of weak cells as the arrays of `kernels.cells.weak_cells.Tables`.
 
-    limits [laws, 256]: rate limit by wordline class. dense [laws, wordlines, bitlines]: chance beyond SPARSE_END; empty where no rate goes so far.
-    failures [laws, FAILURE_SIZE]. guide [partitions, 8192] to classes of bitlines. poisson: by strip. bitlines, wordlines: 256 where any law's
-    differ, else 1.
+    Each partition has `line_classes` distributions, one after the other. `bitlines` and `wordlines`
+    are 256 if they differ under any distribution, else 1. The shapes are: `limits` [distributions,
+    256], `dense` [distributions, wordlines, bitlines] (empty if no rate goes so far), `failures`
+    [distributions, FAILURE_SIZE] and `guide` [partitions, 8192], all flattened.
     """
 
     partitions: NDArray[np.int64]
@@ -176,30 +186,51 @@ class CellTables:
 
 def cell_tables(
     geometry: Geometry,
-    laws: Sequence[Sequence[CellLaw]],
+    distributions: Sequence[Sequence[CellDistribution]],
     rows: Mapping[int, Sequence[tuple[int, int]]] | None = None,
 ) -> CellTables:
-    """Tables of laws[partition][class of lines].
+    """Make the tables of distributions, which are spans by partition and class of lines.
 
-    rows: by flat bank over all channels, (end row, partition) in ascending order, -1 for rows without errors; None: partition 0 everywhere.
+    Parameters
+    ----------
+    geometry
+        Geometry of the memory.
+    distributions
+        Distributions of each partition, one for each class of lines.
+    rows
+        By bank, counted through all channels: pairs of end row and partition in ascending order,
+        with partition -1 for rows without errors. None means partition 0 everywhere.
 
-    Raises ConfigError where the laws of one partition differ in the spread of their bitlines or wordlines: a line has one place.
+    Raises
+    ------
+    ConfigError
+        If the distributions of one partition have bitlines or wordlines of different spread: a
+        line keeps its place whatever the operating point.
     """
-    classes = len(laws[0])
-    for partition in laws:
+    classes = len(distributions[0])
+    for partition in distributions:
         if (
-            len({(law.bitline_spread, law.wordline_spread) for law in partition}) > 1
+            len(
+                {
+                    (distribution.bitline_spread, distribution.wordline_spread)
+                    for distribution in partition
+                }
+            )
+            > 1
             or len(partition) != classes
         ):
             raise ConfigError(
-                "error model: the models of a partition at several operating points must differ in P and F only"
+                "error model: the models of a partition at several operating points differ in how "
+                "lines differ; expected models that differ in P and F only"
             )
-    flat = [law for partition in laws for law in partition]
-    bitlines = CLASSES if any(law.bitline_spread for law in flat) else 1
-    wordlines = CLASSES if any(law.wordline_spread for law in flat) else 1
-    limits = np.array([_limits(law) for law in flat], dtype=np.uint64)
+    flat = [distribution for partition in distributions for distribution in partition]
+    bitlines = CLASSES if any(distribution.bitline_spread for distribution in flat) else 1
+    wordlines = CLASSES if any(distribution.wordline_spread for distribution in flat) else 1
+    limits = np.array([_limits(distribution) for distribution in flat], dtype=np.uint64)
     far = bool((limits > 1 << core.SPARSE_END_BITS).any())
-    dense = [_dense(law, wordlines, bitlines).ravel() for law in flat] if far else []
+    dense = (
+        [_dense(distribution, wordlines, bitlines).ravel() for distribution in flat] if far else []
+    )
     return CellTables(
         partitions=_partition_list(geometry, rows),
         line_classes=classes,
@@ -207,8 +238,8 @@ def cell_tables(
         wordlines=wordlines,
         limits=limits.ravel(),
         dense=np.concatenate(dense) if far else np.zeros(0, np.uint64),
-        failures=np.concatenate([_failures(law) for law in flat]),
-        guide=np.concatenate([_guide(partition[0].bitline_spread) for partition in laws])
+        failures=np.concatenate([_failures(distribution) for distribution in flat]),
+        guide=np.concatenate([_guide(partition[0].bitline_spread) for partition in distributions])
         if bitlines > 1
         else np.zeros(0, np.uint8),
         poisson=poisson_tables(geometry.row_bits),
@@ -223,14 +254,18 @@ def _partition_list(
     entries: list[int] = []
     for bank in range(geometry.banks):
         heads.append(geometry.banks + len(entries))
-        given = [*(rows.get(bank, ()) if rows is not None else ((end, 0),)), (end, -1)]
-        entries += [number for pair in given for number in pair]
+        spans = [*(rows.get(bank, ()) if rows is not None else ((end, 0),)), (end, -1)]
+        entries += [number for pair in spans for number in pair]
     return np.array(heads + entries, dtype=np.int64)
 
 
-def _limits(law: CellLaw) -> list[int]:
-    rate = law.rate()
-    factors = line_factors(law.wordline_spread) if law.wordline_spread else np.ones(CLASSES)
+def _limits(distribution: CellDistribution) -> list[int]:
+    rate = distribution.rate()
+    factors = (
+        line_factors(distribution.wordline_spread)
+        if distribution.wordline_spread
+        else np.ones(CLASSES)
+    )
     largest = ALL_WEAK * 2.0**core.RATE_BITS
     return [
         round(min(rate * float(factor) * 2.0**core.RATE_BITS, largest))
@@ -240,32 +275,46 @@ def _limits(law: CellLaw) -> list[int]:
     ]
 
 
-def _dense(law: CellLaw, wordlines: int, bitlines: int) -> Words:
-    """Chance of a cell of each class to be weak beyond SPARSE_END, as 32-bit fractions [wordlines, bitlines]."""
-    beyond = np.array(_limits(law)[:wordlines], dtype=np.float64) / 2.0**core.RATE_BITS - 2.0 ** (
-        core.SPARSE_END_BITS - core.RATE_BITS
-    )
+def _dense(distribution: CellDistribution, wordlines: int, bitlines: int) -> Words:
+    """Return the chance that a cell is weak beyond SPARSE_END, as a 32-bit fraction.
+
+    The shape is [wordlines, bitlines].
+    """
+    beyond = np.array(
+        _limits(distribution)[:wordlines], dtype=np.float64
+    ) / 2.0**core.RATE_BITS - 2.0 ** (core.SPARSE_END_BITS - core.RATE_BITS)
     exponent = np.outer(
-        np.maximum(beyond, 0.0), line_factors(law.bitline_spread) if bitlines > 1 else np.ones(1)
+        np.maximum(beyond, 0.0),
+        line_factors(distribution.bitline_spread) if bitlines > 1 else np.ones(1),
     )
-    if law.weak_fraction >= 1:
+    if distribution.weak_fraction >= 1:
         exponent[:] = ALL_WEAK
     return np.asarray(np.rint(-np.expm1(-exponent) * 2.0**32).astype(np.uint64))
 
 
-def _failures(law: CellLaw) -> Words:
-    """Chances as 32-bit fractions: lowest of zeros and of ones, step from one to the next of 256 labels of lines."""
-    step = round(2 * law.failure_spread * 2**32 / CLASSES)
+def _failures(distribution: CellDistribution) -> Words:
+    """Return the chances F of the weakest line, for zeros and ones, and the step between lines.
+
+    They are 32-bit fractions, and there are 256 labels of lines.
+    """
+    step = round(2 * distribution.failure_spread * 2**32 / CLASSES)
     lowest = [
         round(failure * 2**32 - step * (CLASSES - 1) / 2)
-        for failure in (law.failure_of_zeros, law.failure_of_ones)
+        for failure in (distribution.failure_of_zeros, distribution.failure_of_ones)
     ]
-    by_bitline = int(law.failure_spread > 0 and law.bitline_spread > 0 and law.wordline_spread == 0)
+    by_bitline = int(
+        distribution.failure_spread > 0
+        and distribution.bitline_spread > 0
+        and distribution.wordline_spread == 0
+    )
     return np.array([max(lowest[0], 0), max(lowest[1], 0), step, by_bitline], dtype=np.uint64)
 
 
 def _guide(spread: float) -> Bytes:
-    """Classes of bitlines, each as often as its share of the weak cells; all zeros where bitlines do not differ."""
+    """List the classes of bitlines, each as often as its share of the weak cells.
+
+    All are 0 if bitlines do not differ.
+    """
     if not spread:
         return np.zeros(core.GUIDE, np.uint8)
     shares = np.rint(line_factors(spread) * (core.GUIDE // CLASSES)).astype(np.int64)
@@ -274,7 +323,10 @@ def _guide(spread: float) -> Bytes:
 
 @functools.lru_cache(maxsize=8)
 def poisson_tables(row_bits: int) -> Words:
-    """Tables of `points_in` for all widths of strips. Decimal arithmetic, so that every machine has the same."""
+    """Make the tables of `points_in` for all widths of strips.
+
+    Decimal arithmetic gives the same numbers on every machine.
+    """
     widths = [-16, *range(-16, -16 + core.DOUBLINGS), -10]
     words: list[int] = []
     starts: list[int] = []
@@ -294,7 +346,10 @@ def poisson_tables(row_bits: int) -> Words:
 
 
 def _cumulative(mean: decimal.Decimal) -> list[int]:
-    """Cumulative Poisson probabilities as 64-bit fractions; the last, all ones, cannot be passed but by the one hash that equals it."""
+    """Return cumulative Poisson probabilities as 64-bit fractions.
+
+    The last has all bits set, so that only one hash reaches it.
+    """
     term = (-mean).exp()
     total = term
     values: list[int] = []
@@ -310,7 +365,7 @@ def _cumulative(mean: decimal.Decimal) -> list[int]:
 
 
 def scratch(geometry: Geometry, by_line: bool) -> tuple[Words, NDArray[np.int64], Words, Bytes]:
-    """Arrays that a call works in: found, excess, rates, mask."""
+    """Make the arrays that a kernel works in: places, excess, rates and mask."""
     room = 3 << geometry.row_bits
     return (
         np.empty(room, np.uint64),
@@ -323,7 +378,7 @@ def scratch(geometry: Geometry, by_line: bool) -> tuple[Words, NDArray[np.int64]
 def shape_of(
     geometry: Geometry, tables: CellTables, *, seed: int, base: int = 0, access: int = 0
 ) -> NDArray[np.int64]:
-    """The `shape` argument of kernels/cells/weak_cells.py."""
+    """Return the `shape` array of kernels/cells/weak_cells.py."""
     shape = np.zeros(core.SHAPE_SIZE, dtype=np.int64)
     shape[core.BASE], shape[core.ACCESS] = base, access
     shape[core.SEED] = np.uint64(seed & (2**64 - 1)).astype(np.int64)
@@ -345,9 +400,9 @@ def shape_of(
 def weak_cells(
     geometry: Geometry, tables: CellTables, seed: int, numbers: Words
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int32]]]:
-    """Weak cells of rows (by number), in chunks: (index into `numbers` of each cell's row, its position in the row)."""
+    """Yield weak cells of rows in chunks: index of the row in `numbers`, position in the row."""
     shape = shape_of(geometry, tables, seed=seed)
-    found, _, _, mask = scratch(geometry, by_line=False)
+    places, _, _, mask = scratch(geometry, by_line=False)
     positions = np.empty(max(1 << 20, 3 << geometry.row_bits), dtype=np.int32)
     done = 0
     while done < len(numbers):
@@ -362,7 +417,7 @@ def weak_cells(
                 tables.dense,
                 tables.guide,
                 tables.poisson,
-                found,
+                places,
                 rest[:0],
                 mask,
                 ends,

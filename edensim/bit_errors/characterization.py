@@ -1,4 +1,7 @@
-"""Tables of measured error rates, as characterization studies publish them: strict about columns and units, plain about what is left out."""
+"""Read tables of measured error rates, as characterization studies publish them.
+
+Columns and units are checked strictly, and what is left out is counted by reason.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from edensim.exceptions import DataError, nearest
 
 Floats = NDArray[np.float64]
 
-#: Columns by what they mean; the first name is the one that messages use.
+#: Names of columns by meaning; messages use the first name.
 COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "module": ("dimm", "module", "dimm_name"),
     "vendor": ("vendor",),
@@ -37,19 +40,30 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "suspect": ("suspect_first_read",),
     "split": ("split",),
 }
-#: Bits tested per row of a table that does not say: a bank of 1 Gb, the smaller of FLY-DRAM's.
+#: Bits tested per row of a table that does not say: a bank of 1 Gb, the smaller one of FLY-DRAM.
 BITS: Final = 2.0**30
-#: A bank with more wrong bits than this reads a constant: it is stuck, its cells are not weak.
+#: A bank with a larger share of wrong bits reads a constant: it is stuck, and its cells not weak.
 STUCK: Final = 0.85
-#: Patterns that a constant makes all wrong or all right; of mixed ones it gets half.
+#: Patterns of which a constant gets all bits wrong or all right; of others it gets half.
 SOLID: Final = ("0x00", "0xff")
 
 
 @dataclass(frozen=True)
 class Characterization:
-    """Rates of several modules; arrays of one value per row. bank is -1 where the table has none.
+    """Rates of several modules, in arrays with a value per row of the table.
 
-    tested: bits (or lines) times runs. dropped: how many rows were left out, by reason.
+    Attributes
+    ----------
+    x
+        Quantity that was lowered, in ns or V.
+    bank
+        Bank, -1 if the table has none.
+    tested
+        Bits (or lines) times runs.
+    at
+        Conditions that were the same in all rows.
+    dropped
+        Number of rows left out, by reason.
     """
 
     path: Path
@@ -70,7 +84,7 @@ class Characterization:
         return len(self.rate)
 
     def choose(self, keep: NDArray[np.bool_], reason: str = "") -> Characterization:
-        """The rows marked in `keep`; the others count as dropped for a reason, if one is given."""
+        """Return the marked rows; the others count as dropped if a reason is given."""
         arrays = {
             name: getattr(self, name)[keep]
             for name in ("vendor", "module", "pattern", "temp_C", "x", "bank", "rate", "tested")
@@ -83,22 +97,27 @@ class Characterization:
         )
 
     def of_vendor(self, vendor: str | None) -> Characterization:
-        """One vendor's rows. Raises DataError where the table has several and none is named, or not the one that is."""
+        """Return the rows of one vendor, which must be named if there are several.
+
+        Raises DataError if it is not named, or not in the table.
+        """
         known = sorted(set(self.vendor.tolist()))
         if vendor is None:
             if len(known) > 1:
                 raise DataError(
-                    f"{self.path}: holds vendors {', '.join(known)}; expected one (--vendor {known[0]})"
+                    f"{self.path}: holds vendors {', '.join(known)}; expected one "
+                    f"(--vendor {known[0]})"
                 )
             return self
         if vendor not in known:
             raise DataError(
-                f"{self.path}: vendor {vendor!r}: expected one of {', '.join(known)}{nearest(vendor, known)}"
+                f"{self.path}: vendor {vendor!r}: expected one of {', '.join(known)}"
+                f"{nearest(vendor, known)}"
             )
         return self.choose(self.vendor == vendor)
 
     def over_banks(self) -> Characterization:
-        """Means over the banks of a module: one row per module, pattern, temperature and quantity."""
+        """Return means over banks, a row for each module, pattern, temperature and quantity."""
         keys = list(
             zip(
                 self.module.tolist(),
@@ -126,16 +145,34 @@ class Characterization:
 def read_characterization(
     path: Path, *, axis: Axis | None = None, bits: float = BITS
 ) -> Characterization:
-    """Rates of a CSV. axis: what was lowered (None: the column that varies). bits: tested per row, where no column says.
+    """Read the rates of a CSV file.
 
-    Left out, and counted: points that opened a sweep (`suspect_first_read`), rows with tRP lowered (other errors), rows held back (`split`),
-    stuck banks. Raises DataError with file, line and column for what cannot be right: units, rates above 1, temperatures below 0 kelvin.
+    Points that opened a sweep (`suspect_first_read`), rows with a lower tRP, which makes other
+    errors, rows held back (`split`) and stuck banks are left out and counted.
+
+    Parameters
+    ----------
+    path
+        The file.
+    axis
+        What was lowered; None means the column that varies.
+    bits
+        Bits tested per row, if no column says.
+
+    Raises
+    ------
+    DataError
+        If something cannot be right, such as a unit, a rate above 1, or a temperature below 0 K.
+        The message has file, line and column.
     """
     header, rows = _rows(path)
-    found = {
-        meaning: name for meaning, names in COLUMNS.items() for name in names if name in header
+    names = {
+        meaning: name
+        for meaning, spellings in COLUMNS.items()
+        for name in spellings
+        if name in header
     }
-    if "rate" not in found and not {"faulty", "tested"} <= set(found):
+    if "rate" not in names and not {"faulty", "tested"} <= set(names):
         hint = next(
             (
                 nearest(name, COLUMNS["rate"])
@@ -145,22 +182,23 @@ def read_characterization(
             "",
         )
         raise DataError(
-            f"{path}:1: no column of rates; expected one of {', '.join(COLUMNS['rate'])}, found {', '.join(header)}{hint}"
+            f"{path}:1: no column of rates; expected one of {', '.join(COLUMNS['rate'])}, "
+            f"found {', '.join(header)}{hint}"
         )
-    for meaning in ("module",):
-        if meaning not in found:
-            raise DataError(
-                f"{path}:1: column {COLUMNS[meaning][0]!r} is missing; found {', '.join(header)}"
-            )
-    if "trcd_ns" not in found and "vdd_V" not in found:
+    if "module" not in names:
+        raise DataError(
+            f"{path}:1: column {COLUMNS['module'][0]!r} is missing; found {', '.join(header)}"
+        )
+    if "trcd_ns" not in names and "vdd_V" not in names:
         hint = next(
             (f"; {name!r} would need to be in ns" for name in header if "trcd" in name.lower()), ""
         )
         raise DataError(
-            f"{path}:1: no column of what was lowered; expected trcd_ns or vdd_V, found {', '.join(header)}{hint}"
+            f"{path}:1: no column of what was lowered; expected trcd_ns or vdd_V, "
+            f"found {', '.join(header)}{hint}"
         )
-    columns = {meaning: _column(path, rows, name, meaning) for meaning, name in found.items()}
-    return _assembled(path, columns, found, len(rows), axis, bits)
+    columns = {meaning: _column(path, rows, name, meaning) for meaning, name in names.items()}
+    return _assembled(path, columns, names, len(rows), axis, bits)
 
 
 def _rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
@@ -173,7 +211,9 @@ def _rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
             for row in reader:
                 if None in row or None in row.values():
                     raise DataError(
-                        f"{path}:{reader.line_num}: expected {len(header)} values, as in the header, found another number"
+                        f"{path}:{reader.line_num}: expected {len(header)} values, as in the "
+                        "header, "
+                        "found another number"
                     )
                 rows.append(row)
     except OSError as problem:
@@ -185,7 +225,7 @@ def _rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     return header, rows
 
 
-#: Lowest and highest value that can be meant, and what to say otherwise.
+#: Lowest and highest possible value by meaning, and what is expected.
 _RANGES: Final[Mapping[str, tuple[float, float, str]]] = {
     "trcd_ns": (0.1, 1000.0, "nanoseconds (seconds and picoseconds look otherwise)"),
     "trp_ns": (0.1, 1000.0, "nanoseconds (seconds and picoseconds look otherwise)"),
@@ -227,7 +267,7 @@ def _column(path: Path, rows: Sequence[Mapping[str, str]], name: str, meaning: s
 def _assembled(
     path: Path,
     columns: Mapping[str, NDArray[Any]],
-    found: Mapping[str, str],
+    names: Mapping[str, str],
     count: int,
     axis: Axis | None,
     bits: float,
@@ -238,7 +278,8 @@ def _assembled(
         raise DataError(f"{path}:1: column {chosen!r} is missing")
     if other in columns and len(set(columns[other].tolist())) > 1 and axis is None:
         raise DataError(
-            f"{path}: trcd_ns and vdd_V both vary; expected one of them lowered in a table (or name one: --axis)"
+            f"{path}: trcd_ns and vdd_V both vary; expected one of them lowered in a table "
+            "(or name one: --axis)"
         )
     runs = columns.get("runs", np.ones(count))
     tested = columns["tested"] if "tested" in columns else np.full(count, bits)
@@ -246,15 +287,17 @@ def _assembled(
     too_many = np.flatnonzero(rate > 1.0)
     if len(too_many):
         raise DataError(
-            f"{path}:{too_many[0] + 2}: {found['faulty']}: more than {found['tested']} were found faulty"
+            f"{path}:{too_many[0] + 2}: {names['faulty']}: more than {names['tested']} were "
+            "found faulty"
         )
     lines = (
-        found.get("rate") in ("frac_faulty", "line_fault_fraction")
-        or found.get("faulty") == "n_faulty_lines"
+        names.get("rate") in ("frac_faulty", "line_fault_fraction")
+        or names.get("faulty") == "n_faulty_lines"
     )
     if "temp_K" in columns and "temp_C" in columns:
         raise DataError(
-            f"{path}:1: temperature in Celsius ({found['temp_C']}) and kelvin ({found['temp_K']}); expected one of them"
+            f"{path}:1: temperature in Celsius ({names['temp_C']}) and kelvin "
+            f"({names['temp_K']}); expected one of them"
         )
     temp_C = (
         columns["temp_C"]
@@ -292,13 +335,14 @@ def _axis(path: Path, columns: Mapping[str, NDArray[Any]]) -> Axis:
     ]
     if not varying:
         raise DataError(
-            f"{path}: neither trcd_ns nor vdd_V varies; a curve needs rates at two or more values of one of them"
+            f"{path}: neither trcd_ns nor vdd_V varies; expected rates at two or more values of "
+            "one of them"
         )
     return varying[0]
 
 
 def _conditions(columns: Mapping[str, NDArray[Any]], other: str) -> dict[str, float]:
-    """What was the same in all rows (tRP: highest, which is the one not lowered)."""
+    """Return what was the same in all rows; the highest tRP is the one not lowered."""
     at = {}
     for name in (other, "trp_ns"):
         if name in columns:
@@ -307,13 +351,13 @@ def _conditions(columns: Mapping[str, NDArray[Any]], other: str) -> dict[str, fl
 
 
 def _pattern(text: str) -> str:
-    """`0x0` as `0x00`, patterns of one byte in lower case; a pattern and its inverse rows are what was written."""
+    """Return a pattern in lower case, `0x0` as `0x00`."""
     lowered = text.lower()
     return "0x00" if lowered == "0x0" else lowered
 
 
 def _cleaned(table: Characterization, columns: Mapping[str, NDArray[Any]]) -> Characterization:
-    """Without rows that other effects made."""
+    """Leave out rows that show other effects."""
     keep = np.ones(len(table), dtype=bool)
     reasons: list[tuple[str, NDArray[np.bool_]]] = []
     if "suspect" in columns:
@@ -324,9 +368,9 @@ def _cleaned(table: Characterization, columns: Mapping[str, NDArray[Any]]) -> Ch
         training = np.char.lower(columns["split"].astype(str))
         reasons.append(("held back", np.isin(training, ("train", "training", "fit"))))
     dropped: Counter[str] = Counter()
-    for reason, kept in reasons:
-        dropped[reason] += int(np.sum(keep & ~kept))
-        keep &= kept
+    for reason, good in reasons:
+        dropped[reason] += int(np.sum(keep & ~good))
+        keep &= good
     return _without_stuck(
         replace(
             table.choose(keep), dropped={name: number for name, number in dropped.items() if number}
@@ -335,7 +379,7 @@ def _cleaned(table: Characterization, columns: Mapping[str, NDArray[Any]]) -> Ch
 
 
 def _without_stuck(table: Characterization) -> Characterization:
-    """Without solid patterns of modules of which some bank reads a constant at that point."""
+    """Leave out solid patterns at points at which some bank of the module reads a constant."""
     point = list(zip(table.module.tolist(), table.temp_C.tolist(), table.x.tolist(), strict=True))
     solid = np.isin(table.pattern, SOLID).tolist()
     stuck = {

@@ -1,7 +1,9 @@
-"""How often bits fail at an operating point: curves with the spread over modules, and tables. Scalar and without heavy imports.
+"""Describe how often bits fail at an operating point: by curves, with their spread, or tables.
 
-A fitted curve is a link and a line: rate = saturation * share(z), z = offset + slope x (+ temperature), x = (quantity - centre) / scale or
-the same of squares, or with another slope on either side of the centre (`bend`). Modules of a vendor differ in z by a normal offset and slope.
+A fitted curve is a link and a line: rate = saturation * share(z), z = offset + slope x (+ an effect
+of temperature). Here x = (quantity - centre) / scale, or the same of squares, or a quantity with
+another slope on either side of the centre (`bend`). Modules of a vendor differ in z by a normally
+distributed offset and slope. Everything is scalar and needs no heavy imports.
 """
 
 from __future__ import annotations
@@ -16,24 +18,24 @@ from edensim.config.models import PositiveFloat, Section
 
 _LN10 = math.log(10.0)
 
-#: Patterns that were measured one by one; without a pattern the answer is their mean.
+#: Patterns that were measured one by one; without a pattern the rate is their mean.
 PATTERNS: Final = ("0x00", "0xff", "0xaa", "0xcc")
-#: A curve without patterns has this one.
+#: The pattern of a curve that distinguishes none.
 ANY: Final = "any"
 
 
 def probit_share(z: float) -> float:
-    """Phi(z)."""
+    """Return Phi(z)."""
     return 0.5 * math.erfc(-z / math.sqrt(2.0))
 
 
 def logit_share(z: float) -> float:
-    """1 / (1 + exp(-z))."""
+    """Return 1 / (1 + exp(-z))."""
     return 1.0 / (1.0 + math.exp(-z)) if z > -700 else 0.0
 
 
 def exponential_share(z: float) -> float:
-    """1 - exp(-exp(z)): exponential in the tail, 1 at the top."""
+    """Return 1 - exp(-exp(z)), which is exponential in the tail and 1 at the top."""
     return -math.expm1(-math.exp(min(z, 50.0)))
 
 
@@ -43,12 +45,12 @@ SHARES: Final[Mapping[str, Callable[[float], float]]] = {
     "exponential": exponential_share,
 }
 
-#: How the quantity enters: coefficients after the offset, one value each.
+#: How the quantity enters.
 VARIABLES: Final = ("linear", "square", "bend")
 
 
 def regressors(variable: str, x: float, centre: float, scale: float) -> tuple[float, ...]:
-    """What the slopes of `variable` are multiplied with at a quantity `x` (ns, V): 1 at one `scale` beyond the centre."""
+    """Return the factors of the slopes at a quantity `x` in ns or V; 1 at centre + scale."""
     if variable == "square":
         return ((x * x - centre * centre) / ((centre + scale) ** 2 - centre * centre),)
     step = (x - centre) / scale
@@ -62,11 +64,20 @@ Rate = Literal["ber", "line_fault_fraction"]
 
 
 class Spread(Section, frozen=True, kw_only=True):
-    """What a module never measured may differ by, in z unless stated.
+    """How much a module that was never measured may differ, in z unless stated.
 
-    offset_sd, slope_sd: between modules, small-sample corrected. scatter_decades: of one rate around its module's curve, scatter_tail_decades from
-    one `scale` beyond the centre. modules: how many were measured. quantile: of Student's t with modules - 1 degrees of freedom at 97.5 %. bank_sd:
-    between the banks of a module.
+    Attributes
+    ----------
+    offset_sd, slope_sd
+        Standard deviations between modules, corrected for the small sample.
+    scatter_decades, scatter_tail_decades
+        Scatter of one rate around its module's curve, up to the centre and from centre + scale on.
+    modules
+        Number of modules measured.
+    quantile
+        Student's t with modules - 1 degrees of freedom at 97.5 %.
+    bank_sd
+        Standard deviation between the banks of a module.
     """
 
     offset_sd: NotNegative = 0.0
@@ -79,10 +90,18 @@ class Spread(Section, frozen=True, kw_only=True):
 
 
 class Structure(Section, frozen=True, kw_only=True):
-    """Which cells fail, where the rate says how many: an error model (models.py) and what the rate leaves open.
+    """Which cells fail, given how many: an error model and what the rate does not say.
 
-    kind: its name. failure_probability: F of a weak cell, of the value that fails more often where values differ. parameters: of the model, by
-    name (`spread`). wrong_share: of the bits of a faulty line, where lines were counted.
+    Attributes
+    ----------
+    kind
+        Name of the error model.
+    failure_probability
+        F of a weak cell; of the value that fails more often, if values differ.
+    parameters
+        Parameters of the model by name, such as `spread`.
+    wrong_share
+        Share of the bits of a faulty line that are wrong, if lines were counted.
     """
 
     kind: str = "uniform"
@@ -92,10 +111,24 @@ class Structure(Section, frozen=True, kw_only=True):
 
 
 class Curve(Section, frozen=True, kw_only=True, tag_field="law", tag="fitted"):
-    """A fitted curve of one rate. coefficients: by pattern, offset and slopes; covariance: of all of them, pattern after pattern.
+    """A fitted curve of one rate.
 
-    temperature: change of offset and slope per 10 degrees above base_temp_C. cutoff: the rate is 0 from that quantity upwards (None: nowhere).
-    low, high: range of the data; temp_C: likewise. detection_limit: lowest rate that the data could show. at: conditions of the measurement.
+    Attributes
+    ----------
+    at
+        Conditions of the measurement.
+    low, high, temp_C
+        Ranges of the quantity and of the temperature in the data.
+    detection_limit
+        Lowest rate that the data could show.
+    cutoff
+        Quantity from which upwards the rate is 0, if there is one.
+    coefficients
+        Offset and slopes, by pattern.
+    temperature
+        Change of offset and slope per 10 degrees above `base_temp_C`.
+    covariance
+        Covariance of all coefficients, pattern after pattern.
     """
 
     axis: Axis
@@ -122,11 +155,11 @@ class Curve(Section, frozen=True, kw_only=True, tag_field="law", tag="fitted"):
 
     @property
     def patterns(self) -> tuple[str, ...]:
-        """Patterns it tells apart; ANY where it tells none."""
+        """Patterns that the curve distinguishes; ANY if it distinguishes none."""
         return tuple(self.coefficients)
 
     def z(self, pattern: str, x: float, temp_C: float | None = None) -> float:
-        """Of the vendor's middle module."""
+        """Return z of the vendor's middle module."""
         offset, *slopes = self.coefficients[pattern]
         values = regressors(self.variable, x, self.centre, self.scale)
         warmer = 0.0 if temp_C is None else (temp_C - self.base_temp_C) / 10.0
@@ -140,7 +173,7 @@ class Curve(Section, frozen=True, kw_only=True, tag_field="law", tag="fitted"):
     def rate_at(
         self, patterns: Sequence[str], x: float, temp_C: float | None = None, shift: float = 0.0
     ) -> float:
-        """Mean rate over patterns at a quantity; `shift` is added to z."""
+        """Return the mean rate over patterns at a quantity; `shift` is added to z."""
         if self.cutoff is not None and x >= self.cutoff - 1e-9:
             return 0.0
         share = SHARES[self.form]
@@ -153,7 +186,10 @@ class Curve(Section, frozen=True, kw_only=True, tag_field="law", tag="fitted"):
     def interval_at(
         self, patterns: Sequence[str], x: float, temp_C: float | None = None
     ) -> tuple[float, float]:
-        """95 % interval for one module never measured. Below the detection limit the low end is 0: such rates cannot be told from none."""
+        """Return the 95 % interval for a module that was never measured.
+
+        Its low end is 0 below the detection limit, where a rate cannot be distinguished from none.
+        """
         middle = self.rate_at(patterns, x, temp_C)
         if middle == 0.0:
             return 0.0, self.detection_limit
@@ -168,12 +204,15 @@ class Curve(Section, frozen=True, kw_only=True, tag_field="law", tag="fitted"):
         return (0.0 if low < self.detection_limit else low), max(high, self.detection_limit)
 
     def scatter_decades(self, x: float) -> float:
-        """Scatter of one rate around its module's curve at a quantity."""
+        """Return the scatter of one rate around its module's curve at a quantity."""
         part = min(1.0, max(0.0, (x - self.centre) / self.scale))
         return (1 - part) * self.spread.scatter_decades + part * self.spread.scatter_tail_decades
 
     def z_sd(self, patterns: Sequence[str], x: float) -> float:
-        """Standard deviation of z of a new module: between modules, and of the coefficients."""
+        """Return the standard deviation of z of a new module.
+
+        It comes from the difference between modules and from the errors of the coefficients.
+        """
         values = regressors(self.variable, x, self.centre, self.scale)
         spread = self.spread
         variance = spread.offset_sd**2 + (spread.slope_sd * sum(values)) ** 2
@@ -200,7 +239,7 @@ class Curve(Section, frozen=True, kw_only=True, tag_field="law", tag="fitted"):
 
 
 class Table(Section, frozen=True, kw_only=True, tag_field="law", tag="table"):
-    """A curve of points (quantity, rate), straight in log10 rate between them. No spread: it is one device."""
+    """Points (quantity, rate) of one device, joined by straight lines in log10 of the rate."""
 
     axis: Axis
     rate: Rate
@@ -215,20 +254,26 @@ class Table(Section, frozen=True, kw_only=True, tag_field="law", tag="table"):
 
     @property
     def low(self) -> float:
+        """Lowest quantity in the data."""
         return self.points[0][0]
 
     @property
     def high(self) -> float:
+        """Highest quantity in the data."""
         return self.points[-1][0]
 
     @property
     def patterns(self) -> tuple[str, ...]:
+        """ANY: a table does not distinguish patterns."""
         return (ANY,)
 
     def rate_at(
         self, patterns: Sequence[str], x: float, temp_C: float | None = None, shift: float = 0.0
     ) -> float:
-        """The rate at a quantity, the end's beyond an end (patterns and temperature change nothing)."""
+        """Return the rate at a quantity; beyond an end it is the rate of that end.
+
+        Patterns and temperature change nothing.
+        """
         if self.cutoff is not None and x >= self.cutoff - 1e-9:
             return 0.0
         if x <= self.low:
@@ -242,6 +287,6 @@ class Table(Section, frozen=True, kw_only=True, tag_field="law", tag="table"):
     def interval_at(
         self, patterns: Sequence[str], x: float, temp_C: float | None = None
     ) -> tuple[float, float]:
-        """The rate twice: a table says nothing about other modules."""
+        """Return the rate twice, since a table says nothing about other modules."""
         rate = self.rate_at(patterns, x, temp_C)
         return rate, rate

@@ -1,27 +1,24 @@
-"""Around a fitted curve: what temperature changes, how banks differ, how good the fit is."""
+"""Add to a fitted curve: the effect of temperature, how banks differ, how good the fit is."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edensim.bit_errors.candidates import Candidate
 from edensim.bit_errors.characterization import Characterization
 from edensim.bit_errors.curve import Curve, regressors
-from edensim.bit_errors.mixture import LINKS, MixedFit, Observations, inverse
-
-if TYPE_CHECKING:
-    from edensim.bit_errors.fitting import Candidate
+from edensim.bit_errors.mixture import MixtureFit, Observations, inverse
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class TemperatureEffect:
-    """Change of offset and slope per 10 degrees, from `modules` modules, and the range that was measured."""
+    """Change of offset and slope per 10 degrees, and what it was measured with."""
 
     per_10_degrees: tuple[float, float]
     range_C: tuple[float, float]
@@ -29,9 +26,11 @@ class TemperatureEffect:
 
 
 def temperature_effect(data: Characterization, curve: Curve) -> TemperatureEffect | None:
-    """From differences to the base temperature of the same module, pattern and quantity; None where only one temperature was measured.
+    """Return the effect of temperature, None if only one temperature was measured.
 
-    Least absolute differences (by reweighting), for a single cell can rule a rate of 1e-9.
+    It follows from differences to the base temperature of the same module, pattern and quantity.
+    The sum of absolute differences is minimized (by reweighting), since a single cell can dominate a
+    rate of 1e-9.
     """
     table = data.over_banks()
     usable = (
@@ -76,18 +75,21 @@ def temperature_effect(data: Characterization, curve: Curve) -> TemperatureEffec
     weights = np.ones(len(b))
     for _ in range(50):
         scaled = np.sqrt(weights)[:, None]
-        found = np.linalg.lstsq(A * scaled, b * scaled[:, 0], rcond=None)[0]
-        weights = 1.0 / np.maximum(np.abs(b - A @ found), 1e-3)
+        solution = np.linalg.lstsq(A * scaled, b * scaled[:, 0], rcond=None)[0]
+        weights = 1.0 / np.maximum(np.abs(b - A @ solution), 1e-3)
     temperatures = table.temp_C[np.isin(table.module, sorted(modules))]
     return TemperatureEffect(
-        (float(found[0]), float(found[1])),
+        (float(solution[0]), float(solution[1])),
         (float(temperatures.min()), float(temperatures.max())),
         len(modules),
     )
 
 
 def bank_sd(data: Characterization, curve: Curve) -> float:
-    """Standard deviation of z between the banks of a module (pooled over points), 0 where the table has no banks."""
+    """Return the standard deviation of z between the banks of a module, pooled over points.
+
+    It is 0 if the table has no banks.
+    """
     usable = (
         (data.rate > 0)
         & (data.rate < 0.9 * curve.saturation)
@@ -110,19 +112,19 @@ def bank_sd(data: Characterization, curve: Curve) -> float:
 
 
 def goodness(
-    observations: Observations, candidate: Candidate, fit: MixedFit, table: Characterization
+    observations: Observations, candidate: Candidate, fit: MixtureFit, table: Characterization
 ) -> tuple[float, float, float]:
-    """Share of the null model's binomial deviance explained, Pearson dispersion, residual sd in decades; around each module's own curve."""
+    """Return explained deviance, dispersion and residual of rates around their module's curve.
+
+    They are the explained share of the null model's binomial deviance, Pearson's dispersion, and
+    the standard deviation of the residual in decades.
+    """
     z = observations.X @ fit.coefficients + np.sum(
         observations.W * fit.modes[observations.group], axis=1
     )
-    level, _ = LINKS[candidate.form](z)
+    level, _ = candidate.link(z)
     expected = candidate.saturation * 10.0**level
-    used = (
-        np.ones(len(table), dtype=bool)
-        if candidate.cutoff is None
-        else table.x < candidate.cutoff - 1e-9
-    )
+    used = candidate.used(table.x)
     rate, tested = table.rate[used], table.tested[used]
     null = float(np.sum(rate * tested) / np.sum(tested))
     model, nothing = (
@@ -131,8 +133,8 @@ def goodness(
     )
     variance = np.maximum(expected * (1 - expected) / tested, 1e-300)
     freedom = max(1, len(rate) - fit.parameters)
-    seen = expected * tested > 1.0
-    dispersion = float(np.sum((rate - expected)[seen] ** 2 / variance[seen]) / freedom)
+    likely = expected * tested > 1.0
+    dispersion = float(np.sum((rate - expected)[likely] ** 2 / variance[likely]) / freedom)
     failing = ~observations.censored
     residual = float(
         np.std(observations.y[failing] - np.log10(np.maximum(expected[failing], 1e-300)))

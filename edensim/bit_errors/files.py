@@ -1,4 +1,4 @@
-"""Arrays in .npy files through the memory: what `edensim inject` does."""
+"""Pass arrays in .npy files through the memory, as `edensim inject` does."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ def inject_file(
     overrides: Sequence[str] = (),
     **options: Any,
 ) -> Injection:
-    """Read an array, flip its bits (`inject` with `options`), correct implausible values, and write it (None: do not).
+    """Read an array, flip its bits, correct implausible values, and write it if there is a target.
 
-    Raises InputError for a file that holds no array, and for what `inject` and `bound` do not take.
+    `options` are those of `inject`. Raises InputError for a file that does not hold an array, and
+    as `inject` and `bound` do.
     """
     array = read_array(source)
     done = inject(array, overrides=overrides, in_place=True, **options)
@@ -40,12 +41,13 @@ def inject_file(
 
 
 def read_array(path: Path) -> NDArray[Any]:
-    """The array of a .npy file, in C order. Raises InputError."""
+    """Read the array of a .npy file, in C order; raise InputError if it holds none."""
     try:
         array = np.load(path, allow_pickle=False)
     except (ValueError, EOFError) as problem:
         raise InputError(
-            f"{path}: not an array that can be read: expected a .npy file of numbers, found: {problem}"
+            f"{path}: not an array that can be read: expected a .npy file of numbers, found: "
+            f"{problem}"
         ) from None
     if not isinstance(array, np.ndarray):
         raise InputError(f"{path}: holds several arrays; expected a .npy file of one")
@@ -59,7 +61,7 @@ def write_array(path: Path, array: NDArray[Any]) -> None:
 
 
 def parse_bounds(text: str, correction: str, comparison: str) -> Bounds:
-    """Bounds of a `LOW,HIGH`. Raises InputError."""
+    """Parse bounds written `LOW,HIGH`; raise InputError if they are not."""
     try:
         low, high = (float(part) for part in text.split(","))
     except ValueError:
@@ -68,7 +70,7 @@ def parse_bounds(text: str, correction: str, comparison: str) -> Bounds:
 
 
 def whole_number(option: str, text: str) -> int:
-    """A whole number, decimal or after 0x. Raises InputError."""
+    """Parse a whole number, decimal or hexadecimal after 0x; raise InputError if it is none."""
     try:
         return int(text, 0)
     except ValueError:

@@ -21,15 +21,23 @@ from edensim.exceptions import DataError, FitError, InputError, nearest
 WRONG_SHARE: Final = 0.047
 
 _TEXTS: Final[Mapping[str, str]] = {
-    "trcd_failures": "a mean BER cannot tell how many cells are weak from how often they fail: a weak cell fails in half of its accesses",
-    "trcd_structure": "no data by row, column or bit: weak cells lie anywhere in a bank; bitlines or wordlines that differ are not excluded",
-    "trcd_values": "bits of mixed data fail as in patterns of only zeros and only ones: neighbours that couple are left out",
-    "vdd_wrong_share": "lines were counted, not bits: 3 of 64 bits of a faulty line are wrong (most faulty 64-bit beats had more than 2)",
-    "vdd_structure": "failing rows fail as a whole (wordlines differ); within a row weak cells lie anywhere, no data by column",
+    "trcd_failures": "a mean BER cannot tell how many cells are weak from how often they fail: a "
+    "weak cell fails in half of its accesses",
+    "trcd_structure": "no data by row, column or bit: weak cells lie anywhere in a bank; bitlines "
+    "or wordlines that differ are not excluded",
+    "trcd_values": "bits of mixed data fail as in patterns of only zeros and only ones: neighbours "
+    "that couple are left out",
+    "vdd_wrong_share": "lines were counted, not bits: 3 of 64 bits of a faulty line are wrong "
+    "(most faulty 64-bit beats had more than 2)",
+    "vdd_structure": "failing rows fail as a whole (wordlines differ); within a row weak cells lie "
+    "anywhere, no data by column",
     "vdd_values": "stored values were not told apart: zeros and ones fail alike",
-    "vdd_trcd": "measured at tRCD = tRP = 10 ns: with longer ones fewer bits would fail, by how much was not measured",
-    "both_lowered": "never measured together: tRCD counts as shorter by what a cell needs longer at that VDD (array_voltage), errors are independent",
-    "pairing": "tRCD and VDD were measured on different modules by different studies, whose vendor letters need not be the same vendor",
+    "vdd_trcd": "measured at tRCD = tRP = 10 ns: with longer ones fewer bits would fail, by how "
+    "much was not measured",
+    "both_lowered": "never measured together: tRCD counts as shorter by what a cell needs longer "
+    "at that VDD (array_voltage), errors are independent",
+    "pairing": "tRCD and VDD were measured on different modules by different studies, whose vendor "
+    "letters need not be the same vendor",
 }
 
 
@@ -67,7 +75,8 @@ class FittedModule:
             lines += _summary(name, report)
         if self.rows is not None:
             lines.append(
-                f"  rows      differ: spread {self.rows.row_spread:.2f} (natural log of the rate), banks {self.rows.bank_spread:.2f}"
+                f"  rows      differ: spread {self.rows.row_spread:.2f} (natural log of the rate), "
+                f"banks {self.rows.bank_spread:.2f}"
             )
         if self.selection is not None:
             lines += self.selection.summary_lines()
@@ -120,7 +129,8 @@ def fit(
     ]
     if not tables:
         raise DataError(
-            f"{rows[0]}: a table of rows says how rows differ, not how many bits fail; expected a table of rates beside it"
+            f"{rows[0]}: a table of rows says how rows differ, not how many bits fail; expected a "
+            "table of rates beside it"
         )
     structure = row_structure(read_rows(rows[0], set(tables[-1].module.tolist()))) if rows else None
     reports = _reports(tables, structure, cited, bootstrap, cross_validation, seed, progress)
@@ -223,7 +233,8 @@ def _of_map(
     }
     if not point:
         raise FitError(
-            f"{path}: does not say the operating point; expected trcd_ns or vdd_V in the file (or a table of several points)"
+            f"{path}: does not say the operating point; expected trcd_ns or vdd_V in the file (or "
+            "a table of several points)"
         )
     axis: Axis = "trcd_ns" if "trcd_ns" in point else "vdd_V"
     model = selection.model
@@ -241,7 +252,7 @@ def _of_map(
         temp_C=(map_.temp_C, map_.temp_C),
         structure=Structure(
             kind=model.name,
-            failure_probability=max(1e-12, model.law.mean_failure()),
+            failure_probability=max(1e-12, model.distribution.mean_failure()),
             parameters=parameters,
         ),
     )
@@ -261,22 +272,26 @@ def _summary(name: str, report: FitReport) -> list[str]:
     curve = report.curve
     unit = "ns" if curve.axis == "trcd_ns" else "V"
     lines = [
-        f"  {name:9} {report.curve.fit['candidate']}: AIC {min(report.aic.values()):.1f} of {len(report.aic)} candidates"
+        f"  {name:9} {report.curve.fit['candidate']}: AIC {min(report.aic.values()):.1f} of "
+        f"{len(report.aic)} candidates"
     ]
     if report.unresolved:
         lines.append(f"            as good (within 2): {'; '.join(report.unresolved[:3])}")
     zeros = f"{report.points} rates of {len(report.modules)} modules ({report.zeros} below the detection limit {curve.detection_limit:.1e})"
     lines.append(
-        f"            {zeros}, residual {report.residual_decades:.2f} decades, deviance explained {report.deviance_explained:.3f}"
+        f"            {zeros}, residual {report.residual_decades:.2f} decades, deviance explained "
+        f"{report.deviance_explained:.3f}"
     )
     if report.dropped:
         lines.append(
-            f"            left out: {', '.join(f'{count:,} {reason}' for reason, count in report.dropped.items())}"
+            "            left out: "
+            f"{', '.join(f'{count:,} {reason}' for reason, count in report.dropped.items())}"
         )
     for x in dict.fromkeys((curve.low, curve.centre, curve.centre + curve.scale, curve.high)):
         low, high = curve.interval_at(curve.patterns, x)
         lines.append(
-            f"            {x:7.3f} {unit}  {curve.rate_at(curve.patterns, x):9.2e}  ({low:.1e} to {high:.1e} for a new module)"
+            f"            {x:7.3f} {unit}  {curve.rate_at(curve.patterns, x):9.2e}  ({low:.1e} to "
+            f"{high:.1e} for a new module)"
         )
     return lines
 

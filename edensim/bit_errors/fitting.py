@@ -1,8 +1,11 @@
-"""From measured rates to a module: candidates by maximum likelihood, the best by AIC, intervals by a bootstrap over modules.
+"""Fit a curve to measured rates.
 
-Every candidate is a link (probit, logit, exponential), a variable (the quantity, its square, or a bend at the centre), with or without a hard
-cut-off at the lowest quantity that never failed, and modules that differ by an offset, or an offset and a slope. The fit uses the temperature
-that most modules were measured at; what changes with temperature is fitted after it, from pairs of the same module and pattern.
+Candidates are fitted by maximum likelihood, the best is chosen by AIC, and intervals come from a
+bootstrap over modules. Each candidate has a link (probit, logit, exponential), a variable (the
+quantity, its square, or a bend at the centre), perhaps a hard cut-off at the lowest quantity that
+never failed, and modules that differ by an offset, or by an offset and a slope. The fit uses the
+temperature at which most modules were measured. The effect of temperature is fitted after that,
+from pairs of the same module and pattern.
 """
 
 from __future__ import annotations
@@ -10,68 +13,54 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from edensim.bit_errors.candidates import Candidate, Form, Variable
 from edensim.bit_errors.characterization import Characterization
 from edensim.bit_errors.curve import ANY, PATTERNS, VARIABLES, Curve, Spread, Structure, regressors
-from edensim.bit_errors.mixture import (
-    LINKS,
-    MixedFit,
-    Observations,
-    inverse,
-    maximize,
-    slope_evidence,
-)
+from edensim.bit_errors.effects import bank_sd, goodness, temperature_effect
+from edensim.bit_errors.mixture import MixtureFit, Observations, inverse, maximize, slope_evidence
 from edensim.exceptions import DataError, FitError
 
 Floats = NDArray[np.float64]
-Form = Literal["probit", "logit", "exponential"]
-Variable = Literal["linear", "square", "bend"]
 
-#: Candidates differ by less than this in AIC: as good as each other.
+#: Candidates whose AIC differs by less are as good as each other.
 NEAR: Final = 2.0
-#: How far from its best value a slope must be refuted by the data.
+#: The data must refute slopes that are so many times as steep or as shallow.
 SLOPE_FACTOR: Final = 4.0
-#: Bootstrap replicates that must converge.
+#: Share of the bootstrap's replicates that must converge.
 MOST: Final = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """One form of curve. effects: 1, modules differ by an offset; 2, by a slope too."""
-
-    form: Form
-    variable: Variable
-    cutoff: float | None
-    saturation: float
-    effects: int
-
-    @property
-    def name(self) -> str:
-        words = [
-            self.form,
-            self.variable,
-            f"saturation {self.saturation:g}",
-            f"{'offset' if self.effects == 1 else 'offset and slope'} by module",
-        ]
-        return ", ".join(
-            [*words, f"cut-off at {self.cutoff:g}"] if self.cutoff is not None else words
-        )
-
-
-_Fitted = tuple[Candidate, MixedFit, Observations]
+_Fitted = tuple[Candidate, MixtureFit, Observations]
 
 
 @dataclass(frozen=True)
 class FitReport:
-    """How a curve was found. aic: of every candidate, by name. intervals: 95 %, of each coefficient (percentiles of the bootstrap).
+    """How a curve was fitted.
 
-    deviance_explained: share of the null model's binomial deviance; dispersion: how many times more the rates scatter than a binomial's would.
-    residual_decades: of the rates above 0 around their own module's curve. dropped: rows left out by reason.
-    unresolved: candidates that are as good. cross_validation: of `validation.cross_validate`, where it was asked for.
+    Attributes
+    ----------
+    aic
+        AIC of every candidate, by name.
+    residual_decades
+        Standard deviation of the rates above 0 around the curve of their own module.
+    deviance_explained
+        Explained share of the null model's binomial deviance.
+    dispersion
+        How many times more the rates scatter than binomial ones.
+    intervals
+        95 % interval of each coefficient, from percentiles of the bootstrap.
+    dropped
+        Number of rows left out, by reason.
+    unresolved
+        Candidates that are as good.
+    cross_validation
+        Result of `validation.cross_validate`, if it was requested.
     """
 
     curve: Curve
@@ -90,27 +79,15 @@ class FitReport:
     cross_validation: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, without the curve (the module's file has it)."""
-        return {
-            "aic": self.aic,
-            "log_likelihood": self.log_likelihood,
-            "points": self.points,
-            "zeros": self.zeros,
-            "modules": list(self.modules),
-            "residual_decades": self.residual_decades,
-            "deviance_explained": self.deviance_explained,
-            "dispersion": self.dispersion,
-            "intervals": {name: list(ends) for name, ends in self.intervals.items()},
-            "bootstrap": self.bootstrap,
-            "dropped": self.dropped,
-            "unresolved": list(self.unresolved),
-            "cross_validation": self.cross_validation,
-        }
+        """Return plain values, without the curve, which is in the module's file."""
+        values: dict[str, Any] = msgspec.to_builtins(self)
+        del values["curve"]
+        return values
 
 
 @dataclass(frozen=True)
 class _Sample:
-    """Rates of modules at one temperature, as the likelihood takes them."""
+    """Rates of modules at one temperature, for the likelihood."""
 
     table: Characterization
     patterns: tuple[str, ...]
@@ -129,9 +106,14 @@ def fit_curve(
     source: str = "",
     progress: Callable[[int, int | None], None] | None = None,
 ) -> FitReport:
-    """The curve that describes rates best. data: one vendor's.
+    """Fit the curve that describes the rates of one vendor best.
 
-    Raises FitError where nothing converges or a parameter cannot be decided by the data, DataError where there are too few of them.
+    Raises
+    ------
+    FitError
+        If nothing converges, or the data do not decide a parameter.
+    DataError
+        If there are no patterns that can be used.
     """
     sample = _sample(data)
     fits: list[_Fitted] = []
@@ -139,16 +121,16 @@ def fit_curve(
     for number, candidate in enumerate(candidates):
         observations = _observations(sample, candidate)
         try:
-            found = _best(observations, candidate)
+            fit = _best(observations, candidate)
         except (FitError, np.linalg.LinAlgError):
             continue
-        if found.converged:
-            fits.append((candidate, found, observations))
+        if fit.converged:
+            fits.append((candidate, fit, observations))
         if progress is not None:
             progress(number + 1, len(candidates) + bootstrap)
     if not fits:
         raise FitError(f"{data.path}: no candidate converged ({len(candidates)} tried)")
-    ranked = _identifiable(sample, sorted(fits, key=lambda each: _aic(each[0], each[1])))
+    ranked = _identifiable(sample, sorted(fits, key=lambda fitted: _aic(fitted[0], fitted[1])))
     candidate, best, observations = ranked[0]
     drawn = _bootstrap(observations, candidate, best, bootstrap, seed, progress, len(candidates))
     curve = _curve(data, sample, candidate, best, drawn, structure or Structure(), source)
@@ -156,7 +138,10 @@ def fit_curve(
 
 
 def _sample(data: Characterization) -> _Sample:
-    """Means over banks at the temperature that most modules share. Raises DataError where that leaves too little."""
+    """Take means over banks at the temperature that most modules share.
+
+    Raises FitError if that leaves too little to identify the parameters.
+    """
     table = data.over_banks()
     temperatures = {
         float(each): len(set(table.module[table.temp_C == each].tolist()))
@@ -169,12 +154,14 @@ def _sample(data: Characterization) -> _Sample:
     if len(failing) < 2:
         unit = "tRCD" if data.axis == "trcd_ns" else "VDD"
         raise FitError(
-            f"{data.path}: errors at {len(failing)} value(s) of {unit}; the slope is not identifiable from fewer than two"
+            f"{data.path}: errors at {len(failing)} value(s) of {unit}; the slope is not "
+            "identifiable from fewer than two"
         )
     modules = tuple(sorted(set(table.module.tolist())))
     if len(modules) < 3:
         raise FitError(
-            f"{data.path}: {len(modules)} module(s); what modules differ by is not identifiable from fewer than three"
+            f"{data.path}: {len(modules)} module(s); what modules differ by is not identifiable "
+            "from fewer than three"
         )
     patterns = tuple(p for p in (*PATTERNS, ANY) if p in set(table.pattern.tolist()))
     limit = float(np.median(1.0 / table.tested))
@@ -184,13 +171,14 @@ def _sample(data: Characterization) -> _Sample:
 
 
 def _measured_patterns(table: Characterization) -> Characterization:
-    """Only patterns that were lowered enough to fail somewhere; others (0x55, ...) say nothing that the curve could keep."""
+    """Leave out patterns that never failed, and those that a curve does not have (0x55, ...)."""
     known = set(table.pattern.tolist())
     if known == {ANY}:
         return table
     if not known & set(PATTERNS):
         raise DataError(
-            f"{table.path}: pattern: expected some of {', '.join(PATTERNS)}, found {', '.join(sorted(known))}"
+            f"{table.path}: pattern: expected some of {', '.join(PATTERNS)}, "
+            f"found {', '.join(sorted(known))}"
         )
     failing = {p for p in PATTERNS if np.any(table.rate[table.pattern == p] > 0)}
     return table.choose(
@@ -234,13 +222,9 @@ def _candidates(sample: _Sample) -> list[Candidate]:
 
 
 def _observations(sample: _Sample, candidate: Candidate) -> Observations:
-    """Rates below a cut-off, as log10 with their design."""
+    """Return log10 of the rates below a cut-off, with their design matrices."""
     table = sample.table
-    used = (
-        np.ones(len(table), dtype=bool)
-        if candidate.cutoff is None
-        else table.x < candidate.cutoff - 1e-9
-    )
+    used = candidate.used(table.x)
     x, rate, tested = table.x[used], table.rate[used], table.tested[used]
     censored = rate <= 0
     y = np.log10(np.where(censored, 1.0 / tested, np.maximum(rate, 1e-300)))
@@ -261,8 +245,8 @@ def _observations(sample: _Sample, candidate: Candidate) -> Observations:
     return Observations(y, censored, X, W, group, tail, len(sample.modules))
 
 
-def _best(observations: Observations, candidate: Candidate) -> MixedFit:
-    """Highest likelihood, from least squares of what failed."""
+def _best(observations: Observations, candidate: Candidate) -> MixtureFit:
+    """Maximize the likelihood, from least squares of the rates above 0."""
     k = observations.X.shape[1]
     share = (
         10.0 ** np.minimum(observations.y, math.log10(candidate.saturation * 0.98))
@@ -271,46 +255,39 @@ def _best(observations: Observations, candidate: Candidate) -> MixedFit:
     z = inverse(candidate.form, share)
     failing = ~observations.censored
     coefficients = np.linalg.lstsq(observations.X[failing], z[failing], rcond=None)[0]
-    width = _width(candidate)
-    falling = _falling(k, width)
+    falling = candidate.falling(k)
     coefficients = np.where(falling, np.minimum(coefficients, -0.2), coefficients)
     spread = max(0.1, float(np.std(z[failing] - observations.X[failing] @ coefficients)))
     start = np.concatenate([coefficients, np.log([spread] * candidate.effects), np.log([0.2, 0.4])])
-    return maximize(observations, LINKS[candidate.form], candidate.saturation, start, falling)
+    return maximize(observations, candidate.link, candidate.saturation, start, falling)
 
 
-def _width(candidate: Candidate) -> int:
-    return 3 if candidate.variable == "bend" else 2
-
-
-def _falling(k: int, width: int) -> NDArray[np.bool_]:
-    return np.asarray(np.arange(k) % width != 0)
-
-
-def _aic(candidate: Candidate, fit: MixedFit) -> float:
-    """With a cut-off as one more parameter."""
+def _aic(candidate: Candidate, fit: MixtureFit) -> float:
+    """Return AIC, with a cut-off as one more parameter."""
     return fit.aic + (2.0 if candidate.cutoff is not None else 0.0)
 
 
 def _identifiable(sample: _Sample, ranked: list[_Fitted]) -> list[_Fitted]:
-    """From the best candidate on whose slopes the data decide: SLOPE_FACTOR times as steep or shallow loses likelihood (95 %, profile).
+    """Leave out the best candidates if the data do not decide their slopes.
 
-    Raises FitError if there is none.
+    Slopes SLOPE_FACTOR times as steep or as shallow must lose likelihood (95 %, by its profile).
+    Raises FitError if no candidate passes.
     """
     complaint = ""
     for number, (candidate, fit, observations) in enumerate(ranked[:4]):
-        falling = _falling(len(fit.coefficients), _width(candidate))
+        falling = candidate.falling(len(fit.coefficients))
         lost = [
-            slope_evidence(
-                observations, LINKS[candidate.form], candidate.saturation, fit, falling, f
-            )
+            slope_evidence(observations, candidate.link, candidate.saturation, fit, falling, f)
             for f in (1 / SLOPE_FACTOR, SLOPE_FACTOR)
         ]
         if min(lost) > 1.92:
             return ranked[number:]
         if not complaint:
             direction = "shallow" if lost[0] <= 1.92 else "steep"
-            complaint = f"slopes of {candidate.name} that are {SLOPE_FACTOR:g} times as {direction} explain the data as well"
+            complaint = (
+                f"slopes of {candidate.name} that are {SLOPE_FACTOR:g} times as {direction} "
+                "explain the data as well"
+            )
     raise FitError(
         f"{sample.table.path}: not identifiable: {complaint} (log likelihood {-min(lost):+.2f})"
     )
@@ -319,58 +296,61 @@ def _identifiable(sample: _Sample, ranked: list[_Fitted]) -> list[_Fitted]:
 def _bootstrap(
     observations: Observations,
     candidate: Candidate,
-    best: MixedFit,
+    best: MixtureFit,
     count: int,
     seed: int,
     progress: Callable[[int, int | None], None] | None,
     done: int,
 ) -> Floats:
-    """Coefficients of fits to modules drawn with repetition [replicates that converged, k]. Raises FitError where most do not."""
+    """Return coefficients [replicates, k] of fits to modules drawn with repetition.
+
+    Raises FitError if most replicates do not converge.
+    """
     random = np.random.default_rng(seed)
-    falling = _falling(len(best.coefficients), _width(candidate))
-    found = []
+    falling = candidate.falling(len(best.coefficients))
+    replicates = []
     for number in range(count):
         drawn = random.integers(0, observations.modules, observations.modules)
         try:
             fit = maximize(
                 observations.of(drawn),
-                LINKS[candidate.form],
+                candidate.link,
                 candidate.saturation,
                 best.theta,
                 falling,
                 restarts=1,
             )
-            found.append(fit.coefficients)
+            replicates.append(fit.coefficients)
         except (FitError, np.linalg.LinAlgError):
             pass
         if progress is not None:
             progress(done + number + 1, done + count)
-    if len(found) < MOST * count:
+    if len(replicates) < MOST * count:
         raise FitError(
-            f"the bootstrap converged for {len(found)} of {count} draws of modules: the parameters are not identifiable"
+            f"the bootstrap converged for {len(replicates)} of {count} draws of modules: the "
+            "parameters are not identifiable"
         )
-    return np.array(found).reshape(len(found), len(best.coefficients))
+    return np.array(replicates).reshape(len(replicates), len(best.coefficients))
 
 
 def _curve(
     data: Characterization,
     sample: _Sample,
     candidate: Candidate,
-    fit: MixedFit,
+    fit: MixtureFit,
     drawn: Floats,
     structure: Structure,
     source: str,
 ) -> Curve:
     from scipy.stats import t as student
 
-    width = _width(candidate)
+    width = candidate.width
     number = len(sample.modules)
     correction = math.sqrt(number / (number - 1))
     sds = [*(fit.module_sd * correction), 0.0][:2]
     if len(drawn) > 2:
-        low, high = np.percentile(
-            drawn, [1, 99], axis=0
-        )  # a few draws of modules decide nothing: they would rule a plain covariance
+        # Without clipping, a few extreme draws of modules would dominate the covariance.
+        low, high = np.percentile(drawn, [1, 99], axis=0)
         covariance = np.cov(np.clip(drawn, low, high), rowvar=False) * correction**2
     else:
         covariance = np.zeros((0, 0))
@@ -410,30 +390,22 @@ def _curve(
 
 
 def _with_details(data: Characterization, curve: Curve) -> Curve:
-    """With what temperature changes, and how banks differ."""
-    import msgspec
-
-    from edensim.bit_errors.effects import bank_sd, temperature_effect
-
-    found = temperature_effect(data, curve)
+    """Add the effect of temperature, and how banks differ."""
+    effect = temperature_effect(data, curve)
     spread = msgspec.structs.replace(curve.spread, bank_sd=bank_sd(data, curve))
-    if found is None:
+    if effect is None:
         return msgspec.structs.replace(curve, spread=spread)
     return msgspec.structs.replace(
-        curve, spread=spread, temperature=found.per_10_degrees, temp_C=found.range_C
+        curve, spread=spread, temperature=effect.per_10_degrees, temp_C=effect.range_C
     )
 
 
 def _report(
     data: Characterization, sample: _Sample, ranked: Sequence[_Fitted], curve: Curve, drawn: Floats
 ) -> FitReport:
-    import msgspec
-
-    from edensim.bit_errors.effects import goodness
-
     candidate, best, observations = ranked[0]
     deviance_explained, dispersion, residual = goodness(observations, candidate, best, sample.table)
-    width = _width(candidate)
+    width = candidate.width
     names = [
         f"{p}.{part}"
         for p in sample.patterns

@@ -112,7 +112,8 @@ def inject(
     )
     if plan.exposure == "elapsed" and intervals is None:
         raise ConfigError(
-            "errors.exposure: 'elapsed' needs intervals_ns: how long after its row's activation each line was read"
+            "errors.exposure: 'elapsed' needs intervals_ns: how long after its row's activation "
+            "each line was read"
         )
     read = array if in_place else np.array(array, order="C")
     data = bytes_of(read)
@@ -162,7 +163,8 @@ def _planned(
     elif model is not None or ber is not None:
         if ber is None:
             raise ConfigError(
-                "ber: missing; expected the bit error rate of the model, or an ErrorModel with its parameters"
+                "ber: missing; expected the bit error rate of the model, or an ErrorModel with its "
+                "parameters"
             )
         model = at_ber("uniform" if model is None else model, ber)
     loaded = load_config(Path(config) if config is not None else None, named, sections)
@@ -214,7 +216,8 @@ def _classes(
     ]
     if of_lines.ndim and of_lines.shape != (sum(counts),):
         raise InputError(
-            f"intervals_ns: expected one number, or one for each of the {sum(counts)} lines, found {of_lines.size}"
+            f"intervals_ns: expected one number, or one for each of the {sum(counts)} lines, found "
+            f"{of_lines.size}"
         )
     lines = np.broadcast_to(of_lines, (sum(counts),))
     ends = np.cumsum(counts).tolist()
@@ -231,7 +234,7 @@ def _expected_ber(plan: ErrorPlan, data: Bytes) -> float | None:
         return None
     [model] = models
     return model.expected_ber(
-        ones_in(data) / (8 * data.size) if data.size and model.law.data_dependent else 0.5
+        ones_in(data) / (8 * data.size) if data.size and model.distribution.data_dependent else 0.5
     )
 
 

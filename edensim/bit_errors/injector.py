@@ -1,6 +1,8 @@
-"""Bit flips in arrays that lie at physical addresses: each weak cell under the data fails, or not, in each access.
+"""Flip bits of arrays that lie at physical addresses.
 
-What is flipped is a pure function of (seed, physical place, access, stored bit). Chunks, threads and the order of calls make no difference.
+Each weak cell under the data fails, or not, in each access. What is flipped is a pure function of
+seed, physical place, access and stored bit, so chunks, threads and the order of calls make no
+difference.
 """
 
 from __future__ import annotations
@@ -24,17 +26,26 @@ from edensim.kernels.compile import BOUNDSCHECK
 
 Bytes = NDArray[np.uint8]
 
-#: Bytes below which a second thread is not worth its start.
+#: Number of ones in each byte.
+ONES_IN_BYTE: Final = np.array([byte.bit_count() for byte in range(256)], np.int64)
+#: Bytes below which starting another thread does not pay.
 THREAD_BYTES: Final = 1 << 20
 
-_own = threading.local()
+_thread = threading.local()
 
 
 @dataclass(frozen=True)
 class Injector:
-    """Error models placed in a memory, ready to flip bits. Made by `injector`.
+    """Error models placed in a memory, ready to flip bits; `injector` makes one.
 
-    models[partition][class of lines]. tables: they, as the compiled core reads them. A class of lines is what `line_classes` of `flip` numbers.
+    Attributes
+    ----------
+    models
+        Error models by partition and class of lines, which `line_classes` of `flip` refers to.
+    seed
+        Decides where the weak cells are.
+    tables
+        The models as the kernels read them.
     """
 
     geometry: Geometry
@@ -51,11 +62,31 @@ class Injector:
         line_classes: Bytes | None = None,
         threads: int = 1,
     ) -> int:
-        """Flip the bits of `array`, in place, that fail when it is read from `address` on for the `access`-th time. Returns how many.
+        """Flip, in place, the bits of an array that fail when it is read.
 
-        line_classes: class of lines of each access (64-byte line of the memory) that the array touches, in the order of addresses.
+        Parameters
+        ----------
+        array
+            A contiguous, writable array of any dtype and shape.
+        address
+            Address of its first byte.
+        access
+            How often it was read before.
+        line_classes
+            Class of each line (64-byte access of the memory) that the array touches, in the order
+            of addresses.
+        threads
+            Number of threads to use.
 
-        Raises InputError for an array that is not contiguous or writable, and one that does not fit the memory.
+        Returns
+        -------
+        int
+            Number of bits flipped.
+
+        Raises
+        ------
+        InputError
+            If the array is not contiguous or writable, or does not fit the memory.
         """
         data = bytes_of(array)
         self._check(data.size, address, access)
@@ -81,31 +112,26 @@ class Injector:
             return sum(pool.map(lambda piece: self._flip(*piece), pieces))
 
     def flipped(
-        self,
-        array: NDArray[Any],
-        address: int = 0,
-        *,
-        access: int = 0,
-        line_classes: Bytes | None = None,
+        self, array: NDArray[Any], address: int = 0, **options: Any
     ) -> tuple[NDArray[Any], int]:
-        """As `flip`, on a copy: (the copy, how many bits)."""
+        """Return a copy of an array in which `flip` flipped bits, and how many."""
         copied = np.array(array, order="C")
-        return copied, self.flip(copied, address, access=access, line_classes=line_classes)
+        return copied, self.flip(copied, address, **options)
 
     def _flip(self, data: Bytes, classes: Bytes, address: int, access: int) -> int:
         shape = self._shape.copy()
         shape[core.BASE], shape[core.ACCESS] = address, access
-        arrays, known = _scratch(self.geometry, classes.size > 0)
+        arrays, pointers = _scratch(self.geometry, classes.size > 0)
         native = getattr(bits.flip_bits, "native", None)
-        if (
-            native is not None and not BOUNDSCHECK
-        ):  # what does not change from call to call is checked once; checking it costs as much as 100 kB
-            return int(native(*_flat(data, classes, shape), *self._known, *known))
-        with np.errstate(over="ignore"):  # the hash wraps; only Python without the compiler looks
+        if native is not None and not BOUNDSCHECK:
+            # What does not change from call to call is checked once: the check costs as much time
+            # as 100 kB of data.
+            return int(native(*_flat(data, classes, shape), *self._known, *pointers))
+        with np.errstate(over="ignore"):  # the hash wraps, which only uncompiled Python reports
             return bits.flip_bits(data, classes, shape, *self._arrays, *arrays)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without pointers: copies and other processes have arrays elsewhere."""
+        """Leave out the pointers, since copies and other processes have the arrays elsewhere."""
         return {name: value for name, value in self.__dict__.items() if name != "_known"}
 
     @cached_property
@@ -116,9 +142,11 @@ class Injector:
     def _arrays(self) -> tuple[Any, ...]:
         """Arguments of `bits.flip_bits` from `columns` to `poisson`."""
         geometry, tables = self.geometry, self.tables
-        places = (geometry.columns, geometry.origins, geometry.numbers, geometry.contributions)
         return (
-            *places,
+            geometry.columns,
+            geometry.origins,
+            geometry.numbers,
+            geometry.contributions,
             tables.partitions,
             tables.limits,
             tables.dense,
@@ -135,7 +163,9 @@ class Injector:
         capacity = self.geometry.mapping.capacity_bytes
         if address < 0 or address + size > capacity:
             raise InputError(
-                f"address {address:#x}: {size} bytes from there do not fit the memory of {capacity} bytes (last byte at {capacity - 1:#x})"
+                f"address {address:#x}: {size} bytes from there do not fit the memory of "
+                f"{capacity} "
+                f"bytes (last byte at {capacity - 1:#x})"
             )
         if not 0 <= access < 1 << 62:
             raise InputError(f"access: expected a whole number from 0, found {access}")
@@ -149,12 +179,13 @@ class Injector:
             return np.zeros(lines, np.uint8)
         if given.shape != (lines,) or int(given.max()) >= self.tables.line_classes:
             raise InputError(
-                f"classes of lines: expected {lines} numbers below {self.tables.line_classes}, found {given.shape} up to {int(given.max(initial=0))}"
+                f"classes of lines: expected {lines} numbers below {self.tables.line_classes}, "
+                f"found {given.shape} up to {int(given.max(initial=0))}"
             )
         return np.ascontiguousarray(given, dtype=np.uint8)
 
     def _cuts(self, size: int, address: int, threads: int) -> list[int]:
-        """Where the pieces of the threads begin and end: whole windows."""
+        """Return where the pieces of the threads begin and end, which are whole windows."""
         window = self.geometry.window_bits
         ends = [
             ((address + size * part // threads) >> window << window) - address
@@ -170,21 +201,21 @@ def injector(
     seed: int = 1,
     rows: Mapping[int, Sequence[tuple[int, int]]] | None = None,
 ) -> Injector:
-    """An injector of one model, of one per partition, or of one per partition and class of lines.
+    """Make an injector of one model, one per partition, or one per partition and class of lines.
 
-    rows: which rows are which partition (`cells.cell_tables`); None: all are partition 0. seed: of the module: where its weak cells are.
+    `rows` says which rows belong to which partition, as in `cells.cell_tables`; None means that
+    all are partition 0. The seed belongs to the module and decides where its weak cells are.
     """
     if isinstance(models, ErrorModel):
         models = [models]
     nested = tuple((each,) if isinstance(each, ErrorModel) else tuple(each) for each in models)
-    tables = cell_tables(
-        geometry, [[model.law for model in partition] for partition in nested], rows
-    )
+    distributions = [[model.distribution for model in partition] for partition in nested]
+    tables = cell_tables(geometry, distributions, rows)
     return Injector(geometry, nested, seed, tables)
 
 
 def bytes_of(array: NDArray[Any]) -> Bytes:
-    """The bytes of an array, in place. Raises InputError where that cannot be."""
+    """Return a view of an array as bytes; raise InputError if there is none."""
     if not isinstance(array, np.ndarray) or array.dtype.hasobject:
         raise InputError(f"array: expected a numpy array of numbers, found {type(array).__name__}")
     if not array.flags.c_contiguous or not array.flags.writeable:
@@ -195,16 +226,19 @@ def bytes_of(array: NDArray[Any]) -> Bytes:
 
 
 def _flat(*arrays: NDArray[Any]) -> list[int]:
-    """Pointers and lengths, as compiled code takes arrays."""
+    """Return pointers and lengths, as compiled code takes arrays."""
     return [number for array in arrays for number in (array.ctypes.data, array.shape[0])]
 
 
 def _scratch(geometry: Geometry, by_line: bool) -> tuple[tuple[Any, ...], list[int]]:
-    """This thread's scratch arrays, and as compiled code takes them; the rates only where lines have classes."""
-    kept = _own.__dict__.setdefault("scratch", {})
+    """Return this thread's working arrays, and the same as compiled code takes them.
+
+    There is room for rates only if lines have classes.
+    """
+    cache = _thread.__dict__.setdefault("scratch", {})
     key = (geometry.row_bits, by_line)
-    if key not in kept:
+    if key not in cache:
         arrays = scratch(geometry, by_line)
-        kept[key] = arrays, _flat(*arrays)
-    found: tuple[tuple[Any, ...], list[int]] = kept[key]
-    return found
+        cache[key] = arrays, _flat(*arrays)
+    result: tuple[tuple[Any, ...], list[int]] = cache[key]
+    return result

@@ -1,4 +1,7 @@
-"""Likelihoods of maps of bit errors under the four models, and where they are highest. Intervals (95 %) from the curvature there."""
+"""Maximize the likelihood of maps of bit errors under the four models.
+
+Intervals (95 %) come from the curvature at the maximum.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +20,13 @@ from edensim.exceptions import FitError
 
 Floats = NDArray[np.float64]
 
-#: Below this spread lines cannot be told apart by any map; the search ends there.
+#: Least spread of a search; below it no map can show that lines differ.
 LEAST_SPREAD: Final = 0.005
-#: Nodes over the failure probabilities of lines.
+#: Nodes of the quadrature over the failure probabilities of lines.
 _NODES: Final = 31
 _T95: Final = 1.959964
-#: Normal quantiles of the classes of lines, and where a smooth law of about their variance ends.
+#: Normal quantiles of the classes of lines, and the end of a smooth distribution of about their
+#: variance.
 _CLASS_Z: Final = np.array(
     [NormalDist().inv_cdf((index + 0.5) / CLASSES) for index in range(CLASSES)]
 )
@@ -33,7 +37,10 @@ _STEP: Final = 1e-4
 
 @dataclass(frozen=True, eq=False)
 class Lines:
-    """What of each line (bitline or wordline) the likelihood needs. clean: cells without errors, failing: cells with, errors: wrong reads."""
+    """What the likelihood needs of each line (bitline or wordline).
+
+    It has numbers of cells without errors, of cells with errors, and of wrong reads.
+    """
 
     clean: NDArray[np.int64]
     failing: NDArray[np.int64]
@@ -42,6 +49,7 @@ class Lines:
 
     @property
     def cells(self) -> int:
+        """Number of cells."""
         return int(self.clean.sum() + self.failing.sum())
 
     @cached_property
@@ -55,8 +63,11 @@ class Lines:
 
 @dataclass(frozen=True)
 class ModelFit:
-    """A model where its likelihood is highest. parameters: (value, low, high) by name, 95 %. The likelihood is that of the counts, without the
-    binomial coefficients that all models share."""
+    """A model at the maximum of its likelihood.
+
+    `parameters` has value, low and high end (95 %) by name. The likelihood is that of the counts,
+    without the binomial coefficients, which all models share.
+    """
 
     kind: int
     model: ErrorModel
@@ -66,14 +77,16 @@ class ModelFit:
 
     @property
     def bic(self) -> float:
+        """Bayesian information criterion."""
         return len(self.parameters) * math.log(self.cells) - 2 * self.log_likelihood
 
     @property
     def aic(self) -> float:
+        """Akaike's information criterion."""
         return 2 * len(self.parameters) - 2 * self.log_likelihood
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return plain values."""
         return {
             "kind": self.kind,
             "name": self.model.name,
@@ -88,7 +101,7 @@ class ModelFit:
 
 
 def fit_uniform(lines: Lines) -> ModelFit:
-    """Model 0: P and F_A."""
+    """Fit model 0: P and F_A."""
 
     def cost(theta: Floats) -> float:
         return -float(_log_likelihood(lines, np.array([_share(theta[0])]), _share(theta[1])).sum())
@@ -103,7 +116,7 @@ def fit_uniform(lines: Lines) -> ModelFit:
 
 
 def fit_values(ones: Lines, zeros: Lines) -> ModelFit:
-    """Model 3: P, F of cells that hold 1, F of cells that hold 0."""
+    """Fit model 3: P, F of cells that hold 1, F of cells that hold 0."""
 
     def cost(theta: Floats) -> float:
         weak = np.array([_share(theta[0])])
@@ -124,17 +137,21 @@ def fit_values(ones: Lines, zeros: Lines) -> ModelFit:
 
 
 def fit_bitlines(lines: Lines) -> ModelFit:
-    """Model 1: P_B lognormal over bitlines, F_B uniform over them."""
+    """Fit model 1: P_B is lognormal over bitlines, F_B uniform."""
     return _fit_lines(1, lines)
 
 
 def fit_wordlines(lines: Lines) -> ModelFit:
-    """Model 2: P_W lognormal over wordlines, F_W uniform over them."""
+    """Fit model 2: P_W is lognormal over wordlines, F_W uniform."""
     return _fit_lines(2, lines)
 
 
 def _fit_lines(kind: int, lines: Lines) -> ModelFit:
-    """First with one F for all lines; with a spread of F where errors of lines scatter more than one F explains, if that is better by BIC."""
+    """Fit a model of lines that differ.
+
+    All lines have one F first. If errors scatter more between lines than one F explains, a spread
+    of F is fitted too, and used if it is better by BIC.
+    """
     weak, failure = _start(lines)
     per_line = -np.log1p(
         -np.minimum(lines.failing / np.maximum(1, lines.failing + lines.clean), 0.999)
@@ -166,17 +183,20 @@ def _fit_lines(kind: int, lines: Lines) -> ModelFit:
 
 
 def _failures_scatter(lines: Lines, failure: float) -> bool:
-    """Whether errors per failing cell differ between lines by more than three standard deviations of what one F gives."""
+    """Return whether errors per failing cell differ between lines more than one F explains.
+
+    The limit is three standard deviations.
+    """
     shown = -math.expm1(lines.reads * math.log1p(-failure))
     mean = lines.reads * failure / shown
     variance = max(
         1e-12, lines.reads * failure * (1 - failure + lines.reads * failure) / shown - mean**2
     )
-    seen = lines.failing > 0
-    excess = (lines.errors[seen] - lines.failing[seen] * mean) ** 2 / (
-        lines.failing[seen] * variance
+    failing = lines.failing > 0
+    excess = (lines.errors[failing] - lines.failing[failing] * mean) ** 2 / (
+        lines.failing[failing] * variance
     )
-    return bool(excess.sum() > seen.sum() + 3 * math.sqrt(2 * seen.sum()))
+    return bool(excess.sum() > failing.sum() + 3 * math.sqrt(2 * failing.sum()))
 
 
 def _line_fit(kind: int, lines: Lines, theta: Floats, errors: Floats, value: float) -> ModelFit:
@@ -202,7 +222,7 @@ def _line_fit(kind: int, lines: Lines, theta: Floats, errors: Floats, value: flo
 
 
 def _log_likelihood(lines: Lines, weak: Floats, failure: float) -> Floats:
-    """[lines] at P [lines or 1] and F."""
+    """Return the log likelihood [lines] at P [lines or 1] and F."""
     right = math.log1p(-failure)
     shown = -math.expm1(lines.reads * right)  # a weak cell fails at least once
     counts = lines.errors * math.log(failure) + (lines.failing * lines.reads - lines.errors) * right
@@ -210,12 +230,15 @@ def _log_likelihood(lines: Lines, weak: Floats, failure: float) -> Floats:
 
 
 def _mean_factor(spread: float) -> float:
-    """Of exp(spread z) over the classes of lines."""
+    """Return the mean of exp(spread z) over the classes of lines."""
     return float(np.exp(spread * _CLASS_Z).mean())
 
 
 def _grid(lines: Lines, spread: float) -> Floats:
-    """Standard normal values to sum over, close enough together that no line's own likelihood falls between two."""
+    """Return standard normal values to sum over.
+
+    They are so close that the likelihood of no line falls between two of them.
+    """
     narrowest = 1.0 / math.sqrt(1.0 + float(lines.failing.max()))
     step = min(0.1, 0.7 * narrowest / max(spread, 0.1))
     return np.linspace(-_END, _END, min(1201, 2 * math.ceil(_END / step) + 1))
@@ -224,9 +247,10 @@ def _grid(lines: Lines, spread: float) -> Floats:
 def _line_likelihood(
     lines: Lines, grid: Floats, log_rate: float, spread: float, failure: float, half: float
 ) -> float:
-    """Of all lines. P as in models.line_factors (lognormal, and a little of the mean for each), but smooth; F uniform within `half` of `failure`.
+    """Return the log likelihood of all lines.
 
-    Lines with as many failing cells share the sum over P.
+    P is as in models.line_factors (lognormal, and a small share of the mean for each line), but
+    smooth. F is uniform within `half` of `failure`. Lines with equal counts share the sum over P.
     """
     lognormal = np.exp(np.minimum(spread * grid, 40.0)) / _mean_factor(spread)
     rate = math.exp(log_rate) * (1 / STEPS + (1 - 1 / STEPS) * lognormal)
@@ -258,7 +282,10 @@ def _line_likelihood(
 
 
 def _start(lines: Lines) -> tuple[float, float]:
-    """P and F from moments: F of cells seen to fail solves R F / (1 - (1 - F)^R) = errors per failing cell."""
+    """Estimate P and F from moments.
+
+    F of the cells that failed solves R F / (1 - (1 - F)^R) = errors per failing cell.
+    """
     failing = int(lines.failing.sum())
     if failing == 0:
         raise FitError("no cell was ever wrong")
@@ -278,12 +305,15 @@ def _start(lines: Lines) -> tuple[float, float]:
 def _search(
     cost: Callable[[Floats], float], start: Floats, bounds: list[tuple[float, float]] | None = None
 ) -> tuple[Floats, Floats, float]:
-    """Where the cost is lowest, standard errors there, and the cost. Raises FitError where no finite cost is found."""
+    """Minimize a cost; return the place, the standard errors there, and the cost.
+
+    Raises FitError if no cost is finite.
+    """
     from scipy.optimize import minimize
 
     limits = np.array(bounds or [(-30.0, 30.0)] * len(start))
     start = np.clip(start, limits[:, 0], limits[:, 1])
-    origin = cost(start)  # what is left of the cost has more digits
+    origin = cost(start)  # subtracted, so that the rest has more digits
 
     def sloped(theta: Floats) -> tuple[float, Floats]:
         steps = _STEP * np.eye(len(theta))
@@ -297,18 +327,17 @@ def _search(
         ]
         return cost(theta) - origin, np.array(gradient)
 
-    scale = (
-        1.0 / (1.0 + np.abs(sloped(start)[1])) ** 0.5
-    )  # parameters of like weight: the first steps are of one standard error or so
+    # Scaled parameters have the same weight, so that the first steps are about a standard error.
+    scale = 1.0 / (1.0 + np.abs(sloped(start)[1])) ** 0.5
 
     def scaled(inner: Floats) -> tuple[float, Floats]:
         value, gradient = sloped(inner * scale)
         return value, gradient * scale
 
     boxes = [(low, high) for low, high in (limits / scale[:, None]).tolist()]
-    found: Any = None
+    best: Any = None
     for _ in range(4):
-        begin = start / scale if found is None else found.x
+        begin = start / scale if best is None else best.x
         result = minimize(
             scaled,
             begin,
@@ -317,22 +346,23 @@ def _search(
             bounds=boxes,
             options={"ftol": 1e-13, "gtol": 1e-7},
         )
-        gain = math.inf if found is None else found.fun - result.fun
-        found = result if found is None or result.fun <= found.fun else found
+        gain = math.inf if best is None else best.fun - result.fun
+        best = result if best is None or result.fun <= best.fun else best
         if gain < 1e-4:
             break
-    if not math.isfinite(found.fun):
+    if not math.isfinite(best.fun):
         raise FitError("the likelihood of the map is not finite")
-    theta = found.x * scale
-    return theta, _standard_errors(cost, theta), float(found.fun) + origin
+    theta = best.x * scale
+    return theta, _standard_errors(cost, theta), float(best.fun) + origin
 
 
 def _standard_errors(cost: Callable[[Floats], float], theta: Floats) -> Floats:
-    """From second differences; infinite where the cost is flat."""
+    """Return standard errors from second differences; infinite where the cost is flat."""
     size = len(theta)
     step = 1e-3 * np.ones(size)
     middle = cost(theta)
-    for index in range(size):  # wide enough to rise above rounding, narrow enough to be a parabola
+    # Steps are wide enough to rise above rounding, and narrow enough for a parabola.
+    for index in range(size):
         unit = np.eye(size)[index]
         while (
             step[index] < 0.5
@@ -347,13 +377,13 @@ def _standard_errors(cost: Callable[[Floats], float], theta: Floats) -> Floats:
             if i == j:
                 hessian[i, i] = (cost(theta + a) + cost(theta - a) - 2 * middle) / step[i] ** 2
             else:
-                mixed = (
+                difference = (
                     cost(theta + a + b)
                     - cost(theta + a - b)
                     - cost(theta - a + b)
                     + cost(theta - a - b)
                 )
-                hessian[i, j] = hessian[j, i] = mixed / (4 * step[i] * step[j])
+                hessian[i, j] = hessian[j, i] = difference / (4 * step[i] * step[j])
     try:
         variances = np.diag(np.linalg.inv(hessian))
     except np.linalg.LinAlgError:
@@ -367,14 +397,14 @@ def _intervals(
     errors: Floats,
     scales: tuple[Callable[[float], float], ...],
 ) -> dict[str, tuple[float, float, float]]:
-    """Values and their 95 % intervals on their own scale."""
-    found = {}
+    """Return values and their 95 % intervals, each on its own scale."""
+    intervals = {}
     for name, value, error, scale in zip(
         names, theta.tolist(), errors.tolist(), scales, strict=True
     ):
         reach = min(_T95 * error, 30.0)
-        found[name] = (scale(value), scale(value - reach), scale(value + reach))
-    return found
+        intervals[name] = (scale(value), scale(value - reach), scale(value + reach))
+    return intervals
 
 
 def _share(value: float) -> float:

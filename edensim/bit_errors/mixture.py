@@ -1,10 +1,12 @@
-"""Maximum likelihood for rates of many modules: a transformed straight line, modules that differ at random, and zeros below a detection limit.
+"""Maximize the likelihood of rates of many modules, which differ at random.
 
-    log10 rate = link(X b + W u) + e,      u ~ N(0, G) once per module,      e ~ N(0, s0^2), in the tail N(0, s1^2)
+    log10 rate = link(X b + W u) + e,  u ~ N(0, G) once per module,
+                                       e ~ N(0, s0^2), in the tail N(0, s1^2)
 
-b: coefficients that all modules share. u: what sets a module apart from its vendor's middle one (offset, slope). s0, s1: scatter in decades around
-a module's own curve, small where all cells fail and large where few do. A rate of 0 contributes P(rate < detection limit). u is integrated out by
-Laplace's approximation (per module, Gauss-Newton steps to the mode).
+All modules share the coefficients b. The offset and the slope u set a module apart from its
+vendor's middle one. The scatter in decades around a module's own curve, s0 and s1, is small where
+all cells fail and large where few do. A rate of 0 contributes P(rate < detection limit). Laplace's
+approximation integrates u out, with Gauss-Newton steps to the mode of each module.
 """
 
 from __future__ import annotations
@@ -20,23 +22,35 @@ from numpy.typing import NDArray
 from edensim.exceptions import FitError
 
 Floats = NDArray[np.float64]
-#: Link: z -> (log10 of the share of the saturation, its derivative).
+#: Function from z to log10 of the share of the saturation, and its derivative.
 Link = Callable[[Floats], tuple[Floats, Floats]]
 
 _LN10 = math.log(10.0)
-#: Differences of log likelihoods that are no gain.
+#: Differences of log likelihoods up to this are no gain.
 _ROUNDING = 1e-10
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
-#: Bounds of random effects (in z): below the first they cannot be told from 0.
+#: Bounds of random effects in z; below the first they cannot be distinguished from 0.
 _SD = (1e-3, 30.0)
-#: Bounds of the scatter in decades. Not below 5 %: a curve at its saturation would otherwise explain one point with any certainty.
+#: Bounds of the scatter in decades. It is at least 5 %, since a curve at its saturation would
+#: otherwise explain one point with any certainty.
 _DECADES = (0.02, 5.0)
 
 
 @dataclass(frozen=True)
 class Observations:
-    """n rates of several modules. y: log10 rate, or the log10 detection limit where `censored`; X [n, coefficients]; W [n, random effects];
-    group [n]: which module, 0..modules-1; tail [n]: which of them lie beyond the centre, where few cells fail."""
+    """n rates of several modules.
+
+    Attributes
+    ----------
+    y
+        log10 of the rate, or of the detection limit if `censored` [n].
+    X, W
+        Design matrices of the coefficients [n, k] and of the random effects [n, r].
+    group
+        Number of the module [n].
+    tail
+        Whether the rate lies beyond the centre, where few cells fail [n].
+    """
 
     y: Floats
     censored: NDArray[np.bool_]
@@ -47,7 +61,7 @@ class Observations:
     modules: int
 
     def of(self, modules: NDArray[np.intp]) -> Observations:
-        """These modules, with repetitions (each its own module): what a bootstrap or a cross-validation fits."""
+        """Return the rates of modules, which may be repeated, each as a module of its own."""
         rows = [np.flatnonzero(self.group == module) for module in modules]
         index = np.concatenate(rows)
         group = np.repeat(np.arange(len(modules)), [len(each) for each in rows])
@@ -63,8 +77,24 @@ class Observations:
 
 
 @dataclass(frozen=True)
-class MixedFit:
-    """Where the likelihood is highest. coefficients [k]; module_sd [r]: of each random effect; s0, s1: scatter; modes [modules, r]."""
+class MixtureFit:
+    """The maximum of the likelihood.
+
+    Attributes
+    ----------
+    coefficients
+        Coefficients [k].
+    module_sd
+        Standard deviation of each random effect [r].
+    s0, s1
+        Scatter in decades.
+    modes
+        Modes of the random effects [modules, r].
+    converged
+        Whether restarting the optimizer gains nothing.
+    parameters
+        Number of parameters.
+    """
 
     coefficients: Floats
     module_sd: Floats
@@ -77,22 +107,25 @@ class MixedFit:
 
     @property
     def aic(self) -> float:
+        """Akaike's information criterion."""
         return 2 * self.parameters - 2 * self.log_likelihood
 
     @property
     def theta(self) -> Floats:
+        """All parameters as `maximize` takes them."""
         return np.concatenate(
             [self.coefficients, np.log(self.module_sd), np.log([self.s0, self.s1])]
         )
 
 
 class _Likelihood:
-    """-log likelihood of `theta` = coefficients, log module sds, log s0, log s1, with its gradient by forward differences.
+    """-log likelihood of theta, with its gradient by forward differences.
 
-    All differences are one batch (leading axis b of the arrays), so that a gradient costs little more than a value.
+    Theta has the coefficients and the logarithms of the module sds, s0 and s1. All differences are
+    one batch (the leading axis b of the arrays), so that a gradient costs little more than a value.
     """
 
-    #: Step of the differences; the modes are exact to far less.
+    #: Step of the differences; the modes are far more exact.
     STEP = 1e-5
 
     def __init__(self, data: Observations, link: Link, log10_saturation: float) -> None:
@@ -115,7 +148,7 @@ class _Likelihood:
         return float(values[0]), (values[1:] - values[0]) / self.STEP
 
     def values(self, thetas: Floats) -> tuple[Floats, Floats]:
-        """-log likelihood [b] and modes [b, modules, effects] of several thetas."""
+        """Return -log likelihood [b] and modes [b, modules, effects] of several thetas."""
         k = self.data.X.shape[1]
         fixed = thetas[:, :k] @ self.data.X.T
         spread = np.exp(thetas[:, k:])
@@ -129,7 +162,10 @@ class _Likelihood:
     def _climb(
         self, fixed: Floats, module_sd: Floats, s0: Floats, s1: Floats
     ) -> tuple[Floats, Floats, Floats]:
-        """Go to the modes; the joint log density there (without its 2 pi) and the Gauss-Newton Hessian, per module."""
+        """Return the joint log density at the modes, the Gauss-Newton Hessian there, and the modes.
+
+        The density leaves out its factor of 2 pi.
+        """
         modes = np.repeat(self.modes[None], len(fixed), axis=0)
         sd = np.where(self.data.tail, s1, s0)
         joint, gradient, hessian = self._terms(fixed, modes, module_sd, sd)
@@ -193,31 +229,46 @@ def maximize(
     *,
     restarts: int = 3,
     fixed: Floats | None = None,
-) -> MixedFit:
-    """Highest likelihood from `start` (theta: coefficients, log sd of each random effect, log s0, log s1).
+) -> MixtureFit:
+    """Maximize the likelihood from a start.
 
-    falling [k]: coefficients that must not rise above 0, for a larger VDD or tRCD never adds errors. fixed [k]: values to keep, NaN elsewhere.
+    Parameters
+    ----------
+    data
+        The rates.
+    link
+        The link function.
+    saturation
+        Rate where all cells fail.
+    start
+        Coefficients, log sd of each random effect, log s0 and log s1.
+    falling
+        Which coefficients must not rise above 0, since a larger VDD or tRCD never adds errors [k].
+    restarts
+        How often the optimizer starts, at most.
+    fixed
+        Values of coefficients that stay, NaN for the others [k].
 
-    Raises FitError where no finite likelihood is found at all; `converged` says whether the optimiser was content.
+    Raises
+    ------
+    FitError
+        If no likelihood is finite.
     """
     from scipy.optimize import minimize
 
     likelihood = _Likelihood(data, link, math.log10(saturation))
     k = data.X.shape[1]
     spreads = [_SD] * (len(start) - k - 2) + [_DECADES] * 2
-    bounds = [(-math.inf, 0.0 if each else math.inf) for each in falling] + [
-        (math.log(low), math.log(high)) for low, high in spreads
-    ]
+    bounds = [(-math.inf, 0.0 if is_falling else math.inf) for is_falling in falling]
+    bounds += [(math.log(low), math.log(high)) for low, high in spreads]
     if fixed is not None:
         bounds[:k] = [
             bound if math.isnan(value) else (value, value)
             for bound, value in zip(bounds, fixed.tolist(), strict=False)
         ]
     best: Any = None
-    for _ in range(
-        restarts
-    ):  # restarts clear the optimiser's memory of a curvature that has gone stale
-        found = minimize(
+    for _ in range(restarts):  # the optimizer forgets a curvature that no longer holds
+        result = minimize(
             likelihood,
             start if best is None else best.x,
             method="L-BFGS-B",
@@ -225,17 +276,18 @@ def maximize(
             bounds=bounds,
             options={"maxiter": 300, "ftol": 1e-10},
         )
-        gain = math.inf if best is None else best.fun - found.fun
-        best = found if best is None or found.fun <= best.fun else best
+        gain = math.inf if best is None else best.fun - result.fun
+        best = result if best is None or result.fun <= best.fun else best
         if gain < 1e-3:
             break
     if not math.isfinite(best.fun) or best.fun >= 1e11:
         raise FitError(
-            "the likelihood is not finite anywhere near the start: the data do not look like rates of this form"
+            "the likelihood is not finite anywhere near the start: the data do not look like rates "
+            "of this form"
         )
     _, modes = likelihood.values(best.x[None])
     spread = np.exp(best.x[k:])
-    return MixedFit(
+    return MixtureFit(
         best.x[:k],
         spread[:-2],
         float(spread[-2]),
@@ -251,35 +303,36 @@ def slope_evidence(
     data: Observations,
     link: Link,
     saturation: float,
-    fit: MixedFit,
+    fit: MixtureFit,
     falling: NDArray[np.bool_],
     factor: float,
 ) -> float:
-    """How much likelihood is lost (its logarithm, highest minus) where all slopes are `factor` times what they are and all else may follow."""
+    """Return the loss of log likelihood if all slopes are multiplied and all else is refitted."""
     slopes = np.where(falling, fit.coefficients * factor, np.nan)
     start = fit.theta
     start[: len(slopes)] = np.where(falling, slopes, start[: len(slopes)])
-    return (
-        fit.log_likelihood
-        - maximize(data, link, saturation, start, falling, restarts=1, fixed=slopes).log_likelihood
-    )
+    other = maximize(data, link, saturation, start, falling, restarts=1, fixed=slopes)
+    return fit.log_likelihood - other.log_likelihood
 
 
 def probit(z: Floats) -> tuple[Floats, Floats]:
-    """Share Phi(z)."""
+    """Return log10 of the share Phi(z), and its derivative."""
     from scipy.special import log_ndtr
 
     log_share = log_ndtr(z)
-    return log_share / _LN10, np.exp(-0.5 * z * z - 0.5 * math.log(2 * math.pi) - log_share) / _LN10
+    return log_share / _LN10, np.exp(-0.5 * z * z - _HALF_LOG_2PI - log_share) / _LN10
 
 
 def logit(z: Floats) -> tuple[Floats, Floats]:
-    """Share 1 / (1 + exp(-z))."""
+    """Return log10 of the share 1 / (1 + exp(-z)), and its derivative."""
     return -np.logaddexp(0.0, -z) / _LN10, 1.0 / (1.0 + np.exp(np.clip(z, -700, 700))) / _LN10
 
 
 def exponential(z: Floats) -> tuple[Floats, Floats]:
-    """Share 1 - exp(-exp(z)): exponential in the tail, 1 at the top."""
+    """Return log10 of the share 1 - exp(-exp(z)), and its derivative.
+
+    The share is exponential in the tail and 1 at the top.
+    """
     rate = np.exp(np.clip(z, -700, 50))
     share = -np.expm1(-rate)
     return np.where(z < -30, z / _LN10, np.log10(np.maximum(share, 1e-300))), np.where(
@@ -292,7 +345,7 @@ LINKS: dict[str, Link] = {"probit": probit, "logit": logit, "exponential": expon
 
 
 def inverse(form: str, share: Floats) -> Floats:
-    """z of shares between 0 and 1."""
+    """Return z of shares between 0 and 1."""
     from scipy.special import ndtri
 
     share = np.clip(share, 1e-300, 1 - 1e-12)

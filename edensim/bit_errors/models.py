@@ -1,12 +1,16 @@
-"""EDEN's error models (Koppula et al., MICRO 2019, section 4): which cells of approximate DRAM are weak, and how often a weak cell fails.
+"""Define error models: which cells of approximate DRAM are weak, and how often a weak cell fails.
 
-A model is a name, a number (the paper's) and one function from its parameters to a `CellLaw`, the common form that cells.py places and that
-injection.py applies. Adding a model is writing that function under `@error_model(number, name)`.
+The built-in models are those of EDEN (Koppula et al., MICRO 2019, section 4). A model is a name, a
+number (the paper's) and one function from its parameters to a `CellDistribution`, the common form
+that cells.py places and injector.py applies. To add a model, write that function under
+`@error_model(number, name)`.
 
-A cell is weak with probability P (a fixed property of its place), and a weak cell fails with probability F at each access. Lines (bitlines,
-wordlines) differ: the rate of weak cells of a line is the module's mean rate times a factor, lognormal with `spread` the standard deviation
-of its natural logarithm, in 256 equally frequent classes; a line with factor g has P = 1 - exp(-rate * g). The F of a line is uniform within
-`failure_spread` of the mean. The lognormal form is an assumption: the paper gives one P and F for each line.
+A cell is weak with probability P, which is a fixed property of its place, and a weak cell fails
+with probability F at each access. Lines (bitlines, wordlines) differ: the rate of weak cells of a
+line is the module's mean rate times a factor. The factor is lognormal, `spread` is the standard
+deviation of its natural logarithm, and there are 256 equally frequent classes of lines. A line with
+factor g has P = 1 - exp(-rate * g). The F of a line is uniform within `failure_spread` of the mean.
+The lognormal form is an assumption: the paper gives one P and F for each line.
 """
 
 from __future__ import annotations
@@ -26,21 +30,29 @@ from numpy.typing import NDArray
 from edensim.config.plugins import ERROR_MODELS
 from edensim.exceptions import ConfigError, nearest
 
-#: Classes of lines; a class holds every 256th part of them.
+#: Number of classes of lines; each holds the same share of them.
 CLASSES: Final = 256
-#: Steps of the factor of a line per 1.
+#: The factor of a line is a multiple of one part in so many.
 STEPS: Final = 32
-#: Largest spread: the weakest of 256 classes of lines has nearly all weak cells.
+#: Largest spread; the weakest of the 256 classes of lines then has nearly all weak cells.
 MAX_SPREAD: Final = 8.0
 
 
 @dataclass(frozen=True, slots=True)
-class CellLaw:
-    """What every model comes down to.
+class CellDistribution:
+    """The common form of all models.
 
-    weak_fraction: P, the expected fraction of weak cells over all lines. failure_of_ones, failure_of_zeros: F of a weak cell that holds 1 or 0.
-    bitline_spread, wordline_spread: how much lines differ (module docstring). failure_spread: half the width of the range of F over the lines
-    that differ (wordlines if they do, else bitlines).
+    Attributes
+    ----------
+    weak_fraction
+        P, the expected fraction of weak cells over all lines.
+    failure_of_ones, failure_of_zeros
+        F of a weak cell that holds 1, or 0.
+    bitline_spread, wordline_spread
+        How much lines differ; see the start of this file.
+    failure_spread
+        Half the width of the range of F over the lines that differ, which are wordlines if these
+        do, else bitlines.
     """
 
     weak_fraction: float
@@ -52,24 +64,28 @@ class CellLaw:
 
     @property
     def data_dependent(self) -> bool:
+        """Whether ones and zeros fail differently."""
         return self.failure_of_ones != self.failure_of_zeros
 
     def mean_failure(self, ones_fraction: float = 0.5) -> float:
-        """F of a weak cell, of data with that fraction of ones."""
+        """Return the mean F of a weak cell in data with a fraction of ones."""
         return ones_fraction * self.failure_of_ones + (1 - ones_fraction) * self.failure_of_zeros
 
     def rate(self) -> float:
-        """The mean rate of weak cells: -ln(1 - P) where lines do not differ; infinite for P = 1."""
+        """Return the mean rate of weak cells, which is infinite for P = 1."""
         return _rate(self.weak_fraction, self.bitline_spread, self.wordline_spread)
 
 
 @functools.lru_cache(maxsize=64)
 def line_factors(spread: float) -> NDArray[np.float64]:
-    """Factors of the 256 classes of lines, ascending: multiples of 1/32, at least one, their mean exactly 1."""
+    """Return the factors of the 256 classes of lines in ascending order.
+
+    They are multiples of 1/32, at least 1/32, and their mean is exactly 1.
+    """
     normal = NormalDist()
     logarithms = [spread * normal.inv_cdf((index + 0.5) / CLASSES) for index in range(CLASSES)]
     shares = [math.exp(value - logarithms[-1]) for value in logarithms]
-    left = CLASSES * (STEPS - 1)  # beyond the one that each has
+    left = CLASSES * (STEPS - 1)  # to be shared out, as each class has one step
     exact = [share * left / sum(shares) for share in shares]
     steps = [int(value) for value in exact]
     for index in sorted(range(CLASSES), key=lambda index: exact[index] - steps[index])[
@@ -82,7 +98,7 @@ def line_factors(spread: float) -> NDArray[np.float64]:
 def weak_fraction_of(
     rate: float, bitline_spread: float = 0.0, wordline_spread: float = 0.0
 ) -> float:
-    """P over all lines at a mean rate of weak cells."""
+    """Return P over all lines at a mean rate of weak cells."""
     if bitline_spread == 0 == wordline_spread:
         return -math.expm1(-rate)
     factors, shares = _distinct_factors(bitline_spread, wordline_spread)
@@ -93,7 +109,7 @@ def weak_fraction_of(
 def _distinct_factors(
     bitline_spread: float, wordline_spread: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Factors of cells, each once, and the shares of cells that have them."""
+    """Return the different factors of cells, and the share of the cells that has each."""
     factors, counts = np.unique(line_factors(bitline_spread), return_counts=True)
     others, other_counts = np.unique(line_factors(wordline_spread), return_counts=True)
     return np.outer(factors, others).ravel(), np.outer(counts, other_counts).ravel() / CLASSES**2
@@ -101,14 +117,15 @@ def _distinct_factors(
 
 @functools.lru_cache(maxsize=4096)
 def _rate(weak_fraction: float, bitline_spread: float, wordline_spread: float) -> float:
-    """The inverse of `weak_fraction_of`."""
+    """Return the mean rate of weak cells at a P, the inverse of `weak_fraction_of`."""
     if weak_fraction >= 1:
         return math.inf
     rate = -math.log1p(-weak_fraction)
     if weak_fraction <= 0 or bitline_spread == 0 == wordline_spread:
         return max(rate, 0.0)
     factors, shares = _distinct_factors(bitline_spread, wordline_spread)
-    for _ in range(500):  # Newton from the left on a concave function never passes the root
+    # Newton's method from the left on a concave function never passes the root.
+    for _ in range(500):
         weak = np.exp(-rate * factors)
         slope = float(shares @ (factors * weak))
         if slope <= 0:
@@ -122,16 +139,17 @@ def _rate(weak_fraction: float, bitline_spread: float, wordline_spread: float) -
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A registered model: its number, name, function and the parameters that function takes, with their defaults (None: must be given)."""
+    """A registered model; a parameter without a default is None and must be given."""
 
     number: int
     name: str
-    law: Callable[..., CellLaw]
+    distribution: Callable[..., CellDistribution]
     parameters: Mapping[str, float | None]
 
     @property
     def description(self) -> str:
-        return (inspect.getdoc(self.law) or "").partition("\n")[0]
+        """First line of the model's docstring."""
+        return (inspect.getdoc(self.distribution) or "").partition("\n")[0]
 
 
 _KINDS: dict[int, Kind] = {}
@@ -139,32 +157,42 @@ _KINDS: dict[int, Kind] = {}
 
 def error_model(
     number: int, name: str
-) -> Callable[[Callable[..., CellLaw]], Callable[..., CellLaw]]:
-    """Register a function from parameters (its arguments) to a CellLaw as a model. Every model has a `weak_fraction`."""
+) -> Callable[[Callable[..., CellDistribution]], Callable[..., CellDistribution]]:
+    """Register a function as a model.
 
-    def register(law: Callable[..., CellLaw]) -> Callable[..., CellLaw]:
+    Its arguments are the parameters of the model, of which one is `weak_fraction`, and it returns
+    a `CellDistribution`.
+
+    Raises
+    ------
+    ConfigError
+        If the number or the name is taken.
+    """
+
+    def register(distribution: Callable[..., CellDistribution]) -> Callable[..., CellDistribution]:
         taken = next(
             (kind for kind in _KINDS.values() if kind.number == number or kind.name == name), None
         )
         if taken is not None:
             raise ConfigError(
-                f"error model {number} {name!r}: number or name is taken by {taken.number} {taken.name!r}"
+                f"error model {number} {name!r}: number or name is taken by {taken.number} "
+                f"{taken.name!r}; expected another"
             )
-        arguments = inspect.signature(law).parameters.values()
+        arguments = inspect.signature(distribution).parameters.values()
         parameters = {
             each.name: None if each.default is each.empty else float(each.default)
             for each in arguments
         }
-        _KINDS[number] = Kind(number, name, law, MappingProxyType(parameters))
-        return law
+        _KINDS[number] = Kind(number, name, distribution, MappingProxyType(parameters))
+        return distribution
 
     return register
 
 
 @error_model(0, "uniform")
-def uniform(weak_fraction: float, failure_probability: float = 0.5) -> CellLaw:
-    """Weak cells anywhere in a bank (P, F_A)."""
-    return CellLaw(weak_fraction, failure_probability, failure_probability)
+def uniform(weak_fraction: float, failure_probability: float = 0.5) -> CellDistribution:
+    """Weak cells anywhere in a bank (P, F_A)."""  # noqa: D401  (a description for users)
+    return CellDistribution(weak_fraction, failure_probability, failure_probability)
 
 
 @error_model(1, "bitline")
@@ -173,9 +201,9 @@ def bitline(
     failure_probability: float = 0.5,
     spread: float = 1.0,
     failure_spread: float = 0.0,
-) -> CellLaw:
-    """Weak cells along bitlines: P_B and F_B differ from bitline to bitline."""
-    return CellLaw(
+) -> CellDistribution:
+    """Weak cells along bitlines: P_B and F_B differ from bitline to bitline."""  # noqa: D401
+    return CellDistribution(
         weak_fraction,
         failure_probability,
         failure_probability,
@@ -190,9 +218,9 @@ def wordline(
     failure_probability: float = 0.5,
     spread: float = 1.0,
     failure_spread: float = 0.0,
-) -> CellLaw:
-    """Weak cells along wordlines: P_W and F_W differ from row to row."""
-    return CellLaw(
+) -> CellDistribution:
+    """Weak cells along wordlines: P_W and F_W differ from row to row."""  # noqa: D401
+    return CellDistribution(
         weak_fraction,
         failure_probability,
         failure_probability,
@@ -204,13 +232,13 @@ def wordline(
 @error_model(3, "data-dependent")
 def data_dependent(
     weak_fraction: float, failure_of_ones: float, failure_of_zeros: float
-) -> CellLaw:
+) -> CellDistribution:
     """Weak cells anywhere; a weak cell that holds 1 fails with F_V1, one that holds 0 with F_V0."""
-    return CellLaw(weak_fraction, failure_of_ones, failure_of_zeros)
+    return CellDistribution(weak_fraction, failure_of_ones, failure_of_zeros)
 
 
 def kinds() -> tuple[Kind, ...]:
-    """All registered models in the order of their numbers."""
+    """Return all registered models in the order of their numbers."""
     return tuple(_KINDS[number] for number in sorted(_KINDS))
 
 
@@ -220,10 +248,13 @@ def _load_plugins() -> None:
     Raises ConfigError if what a package brings under a name is not the model of that name.
     """
     for name, member in ERROR_MODELS.plugins.items():
-        law = ERROR_MODELS.load(name)
-        if not any(kind.name == name and kind.law is law for kind in _KINDS.values()):
+        distribution = ERROR_MODELS.load(name)
+        if not any(
+            kind.name == name and kind.distribution is distribution for kind in _KINDS.values()
+        ):
             raise ERROR_MODELS.refuse(
-                member, f"expected a function under @error_model(NUMBER, {name!r}), found {law!r}"
+                member,
+                f"expected a function under @error_model(NUMBER, {name!r}), found {distribution!r}",
             )
 
 
@@ -234,25 +265,34 @@ def _registered(kind: int | str) -> Kind | None:
 
 
 def kind_of(kind: int | str) -> Kind:
-    """Find the registered model of a number or name. Raises ConfigError, with the nearest name."""
+    """Find the registered model of a number or name.
+
+    Raises
+    ------
+    ConfigError
+        If there is none; the message gives the nearest name.
+    """
     found = _registered(kind)
     if found is None:
         _load_plugins()
         found = _registered(kind)
     if found is None:
-        names = [each.name for each in kinds()]
-        hint = nearest(kind, names) if isinstance(kind, str) else ""
-        raise ConfigError(
-            f"error model: expected one of {', '.join(f'{each.number} {each.name}' for each in kinds())}, found {kind!r}{hint}"
-        )
+        hint = nearest(kind, [known.name for known in kinds()]) if isinstance(kind, str) else ""
+        expected = ", ".join(f"{known.number} {known.name}" for known in kinds())
+        raise ConfigError(f"error model: expected one of {expected}, found {kind!r}{hint}")
     return found
 
 
 @dataclass(frozen=True)
 class ErrorModel:
-    """A model with its parameters. Make one with `ErrorModel.of`, which checks them.
+    """An error model with its parameters; `ErrorModel.of` makes one and checks them.
 
-    kind: the paper's number. parameters: by name, all of them.
+    Attributes
+    ----------
+    kind
+        Number of the model (EDEN's for the built-in ones).
+    parameters
+        Values of all parameters by name.
     """
 
     kind: int
@@ -260,13 +300,20 @@ class ErrorModel:
 
     @classmethod
     def of(cls, kind: int | str, **parameters: float) -> ErrorModel:
-        """A model by number or name. Raises ConfigError for an unknown model or parameter, one that is missing, and one out of range."""
+        """Make a model from its number or name and its parameters.
+
+        Raises
+        ------
+        ConfigError
+            If the model or a parameter is unknown, or a parameter is missing or out of range.
+        """
         known = kind_of(kind)
         what = f"error model {known.number} ({known.name})"
         for name in parameters:
             if name not in known.parameters:
                 raise ConfigError(
-                    f"{what}: unknown parameter {name!r}{nearest(name, known.parameters)}; known: {', '.join(known.parameters)}"
+                    f"{what}: unknown parameter {name!r}{nearest(name, known.parameters)}; "
+                    f"known: {', '.join(known.parameters)}"
                 )
         values: dict[str, float] = {}
         for name, default in known.parameters.items():
@@ -282,7 +329,8 @@ class ErrorModel:
         mean, half = values.get("failure_probability", 0.5), values.get("failure_spread", 0.0)
         if not (half <= mean and mean + half <= 1):
             raise ConfigError(
-                f"{what}: failure_spread: expected at most {min(mean, 1 - mean):g}, so that F stays within 0 and 1, found {half:g}"
+                f"{what}: failure_spread: expected at most {min(mean, 1 - mean):g}, "
+                f"so that F stays within 0 and 1, found {half:g}"
             )
         return cls(known.number, MappingProxyType(values))
 
@@ -294,22 +342,29 @@ class ErrorModel:
 
     @property
     def name(self) -> str:
+        """Name of the model."""
         return kind_of(self.kind).name
 
     @property
-    def law(self) -> CellLaw:
-        """Its common form."""
-        return kind_of(self.kind).law(**self.parameters)
+    def distribution(self) -> CellDistribution:
+        """The common form of the model."""
+        return kind_of(self.kind).distribution(**self.parameters)
 
     def expected_ber(self, ones_fraction: float = 0.5) -> float:
-        """Bit error rate expected in data with that fraction of ones: P times the mean F, over all lines."""
-        law = self.law
-        return law.weak_fraction * law.mean_failure(ones_fraction)
+        """Return the bit error rate expected in data with a fraction of ones."""
+        distribution = self.distribution
+        return distribution.weak_fraction * distribution.mean_failure(ones_fraction)
 
     def at_ber(self, ber: float, ones_fraction: float = 0.5) -> ErrorModel:
-        """The same structure at another BER: other P, same F (all F raised in step where even P = 1 is not enough).
+        """Return the model with the same structure at another bit error rate.
 
-        Weak cells stay weak, and cells that fail in an access still fail in it, as the BER rises. Raises ConfigError for a BER that no P and F give.
+        P changes and F stays; if even P = 1 is not enough, all F are raised by one factor. As the
+        BER rises, weak cells stay weak, and cells that fail in an access still fail in it.
+
+        Raises
+        ------
+        ConfigError
+            If no P and F give that BER.
         """
         if not 0 <= ber <= 1:
             raise ConfigError(
@@ -317,7 +372,7 @@ class ErrorModel:
             )
         if ber == 0:
             return self.replaced(weak_fraction=0.0)
-        failure = self.law.mean_failure(ones_fraction)
+        failure = self.distribution.mean_failure(ones_fraction)
         if failure >= ber:
             return self.replaced(weak_fraction=ber / failure)
         if failure > 0:
@@ -330,24 +385,38 @@ class ErrorModel:
             if max(raised.values()) + half <= 1:
                 return self.replaced(weak_fraction=1.0, **raised)
         raise ConfigError(
-            f"error model {self.kind} ({self.name}): BER {ber:g} cannot be reached with a mean failure probability of {failure:g} "
-            f"(fraction of ones {ones_fraction:g})"
+            f"error model {self.kind} ({self.name}): BER {ber:g} cannot be reached with a mean "
+            f"failure probability of {failure:g} (fraction of ones {ones_fraction:g})"
         )
 
     def replaced(self, **parameters: float) -> ErrorModel:
-        """With other values of some parameters."""
+        """Return the model with other values of some parameters."""
         return ErrorModel.of(self.kind, **{**self.parameters, **parameters})
 
+    def nested_in(self, other: ErrorModel) -> ErrorModel:
+        """Return the model with the structure of another, and no more weak cells than that.
+
+        The other belongs to a shorter interval, so that lines and weak cells keep their places.
+        """
+        mine, theirs = self.distribution, other.distribution
+        if self.kind != other.kind or (mine.bitline_spread, mine.wordline_spread) != (
+            theirs.bitline_spread,
+            theirs.wordline_spread,
+        ):
+            return other.at_ber(min(self.expected_ber(), other.expected_ber()))
+        return self.replaced(weak_fraction=min(mine.weak_fraction, theirs.weak_fraction))
+
     def to_dict(self) -> dict[str, Any]:
-        """{kind: name, parameter: value, ...}, as module files and results say it."""
+        """Return `kind` (the name) and the parameters, as in module files and results."""
         return {"kind": self.name, **self.parameters}
 
     @classmethod
     def from_dict(cls, given: Mapping[str, Any]) -> ErrorModel:
-        """Of a `to_dict`. Raises ConfigError as `of` does."""
+        """Make a model from what `to_dict` returns; raises ConfigError as `of` does."""
         if "kind" not in given:
             raise ConfigError(
-                f"error model: kind is missing; expected one of {', '.join(each.name for each in kinds())}"
+                f"error model: kind is missing; expected one of "
+                f"{', '.join(known.name for known in kinds())}"
             )
         return cls.of(
             given["kind"], **{name: value for name, value in given.items() if name != "kind"}
@@ -361,7 +430,10 @@ def _restored(kind: int, parameters: Mapping[str, float]) -> ErrorModel:
 def at_ber(
     kind: int | str, ber: float, ones_fraction: float = 0.5, **parameters: float
 ) -> ErrorModel:
-    """A model by its BER instead of its weak fraction; other parameters default to 0.5 for failure probabilities and as registered."""
+    """Make a model from its bit error rate instead of its weak fraction.
+
+    Failure probabilities that are not given are 0.5; other parameters have their defaults.
+    """
     known = kind_of(kind)
     given = {
         name: 0.5

@@ -1,4 +1,7 @@
-"""A module's file: what is known of a device's bit errors, from where, and what is assumed. `configs/modules/` has some."""
+"""Read and write module files: what is known and assumed about the bit errors of a device.
+
+`configs/modules/` has some.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +20,16 @@ from edensim.config.models import PositiveFloat, Section
 from edensim.config.strict_yaml import load_yaml
 from edensim.exceptions import ModuleError, nearest
 
-#: First word of a module file of edensim, and the version of its form.
+#: Name and version of the format of module files.
 FORMAT: Final = "edensim-module-1"
 
 
 class Nominal(Section, frozen=True, kw_only=True):
-    """What the device is specified for, and what it means that another device (of a simulated standard) is lowered.
+    """What the device is specified for, and how it stands for a simulated device of other values.
 
-    scaling: `absolute`, the other device's volts and nanoseconds are taken as they are; `difference`, what was taken off its nominal value is
-    taken off this device's (EDEN's reckoning: 0.3 V off DDR4's 1.2 V are 1.05 V of a 1.35 V device).
+    With the scaling `absolute`, the volts and nanoseconds of the simulated device are taken as they
+    are. With `difference`, what was taken off its nominal value is taken off the value of this
+    device, as EDEN does: 0.3 V below the 1.2 V of DDR4 are 1.05 V of a device of 1.35 V.
     """
 
     vdd_V: PositiveFloat
@@ -35,9 +39,16 @@ class Nominal(Section, frozen=True, kw_only=True):
 
 
 class Module(Section, frozen=True, kw_only=True):
-    """A device's bit errors. curves: by what was lowered, `trcd` and `vdd`. assumptions: by name, what no data decide.
+    """The bit errors of a device; prediction.py computes rates from it.
 
-    seed: of its weak cells. What it answers is in prediction.py.
+    Attributes
+    ----------
+    seed
+        Decides where its weak cells are.
+    assumptions
+        What no data decide, by name.
+    curves
+        Rates by what was lowered, `trcd` or `vdd`.
     """
 
     format: Literal["edensim-module-1"]
@@ -51,9 +62,15 @@ class Module(Section, frozen=True, kw_only=True):
 
 
 def load_module(path: str | Path) -> Module:
-    """A module of a file, or of a name that configs/modules/ (or $EDENSIM_CONFIGS) has. Raises ModuleError with file, line and key."""
-    found = _find(Path(path))
-    return _load(found, found.stat().st_mtime_ns)
+    """Load a module from a file, or by a name in configs/modules/ or $EDENSIM_CONFIGS.
+
+    Raises
+    ------
+    ModuleError
+        If there is no such file, or it is wrong; the message has file, line and key.
+    """
+    file = _find(Path(path))
+    return _load(file, file.stat().st_mtime_ns)
 
 
 def _find(path: Path) -> Path:
@@ -74,7 +91,8 @@ def _load(path: Path, modified_ns: int) -> Module:
     values, lines = load_yaml(path)
     if values.get("format") != FORMAT:
         raise ModuleError(
-            f"{path}:{lines.get('format', 1)}: format: expected {FORMAT!r}, found {values.get('format')!r}; is it a module file?"
+            f"{path}:{lines.get('format', 1)}: format: expected {FORMAT!r}, "
+            f"found {values.get('format')!r}; is it a module file?"
         )
     try:
         module = msgspec.convert(values, Module)
@@ -93,7 +111,7 @@ def _load(path: Path, modified_ns: int) -> Module:
 def _located(
     path: Path, lines: Mapping[str, int], values: Mapping[str, Any], message: str
 ) -> ModuleError:
-    """msgspec's complaint with line and key, and the nearest known key."""
+    """Return a complaint of msgspec with line, key, and the nearest known key."""
     text, _, where = message.partition(" - at `$")
     key = where.rstrip("`").lstrip(".")
     known: list[str] = [*Module.__struct_fields__, *Nominal.__struct_fields__]
@@ -124,7 +142,7 @@ def _located(
 
 
 def _complaint(name: str, curve: Curve | Table) -> tuple[str, str] | None:
-    """Key and message of the first rule that a curve breaks which its types do not state."""
+    """Return key and message of the first rule that a curve breaks and its types do not state."""
     key = f"curves.{name}"
     axis = {"trcd": "trcd_ns", "vdd": "vdd_V"}[name]
     if curve.axis != axis:
@@ -150,7 +168,8 @@ def _complaint(name: str, curve: Curve | Table) -> tuple[str, str] | None:
         if pattern not in known:
             return (
                 f"{key}.coefficients.{pattern}",
-                f"unknown pattern{nearest(pattern, known)}; known: {', '.join(known)} (or only {ANY!r})",
+                f"unknown pattern{nearest(pattern, known)}; known: {', '.join(known)} "
+                f"(or only {ANY!r})",
             )
         if len(values) != width or not all(map(math.isfinite, values)):
             return (
@@ -175,7 +194,7 @@ def _complaint(name: str, curve: Curve | Table) -> tuple[str, str] | None:
 
 
 def module_text(module: Module) -> str:
-    """The module as its file's text; `load_module` gives the same module back."""
+    """Return the text of a module's file; `load_module` reads the same module from it."""
     values = _plain(msgspec.to_builtins(module))
     return (
         "".join(f"# {line}\n" for line in _HEADER.splitlines())
@@ -184,12 +203,15 @@ def module_text(module: Module) -> str:
     )
 
 
-_HEADER = """Bit errors of a DRAM device: parameters of a fit and where the data came from, no measured rows.
-z = offset + slope x (+ temperature), rate = saturation * share(z); see edensim/bit_errors/curve.py. Read with `edensim ber`."""
+_HEADER = (
+    "Bit errors of a DRAM device: parameters of a fit and where the data came from, no measured "
+    "rows.\nz = offset + slope x (+ temperature), rate = saturation * share(z); see "
+    "edensim/bit_errors/curve.py. Read with `edensim ber`."
+)
 
 
 def _plain(value: Any) -> Any:
-    """Tuples as lists, and without what says nothing."""
+    """Turn tuples into lists, and leave out what is empty."""
     if isinstance(value, Mapping):
         return {
             key: _plain(each)
@@ -231,7 +253,7 @@ def _inline(value: Any) -> str:
 
 
 def _number(value: float) -> str:
-    """Six digits, in the forms that strict YAML takes for numbers (1.0e-05, never 1e-05)."""
+    """Write a number with six digits, in a form that YAML takes for one (1.0e-05, not 1e-05)."""
     text = f"{value:.6g}"
     mantissa, e, exponent = text.partition("e")
     return f"{mantissa if '.' in mantissa else mantissa + '.0'}{e}{exponent}"

@@ -1,8 +1,10 @@
-"""From a configuration to error models: which rows fail how, at the operating points of module and partitions.
+"""Find out how the rows of a configured memory fail, at the operating points of its partitions.
 
-`every_access`: a partition has one model, that of its VDD and tRCD as asked. `elapsed`: a read is as safe as its own ACT-to-RD interval makes it: a
-partition has a model for each interval, the module's at a tRCD of that length, and no errors from what the cells need at that VDD on. Cells that fail
-at a longer interval are among those that fail at a shorter one.
+Under the exposure rule `every_access`, a partition has one error model, that of its VDD and of the
+tRCD that was asked for. Under `elapsed`, a read is as safe as its own ACT-to-RD interval makes it:
+a partition has a model for each interval, which is the module's at a tRCD of that length, and none
+from the time on that the cells need at that VDD. Cells that fail at a longer interval are among
+those that fail at a shorter one.
 """
 
 from __future__ import annotations
@@ -23,31 +25,41 @@ from edensim.dram.standard import Standard
 from edensim.exceptions import ConfigError
 from edensim.vocabulary import ns_from_cycles
 
-#: Intervals told apart under `elapsed`, in cycles; the last stands for all longer ones.
+#: Longest interval in cycles that `elapsed` distinguishes; it stands for all longer ones too.
 LONGEST_INTERVAL = 255
 
 
 @dataclass(frozen=True)
 class ErrorPlan:
-    """Bit errors of a configured memory.
+    """The bit errors of a configured memory.
 
-    stages: an injector for each stretch between changes of the operating point. Its class of lines is the ACT-to-RD interval in cycles (at most
-    LONGEST_INTERVAL) under `elapsed`, none else. Partition 0 is the module, then the configuration's partitions. notes: what results say of it:
-    points, assumptions, what lies beyond the data.
+    Attributes
+    ----------
+    epochs
+        An injector for each epoch, which ends when the operating point changes. Under `elapsed`,
+        its class of lines is the ACT-to-RD interval in cycles, at most LONGEST_INTERVAL. Partition
+        0 is the module; the partitions of the configuration follow.
+    memory
+        The memory.
+    exposure
+        The exposure rule, `every_access` or `elapsed`.
+    notes
+        What results say about it: points, assumptions, and what lies beyond the data.
     """
 
-    stages: tuple[Injector, ...]
+    epochs: tuple[Injector, ...]
     memory: MemorySystem
     exposure: str
     notes: dict[str, Any]
 
     @property
     def injector(self) -> Injector:
-        """That of the start."""
-        return self.stages[0]
+        """The injector of the first epoch."""
+        return self.epochs[0]
 
     @property
     def geometry(self) -> Geometry:
+        """Geometry of the memory."""
         return self.injector.geometry
 
 
@@ -59,11 +71,26 @@ def plan_errors(
     model: ErrorModel | None = None,
     intervals_ns: Sequence[float] | None = None,
 ) -> ErrorPlan:
-    """The errors of a memory. module, model: instead of what `errors.module` and `errors.model` name.
+    """Plan the bit errors of a memory.
 
-    intervals_ns: ACT-to-RD intervals that the classes of lines stand for under `elapsed`, ascending (None: 0, 1, ... LONGEST_INTERVAL cycles).
+    Parameters
+    ----------
+    memory
+        The memory.
+    errors
+        The configuration's `errors` section.
+    module, model
+        Used instead of what `errors.module` and `errors.model` name.
+    intervals_ns
+        ACT-to-RD intervals that the classes of lines stand for under `elapsed`, ascending; None
+        stands for 0 to LONGEST_INTERVAL cycles.
 
-    Raises ConfigError, ModuleError for a point that the module cannot answer for.
+    Raises
+    ------
+    ConfigError
+        If the section names nothing, or too much.
+    ModuleError
+        If an operating point lies outside the module's data.
     """
     plan = memory.plan
     if module is None and model is None:
@@ -73,22 +100,23 @@ def plan_errors(
     if model is not None:
         if errors.exposure == "elapsed":
             raise ConfigError(
-                "errors.exposure: 'elapsed' needs errors.module: an error model alone does not tell how long its cells need"
+                "errors.exposure: 'elapsed' needs errors.module; an error model alone does not say "
+                "how long its cells need"
             )
         seed = errors.seed if errors.seed is not None else 1
-        stages = [
+        epochs = [
             injector(geometry, [model] * (1 + len(plan.partitions)), seed=seed, rows=rows)
         ] * plan.epochs
         notes: dict[str, Any] = {"model": model.to_dict(), "expected_ber": model.expected_ber()}
     else:
         assert module is not None
         seed = errors.seed if errors.seed is not None else module.seed
-        asker = _Asker(module, errors, memory.specified, intervals_ns)
-        models = _module_models(asker, plan)
-        stages = [injector(geometry, each, seed=seed, rows=rows) for each in models]
-        notes = asker.notes()
+        points_of_module = _ModulePoints(module, errors, memory.specified, intervals_ns)
+        models = _module_models(points_of_module, plan)
+        epochs = [injector(geometry, each, seed=seed, rows=rows) for each in models]
+        notes = points_of_module.notes()
     return ErrorPlan(
-        tuple(stages),
+        tuple(epochs),
         memory,
         errors.exposure,
         {**notes, "exposure": errors.exposure, "seed": seed},
@@ -96,12 +124,14 @@ def plan_errors(
 
 
 def _named(errors: ErrorsConfig) -> tuple[Module | None, ErrorModel | None]:
-    """What the configuration names. Raises ConfigError where that is nothing or too much."""
+    """Return what the configuration names; raise ConfigError if that is nothing or too much."""
     if errors.module is not None:
         for key in ("model", "ber"):
             if getattr(errors, key) is not None:
                 raise ConfigError(
-                    f"errors.{key}: given beside errors.module {errors.module!r}, which knows its own; expected one of the two"
+                    f"errors.{key}: given beside errors.module {errors.module!r}, which has its "
+                    "own; "
+                    "expected one of the two"
                 )
         return load_module(errors.module), None
     if errors.ber is None:
@@ -112,38 +142,45 @@ def _named(errors: ErrorsConfig) -> tuple[Module | None, ErrorModel | None]:
 
 
 def rows_of(plan: OperatingPlan, standard: Standard) -> dict[int, list[tuple[int, int]]]:
-    """By flat bank over all channels: (end row, partition) in ascending order; partition 0 is the module, then the plan's."""
+    """Return the partitions of the rows of each bank, counted through all channels.
+
+    They are pairs of end row and partition in ascending order. Partition 0 is the module; the
+    plan's partitions follow.
+    """
     rows = standard.organization.rows
     channels, banks = plan.partition_of.shape
     spans: dict[int, list[tuple[int, int]]] = {}
     for channel in range(channels):
         for bank in range(banks):
-            own = int(plan.partition_of[channel, bank]) + 1
+            default = int(plan.partition_of[channel, bank]) + 1
             parts: list[tuple[int, int]] = []
             for part in sorted(
                 each for each in plan.ranges if (each.channel, each.bank) == (channel, bank)
             ):
                 if part.first > (parts[-1][0] if parts else 0):
-                    parts.append((part.first, own))
+                    parts.append((part.first, default))
                 parts.append((part.last + 1, part.partition + 1))
-            spans[channel * banks + bank] = [*parts, (rows, own)]
+            spans[channel * banks + bank] = [*parts, (rows, default)]
     return spans
 
 
-def _module_models(asker: _Asker, plan: OperatingPlan) -> list[list[list[ErrorModel]]]:
-    """Models by stage, partition and class of lines."""
+def _module_models(
+    points_of_module: _ModulePoints, plan: OperatingPlan
+) -> list[list[list[ErrorModel]]]:
+    """Return error models by epoch, partition and class of lines."""
     partitions = [
-        asker.models(partition.name, plan.points[partition.point]) for partition in plan.partitions
+        points_of_module.models(partition.name, plan.points[partition.point])
+        for partition in plan.partitions
     ]
     names = ["module", *(f"module after change {index}" for index in range(len(plan.changes)))]
     return [
-        [asker.models(name, plan.points[plan.module_point(epoch)]), *partitions]
+        [points_of_module.models(name, plan.points[plan.module_point(epoch)]), *partitions]
         for epoch, name in enumerate(names)
     ]
 
 
-class _Asker:
-    """Asks a module at operating points, and notes what it said."""
+class _ModulePoints:
+    """The error models of a module at operating points, with notes on what they rest on."""
 
     def __init__(
         self,
@@ -168,41 +205,40 @@ class _Asker:
         self.beyond: list[str] = []
 
     def notes(self) -> dict[str, Any]:
-        """For results."""
-        beyond = list(dict.fromkeys(self.beyond))
+        """Return what results say about the models."""
         return {
             "module": self.module.name,
             "points": self.points,
             "assumptions": self.assumptions,
-            "beyond_data": beyond,
+            "beyond_data": list(dict.fromkeys(self.beyond)),
         }
 
     def models(self, name: str, point: OperatingPoint) -> list[ErrorModel]:
-        """Models of a partition by class of lines."""
+        """Return the models of a partition by class of lines."""
         device = device_point(self.module, self.standard, point)
         answer = predict(self.module, **device, **self.options)
-        own = error_model(self.module, **device, **self.options)
-        if all(
-            value is None for value in device.values()
-        ):  # as specified: what nominal curves say there is their detection limit, no errors
-            own = own.replaced(weak_fraction=0.0)
+        model = error_model(self.module, **device, **self.options)
+        if all(value is None for value in device.values()):
+            # At the specification, what a curve gives is its detection limit, not errors.
+            model = model.replaced(weak_fraction=0.0)
         self.points[name] = {
             **device,
-            "ber_median": answer.ber_median if own.expected_ber() else 0.0,
-            "model": own.to_dict(),
+            "ber_median": answer.ber_median if model.expected_ber() else 0.0,
+            "model": model.to_dict(),
         }
         self.assumptions |= answer.assumptions
         self.beyond += answer.beyond_data
-        return (
-            [own]
-            if self.errors.exposure == "every_access"
-            else self._by_interval(own, point, device)
-        )
+        if self.errors.exposure == "every_access":
+            return [model]
+        return self._by_interval(model, point, device)
 
     def _by_interval(
-        self, own: ErrorModel, point: OperatingPoint, device: dict[str, Any]
+        self, model: ErrorModel, point: OperatingPoint, device: dict[str, Any]
     ) -> list[ErrorModel]:
-        """Models for each ACT-to-RD interval, ascending; below the tRCD that is asked for, the point's own."""
+        """Return a model for each ACT-to-RD interval, ascending.
+
+        Below the tRCD that is asked for, it is the model of the point.
+        """
         tck_ps = self.standard.tck_ps
         needed_ns = (
             ns_from_cycles(point.needed["nRCD"], tck_ps)
@@ -210,7 +246,7 @@ class _Asker:
             else float("inf")
         )
         run_ns = point.durations_ns["trcd_ns"]
-        safe = own.replaced(weak_fraction=0.0)
+        safe = model.replaced(weak_fraction=0.0)
         models: list[ErrorModel] = []
         for interval_ns in self.intervals_ns:
             longer = (
@@ -226,36 +262,21 @@ class _Asker:
             ):
                 models.append(safe)
             elif interval_ns <= run_ns or at == device:
-                models.append(own)
+                models.append(model)
             else:
-                models.append(
-                    _alike(
-                        error_model(self.module, **at, **self.options),
-                        models[-1] if models else own,
-                    )
-                )
+                longer_model = error_model(self.module, **at, **self.options)
+                models.append(longer_model.nested_in(models[-1] if models else model))
         return models
 
 
 def device_point(module: Module, standard: Standard, point: OperatingPoint) -> dict[str, Any]:
-    """`prediction.point_of`, but at the tRCD asked for, not at the next whole number of cycles: what the module's data are said at.
+    """Return `prediction.point_of` at the tRCD that was asked for.
 
-    standard: with the timings that the device is specified for.
+    The next whole number of cycles would be longer, and the module's data hold at the exact tRCD.
+    The standard has the timings that the device is specified for.
     """
     device: dict[str, Any] = dict(point_of(module, standard, point))
     if device["trcd_ns"] is not None:
         run_ns = ns_from_cycles(point.timings["nRCD"], standard.tck_ps)
         device["trcd_ns"] += point.durations_ns["trcd_ns"] - run_ns
     return device
-
-
-def _alike(found: ErrorModel, shorter: ErrorModel) -> ErrorModel:
-    """A model with the structure of the one at a shorter interval, and no more weak cells than it."""
-    if found.kind != shorter.kind or (found.law.bitline_spread, found.law.wordline_spread) != (
-        shorter.law.bitline_spread,
-        shorter.law.wordline_spread,
-    ):
-        found = shorter.at_ber(min(found.expected_ber(), shorter.expected_ber()))
-    if found.law.weak_fraction > shorter.law.weak_fraction:
-        return found.replaced(weak_fraction=shorter.law.weak_fraction)
-    return found

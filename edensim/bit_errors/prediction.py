@@ -1,4 +1,4 @@
-"""What a module answers: how many bits fail at an operating point, how sure that is for another module of the vendor, and as which error model."""
+"""Predict how many bits of a module fail at an operating point, and by which error model."""
 
 from __future__ import annotations
 
@@ -12,23 +12,34 @@ from edensim.bit_errors.module import Module
 from edensim.exceptions import ModuleError, nearest
 from edensim.vocabulary import ns_from_cycles
 
-if TYPE_CHECKING:  # the simulator is half of the start-up of `edensim ber`, which needs none of it
+if TYPE_CHECKING:  # `edensim ber` does not need the simulator, half of its start-up time
     from edensim.bit_errors.models import ErrorModel
     from edensim.dram.operating_point import OperatingPoint
     from edensim.dram.standard import Standard
 
-#: Bits of the lines that were counted as faulty or not.
+#: Bits of a line that is counted as faulty or not.
 LINE_BITS: Final = 512
-#: Other spellings of the patterns: a byte and its inverse neighbour rows are measured alike.
-_SAME: Final = {"0x0": "0x00", "0x55": "0xaa", "0x33": "0xcc"}
+#: Other names of patterns: a byte and its inverse are measured alike, in neighbouring rows.
+_SYNONYMS: Final = {"0x0": "0x00", "0x55": "0xaa", "0x33": "0xcc"}
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Rates at an operating point. Medians are the vendor's middle module, intervals (95 %) hold for one module never measured.
+    """Rates at an operating point.
 
-    ber_of_zeros, ber_of_ones: wrong bits among stored zeros (0 to 1) and ones. line_fault_fraction: of 64-byte lines with a wrong bit, None
-    where no data are of that kind. assumptions: names in the module's file that the answer rests on. beyond_data: what lies outside the data.
+    Medians are those of the vendor's middle module; intervals (95 %) hold for a module that was
+    never measured.
+
+    Attributes
+    ----------
+    ber_of_zeros, ber_of_ones
+        Shares of the stored zeros and of the stored ones that are wrong.
+    line_fault_fraction
+        Share of the 64-byte lines that have a wrong bit; None if no data are of that kind.
+    assumptions
+        Assumptions of the module's file that the prediction rests on.
+    beyond_data
+        What lies outside the data.
     """
 
     module: str
@@ -46,7 +57,7 @@ class Prediction:
     beyond_data: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values; the line fractions only where they are known."""
+        """Return plain values, with the line fractions if they are known."""
         values: dict[str, Any] = {
             "module": self.module,
             "operating_point": {
@@ -71,7 +82,7 @@ class Prediction:
         }
 
     def summary(self) -> str:
-        """A few lines for a terminal."""
+        """Return a few lines for a terminal."""
         at = [
             f"{name} {value:g} {unit}"
             for name, value, unit in (("tRCD", self.trcd_ns, "ns"), ("VDD", self.vdd_V, "V"))
@@ -92,12 +103,13 @@ class Prediction:
 
 
 def _line(name: str, median: float, interval: tuple[float, float]) -> str:
-    return f"  {name} {median:.3g} (95 %, a module never measured: {interval[0]:.2g} to {interval[1]:.2g})"
+    low, high = interval
+    return f"  {name} {median:.3g} (95 %, a module never measured: {low:.2g} to {high:.2g})"
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    """What a curve is asked: its quantity and the temperature, and what of it lies outside the data."""
+class _CurvePoint:
+    """A curve at a quantity and a temperature, and what of them lies outside the data."""
 
     curve: Curve | Table
     x: float
@@ -120,16 +132,34 @@ def predict(
     pattern: str | None = None,
     beyond_data: bool = False,
 ) -> Prediction:
-    """Rates of a module's device at tRCD, VDD (None: nominal), temperature (None: the data's) and of a byte pattern (None: mean of those measured).
+    """Predict the error rates of a module at an operating point.
 
-    Both lowered: tRCD counts as shorter by what the cells need longer at that VDD, and the errors of both are independent (`both_lowered`).
-    Raises ModuleError for a point outside the data unless `beyond_data`, and for a pattern that was not measured.
+    If both tRCD and VDD are lowered, tRCD counts as shorter by what the cells need longer at that
+    VDD, and the errors of both are independent (the assumption `both_lowered`).
+
+    Parameters
+    ----------
+    module
+        The module.
+    trcd_ns, vdd_V
+        Operating point of its device; None means nominal.
+    temp_C
+        Temperature; None means that of the data.
+    pattern
+        Byte stored in all cells, such as "0xaa"; None means the mean of those measured.
+    beyond_data
+        Whether to extrapolate beyond the data.
+
+    Raises
+    ------
+    ModuleError
+        If the point is outside the data without `beyond_data`, or the pattern was not measured.
     """
-    asked = _questions(module, trcd_ns, vdd_V, temp_C, beyond_data)
+    points = _curve_points(module, trcd_ns, vdd_V, temp_C, beyond_data)
     word = _pattern(pattern)
-    bit_rates = [_bit_rates(asked, each) for each in (word, "0x00", "0xff")]
-    lines = _line_fractions(asked, word)
-    temperatures = [each.temp_C for each in asked.values()]
+    bit_rates = [_bit_rates(points, stored) for stored in (word, "0x00", "0xff")]
+    lines = _line_fractions(points, word)
+    temperatures = [point.temp_C for point in points.values()]
     return Prediction(
         module=module.name,
         trcd_ns=trcd_ns,
@@ -142,23 +172,28 @@ def predict(
         ber_of_ones=bit_rates[2][0],
         line_fault_fraction=lines[0] if lines else None,
         line_fault_interval=lines[1:] if lines else None,
-        assumptions=_assumptions(module, asked, trcd_ns is not None and vdd_V is not None),
-        beyond_data=tuple(dict.fromkeys(text for each in asked.values() for text in each.beyond)),
+        assumptions=_assumptions(module, points, trcd_ns is not None and vdd_V is not None),
+        beyond_data=tuple(
+            dict.fromkeys(text for point in points.values() for text in point.beyond)
+        ),
     )
 
 
-def _bit_rates(asked: dict[str, _Asked], pattern: str | None) -> tuple[float, float, float]:
-    """Median and interval of the BER of all curves together."""
+def _bit_rates(points: dict[str, _CurvePoint], pattern: str | None) -> tuple[float, float, float]:
+    """Return median and interval of the BER of all curves together."""
     rates = []
-    for each in asked.values():
-        patterns = _patterns_of(each.curve, pattern)
-        share = _wrong_share(each.curve)
-        rates.append([share * rate for rate in (each.rate(patterns), *each.ends(patterns))])
+    for point in points.values():
+        patterns = _patterns_of(point.curve, pattern)
+        share = _wrong_share(point.curve)
+        rates.append([share * rate for rate in (point.rate(patterns), *point.ends(patterns))])
     return _together(rates)
 
 
 def _together(rates: list[list[float]]) -> tuple[float, float, float]:
-    """Chance of at least one of independent events, for median and both ends; of a single one the very number."""
+    """Return the chance of at least one of independent events, for the median and both ends.
+
+    The chance of a single event is returned as it is.
+    """
     if len(rates) == 1:
         middle, low, high = rates[0]
     else:
@@ -177,28 +212,31 @@ def error_model(
     temp_C: float | None = None,
     beyond_data: bool = False,
 ) -> ErrorModel:
-    """The error model of the vendor's middle module at a point: the structure of the curve that fails more, at the BER of both.
+    """Return the error model of the vendor's middle module at an operating point.
 
-    Zeros and ones fail as often as patterns of zeros and of ones do, where the structure is data-dependent. Raises ModuleError as `predict`.
+    It has the structure of the curve that fails more often, at the BER of both. If that structure
+    is data-dependent, zeros and ones fail as often as patterns of zeros and of ones do. Raises
+    ModuleError as `predict` does.
     """
     from edensim.bit_errors.models import ErrorModel, kind_of
 
-    asked = _questions(module, trcd_ns, vdd_V, temp_C, beyond_data)
-    answer = predict(module, trcd_ns=trcd_ns, vdd_V=vdd_V, temp_C=temp_C, beyond_data=beyond_data)
+    points = _curve_points(module, trcd_ns, vdd_V, temp_C, beyond_data)
+    prediction = predict(
+        module, trcd_ns=trcd_ns, vdd_V=vdd_V, temp_C=temp_C, beyond_data=beyond_data
+    )
     leading = max(
-        asked.values(),
-        key=lambda each: _wrong_share(each.curve) * each.rate(_patterns_of(each.curve, None)),
+        points.values(),
+        key=lambda point: _wrong_share(point.curve) * point.rate(_patterns_of(point.curve, None)),
     )
     structure = leading.curve.structure
     kind = kind_of(structure.kind)
     if "failure_of_ones" in kind.parameters:
-        most = max(answer.ber_of_zeros, answer.ber_of_ones)
-        failure = max(
-            structure.failure_probability, most
-        )  # all cells weak, if a weak cell alone does not fail often enough
+        most = max(prediction.ber_of_zeros, prediction.ber_of_ones)
+        # All cells are weak if weak ones do not fail often enough.
+        failure = max(structure.failure_probability, most)
         shares = {
             name: ber / most if most else 1.0
-            for name, ber in (("ones", answer.ber_of_ones), ("zeros", answer.ber_of_zeros))
+            for name, ber in (("ones", prediction.ber_of_ones), ("zeros", prediction.ber_of_zeros))
         }
         failures = {f"failure_of_{name}": failure * share for name, share in shares.items()}
         return ErrorModel.of(
@@ -210,7 +248,7 @@ def error_model(
         failure_probability=structure.failure_probability,
         **structure.parameters,
     )
-    return model.at_ber((answer.ber_of_zeros + answer.ber_of_ones) / 2)
+    return model.at_ber((prediction.ber_of_zeros + prediction.ber_of_ones) / 2)
 
 
 def point_of(
@@ -219,50 +257,43 @@ def point_of(
     point: OperatingPoint,
     specified: Mapping[str, int] | None = None,
 ) -> dict[str, float | None]:
-    """`trcd_ns` and `vdd_V` of the module's own device that stand for an operating point of a simulated one; None where that is at its specification.
+    """Return the operating point of a module's device that stands for that of a simulated one.
 
-    standard: the simulated device; specified: its timings as specified (None: those of `standard`), for `standard` may be at a point already.
-    By the module's `nominal.vdd_scaling` and `.trcd_scaling`: as they are, or as much below nominal.
+    `nominal.vdd_scaling` and `nominal.trcd_scaling` of the module decide how. The result has
+    `trcd_ns` and `vdd_V`, which are None at the specification. The timings of `standard` may be
+    those of the point already; `specified` has the specified ones (None: those of `standard`).
     """
     nominal_V, specified_nRCD = (
         standard.currents.vdd_V,
         (standard.timings if specified is None else specified)["nRCD"],
     )
-    if (
-        point.within_specification and point.timings["nRCD"] > specified_nRCD
-    ):  # made longer for that VDD (dram.mode: safe)
+    if point.within_specification and point.timings["nRCD"] > specified_nRCD:
+        # Timings were made longer for that VDD (dram.mode: safe).
         return {"trcd_ns": None, "vdd_V": None}
     trcd_ns = vdd_V = None
     if point.vdd_V < nominal_V:
-        difference = module.nominal.vdd_scaling == "difference"
-        vdd_V = (
-            round(module.nominal.vdd_V - (nominal_V - point.vdd_V), 6)
-            if difference
-            else point.vdd_V
-        )
-    if (
-        point.timings["nRCD"] < specified_nRCD
-    ):  # at a lower VDD that alone is no shorter tRCD: the VDD curve knows what it does
-        run_ns, nominal_ns = (
+        vdd_V = point.vdd_V
+        if module.nominal.vdd_scaling == "difference":
+            vdd_V = round(module.nominal.vdd_V - (nominal_V - point.vdd_V), 6)
+    # A lower VDD alone is no shorter tRCD: the curve of VDD includes what it does.
+    if point.timings["nRCD"] < specified_nRCD:
+        trcd_ns, nominal_ns = (
             ns_from_cycles(cycles, standard.tck_ps)
             for cycles in (point.timings["nRCD"], specified_nRCD)
         )
-        trcd_ns = (
-            module.nominal.trcd_ns - (nominal_ns - run_ns)
-            if module.nominal.trcd_scaling == "difference"
-            else run_ns
-        )
+        if module.nominal.trcd_scaling == "difference":
+            trcd_ns = module.nominal.trcd_ns - (nominal_ns - trcd_ns)
     return {"trcd_ns": trcd_ns, "vdd_V": vdd_V}
 
 
-def _questions(
+def _curve_points(
     module: Module,
     trcd_ns: float | None,
     vdd_V: float | None,
     temp_C: float | None,
     beyond_data: bool,
-) -> dict[str, _Asked]:
-    """The curves that a point concerns. Without tRCD and VDD: all of them, at nominal values."""
+) -> dict[str, _CurvePoint]:
+    """Return the curves that a point concerns; without tRCD and VDD, all at nominal values."""
     if trcd_ns is None and vdd_V is None:
         trcd_ns, vdd_V = module.nominal.trcd_ns, module.nominal.vdd_V
         wanted = {str(name): {"trcd": trcd_ns, "vdd": vdd_V}[name] for name in module.curves}
@@ -270,12 +301,13 @@ def _questions(
         wanted = {
             name: value for name, value in (("trcd", trcd_ns), ("vdd", vdd_V)) if value is not None
         }
-    asked: dict[str, _Asked] = {}
+    points: dict[str, _CurvePoint] = {}
     for name, value in wanted.items():
         unit = "ns" if name == "trcd" else "V"
         if name not in module.curves:
             raise ModuleError(
-                f"module {module.name}: has no curve of {name}; it knows {', '.join(module.curves)}"
+                f"module {module.name}: has no curve of {name}; expected one of "
+                f"{', '.join(module.curves)}"
             )
         if not 0 < value < 1000:
             raise ModuleError(
@@ -284,30 +316,35 @@ def _questions(
         effective = value
         if name == "trcd" and vdd_V is not None:
             effective = value / _stretch(module, vdd_V, beyond_data)
-        asked[name] = _ask(module, name, value, effective, temp_C, beyond_data)
-    return asked
+        points[name] = _curve_point(module, name, value, effective, temp_C, beyond_data)
+    return points
 
 
-def _ask(
+def _curve_point(
     module: Module,
     name: str,
     value: float,
     effective: float,
     temp_C: float | None,
     beyond_data: bool,
-) -> _Asked:
-    """Raises ModuleError below the data. Above them the device is at its specification: fewer errors, not unknown ones."""
+) -> _CurvePoint:
+    """Return a curve at a quantity; raise ModuleError below the data.
+
+    Above the data the device is at its specification, with fewer errors, not unknown ones.
+    """
     curve = module.curves[name]  # type: ignore[index]
     unit = "ns" if name == "trcd" else "V"
     beyond = []
     if effective < curve.low - 1e-9:
         beyond.append(
-            f"{'tRCD' if name == 'trcd' else 'VDD'} {value:g} {unit} (data: {curve.low:g} to {curve.high:g} {unit})"
+            f"{'tRCD' if name == 'trcd' else 'VDD'} {value:g} {unit} "
+            f"(data: {curve.low:g} to {curve.high:g} {unit})"
         )
     temperature = curve.base_temp_C if temp_C is None else temp_C
     if not -273.15 < temperature < 200:
         raise ModuleError(
-            f"module {module.name}: temperature: expected degrees Celsius above -273.15 and below 200, found {temperature:g}"
+            f"module {module.name}: temperature: expected degrees Celsius above -273.15 and below "
+            f"200, found {temperature:g}"
         )
     if not curve.temp_C[0] - 1e-9 <= temperature <= curve.temp_C[1] + 1e-9:
         beyond.append(
@@ -315,40 +352,45 @@ def _ask(
         )
     if beyond and not beyond_data:
         raise ModuleError(
-            f"module {module.name}: outside its data: {'; '.join(beyond)}; --beyond-data (beyond_data: true) extrapolates and says so"
+            f"module {module.name}: outside its data: {'; '.join(beyond)}; --beyond-data "
+            "(beyond_data: true) extrapolates and says so"
         )
-    return _Asked(curve, effective, temperature, tuple(beyond))
+    return _CurvePoint(curve, effective, temperature, tuple(beyond))
 
 
 def _stretch(module: Module, vdd_V: float, beyond_data: bool) -> float:
-    """How many times longer the cells need at a VDD than at the module's nominal one (configs/modules/array_voltage.yaml)."""
+    """Return how many times longer cells need at a VDD than at the nominal one.
+
+    The curve is in configs/modules/array_voltage.yaml.
+    """
     from edensim.dram.voltage import voltage_curve
 
     curve = voltage_curve()
     share = min(1.0, vdd_V / module.nominal.vdd_V)
     if share < curve.lowest and not beyond_data:
         raise ModuleError(
-            f"module {module.name}: VDD {vdd_V:g} V: the curve of what cells need ends at {curve.lowest * module.nominal.vdd_V:.3f} V"
+            f"module {module.name}: VDD {vdd_V:g} V: the curve of what cells need ends at "
+            f"{curve.lowest * module.nominal.vdd_V:.3f} V"
         )
     return curve.laws["nRCD"].stretch(max(share, curve.lowest))
 
 
 def _wrong_share(curve: Curve | Table) -> float:
-    """From a curve's rate to bits."""
+    """Return the factor from a curve's rate to a rate of bits."""
     return 1.0 if curve.rate == "ber" else curve.structure.wrong_share or 1.0
 
 
 def _line_fractions(
-    asked: dict[str, _Asked], pattern: str | None
+    points: dict[str, _CurvePoint], pattern: str | None
 ) -> tuple[float, float, float] | None:
-    """Median and interval of the fraction of faulty lines, where a curve counts lines."""
-    if not any(each.curve.rate == "line_fault_fraction" for each in asked.values()):
+    """Return median and interval of the fraction of faulty lines, if a curve counts lines."""
+    if not any(point.curve.rate == "line_fault_fraction" for point in points.values()):
         return None
     rates = []
-    for each in asked.values():
-        patterns = _patterns_of(each.curve, pattern)
-        numbers = [each.rate(patterns), *each.ends(patterns)]
-        lines = each.curve.rate == "line_fault_fraction"
+    for point in points.values():
+        patterns = _patterns_of(point.curve, pattern)
+        numbers = [point.rate(patterns), *point.ends(patterns)]
+        lines = point.curve.rate == "line_fault_fraction"
         rates.append(
             numbers
             if lines
@@ -363,9 +405,9 @@ def _pattern(pattern: str | None) -> str | None:
     if pattern is None:
         return None
     word = pattern.lower()
-    word = _SAME.get(word, word)
+    word = _SYNONYMS.get(word, word)
     if word not in PATTERNS:
-        known = (*PATTERNS, *_SAME)
+        known = (*PATTERNS, *_SYNONYMS)
         raise ModuleError(
             f"pattern: expected one of {', '.join(known)}, found {pattern!r}{nearest(word, known)}"
         )
@@ -373,17 +415,17 @@ def _pattern(pattern: str | None) -> str | None:
 
 
 def _patterns_of(curve: Curve | Table, pattern: str | None) -> tuple[str, ...]:
-    """The curve's own patterns that answer for one (None: all). Where it tells none apart, that one."""
+    """Return the patterns of a curve that stand for a pattern, or for all if that is None."""
     if ANY in curve.patterns:
         return (ANY,)
     return (pattern,) if pattern in curve.patterns else curve.patterns
 
 
-def _assumptions(module: Module, asked: dict[str, _Asked], both: bool) -> dict[str, str]:
-    """Those of the module that concern the curves asked; `both_lowered` only where both were."""
+def _assumptions(module: Module, points: dict[str, _CurvePoint], both: bool) -> dict[str, str]:
+    """Return the assumptions of a module on these curves; `both_lowered` only if both are."""
     concerned = {"both_lowered"} if both else set()
     for name in module.curves:
-        if name in asked:
+        if name in points:
             concerned |= {
                 each
                 for each in module.assumptions

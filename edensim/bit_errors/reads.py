@@ -1,7 +1,10 @@
-"""What a run's reads really saw: wrong bits of each tensor, by the weak cells under it and by how soon after their row's ACT its reads came.
+"""Count the wrong bits of the reads of a run, by tensor.
 
-Each RD of the run is one access (numbered by its clock), so each draws its own failures. What is stored is not known to a run without data: a cell
-holds 1 with the chance that `energy.ones_fraction` says. Reads answered from the write queue never reach the cells and count nowhere here.
+They depend on the weak cells under a tensor and on how soon its reads come after the ACT of their
+row. Each RD of the run is an access of its own, numbered by its clock, and draws its own failures.
+A run without data does not know what is stored, so a cell holds 1 with the chance that
+`energy.ones_fraction` gives. Reads that the write queue answers never reach the cells, and are not
+counted.
 """
 
 from __future__ import annotations
@@ -24,15 +27,22 @@ Ints = NDArray[np.int64]
 
 @dataclass
 class ReadErrors:
-    """Watches the commands of a run, chunk by chunk (`watch`), and says what came of them (`summary`).
+    """A monitor of a run's commands that counts wrong bits.
 
-    cuts: addresses at which what is read may change its tensor, ascending. ones_fraction: of the stored bits.
+    Attributes
+    ----------
+    plan
+        The error models of the memory.
+    cuts
+        Addresses at which a tensor may begin or end, in ascending order.
+    ones_fraction
+        Fraction of the stored bits that are 1.
     """
 
     plan: ErrorPlan
     cuts: Ints
     ones_fraction: float = 0.5
-    _stage: int = field(init=False, repr=False, default=0)
+    _epoch: int = field(init=False, repr=False, default=0)
     _activated: Ints = field(init=False, repr=False)
     _pieces: list[tuple[int, Ints, Ints, Ints]] = field(
         init=False, repr=False, default_factory=list
@@ -44,12 +54,13 @@ class ReadErrors:
         self._by_interval = np.zeros((LONGEST_INTERVAL + 1, 2), np.int64)
 
     def watch(self, commands: Records) -> None:
-        """Count the wrong bits of the reads among some commands, which follow those of the last call."""
+        """Count the wrong bits of the reads among commands, which follow those of the last call."""
         if len(commands) == 0:
             return
         changes = self.plan.memory.plan.changes
-        while self._stage < len(changes) and commands["clock"][0] >= changes[self._stage].at_cycle:
-            self._stage += 1  # the engine hands out what it has before it changes the point
+        while self._epoch < len(changes) and commands["clock"][0] >= changes[self._epoch].at_cycle:
+            # The engine passes on what it has before it changes the operating point.
+            self._epoch += 1
         numbers, columns, intervals, clocks = self._reads(commands)
         wrong = self._wrong_bits(numbers, columns, intervals, clocks)
         np.add.at(
@@ -58,15 +69,15 @@ class ReadErrors:
             np.stack([np.ones(len(wrong), np.int64), wrong.astype(np.int64)], axis=1),
         )
         segment = np.searchsorted(self.cuts, self._addresses(numbers, columns), "right")
-        own, at = np.unique(segment, return_inverse=True)
-        reads = np.bincount(at, minlength=len(own)).astype(np.int64)
-        flips = np.bincount(at, weights=wrong, minlength=len(own)).astype(np.int64)
-        self._pieces.append((int(commands["clock"][-1]), own.astype(np.int64), reads, flips))
+        segments, at = np.unique(segment, return_inverse=True)
+        reads = np.bincount(at, minlength=len(segments)).astype(np.int64)
+        flips = np.bincount(at, weights=wrong, minlength=len(segments)).astype(np.int64)
+        self._pieces.append((int(commands["clock"][-1]), segments.astype(np.int64), reads, flips))
 
     def _reads(
         self, commands: Records
     ) -> tuple[NDArray[np.uint64], NDArray[np.int32], NDArray[np.uint8], Ints]:
-        """Row number, column, interval and clock of the reads among commands; reads of one row together."""
+        """Return row number, column, interval and clock of the reads, those of one row together."""
         organization, count = self.plan.geometry.organization, len(commands)
         memory = np.array(
             [organization.ranks, organization.bankgroups, organization.banks, LONGEST_INTERVAL],
@@ -75,7 +86,7 @@ class ReadErrors:
         numbers, columns = np.empty(count, np.uint64), np.empty(count, np.int32)
         intervals, clocks = np.empty(count, np.uint8), np.empty(count, np.int64)
         shape = shape_of(self.plan.geometry, self.plan.injector.tables, seed=0)
-        found = read_errors.reads_of(
+        size = read_errors.reads_of(
             np.ascontiguousarray(commands),
             memory,
             shape,
@@ -85,7 +96,7 @@ class ReadErrors:
             intervals,
             clocks,
         )
-        order = np.argsort(numbers[:found], kind="stable")
+        order = np.argsort(numbers[:size], kind="stable")
         return numbers[order], columns[order], intervals[order], clocks[order]
 
     def _wrong_bits(
@@ -95,25 +106,27 @@ class ReadErrors:
         intervals: NDArray[np.uint8],
         clocks: Ints,
     ) -> NDArray[np.int32]:
-        """Wrong bits of each read."""
-        placed = self.plan.stages[self._stage]
+        """Return the number of wrong bits of each read."""
+        placed = self.plan.epochs[self._epoch]
         geometry, tables = placed.geometry, placed.tables
         wrong = np.zeros(len(numbers), np.int32)
         if len(numbers) == 0:
             return wrong
         by_line = tables.line_classes > 1
-        found, following, rates, mask = scratch(geometry, by_line)
+        places, following, rates, mask = scratch(geometry, by_line)
         with np.errstate(over="ignore"):
             read_errors.flip_reads(
-                numbers, columns, intervals if by_line else np.zeros_like(intervals), clocks, round(self.ones_fraction * 2**32),
-                shape_of(geometry, tables, seed=placed.seed), tables.partitions, tables.limits, tables.dense, tables.guide,
-                tables.failures, tables.poisson, found, rates, mask,
-                np.empty(geometry.organization.bursts_per_row, np.int64), following, np.empty_like(following), wrong,
+                numbers, columns, intervals if by_line else np.zeros_like(intervals), clocks,
+                round(self.ones_fraction * 2**32), shape_of(geometry, tables, seed=placed.seed),
+                tables.partitions, tables.limits, tables.dense, tables.guide, tables.failures,
+                tables.poisson, places, rates, mask,
+                np.empty(geometry.organization.bursts_per_row, np.int64), following,
+                np.empty_like(following), wrong,
             )  # fmt: skip
         return wrong
 
     def _addresses(self, numbers: NDArray[np.uint64], columns: NDArray[np.int32]) -> Ints:
-        """Byte addresses of reads."""
+        """Return the byte addresses of reads."""
         geometry = self.plan.geometry
         organization = geometry.organization
         rest = numbers.astype(np.int64)
@@ -125,10 +138,11 @@ class ReadErrors:
         return geometry.mapping.encode(channel, rank, group, bank, row, columns)
 
     def summary(self, tensors: Tensors | None = None) -> dict[str, Any]:
-        """The `bit_errors` section of a result: reads, bits read, flips and BER, of all, by tensor (those that were read), and
-        under `elapsed` by interval in cycles (those at which bits were wrong).
+        """Return the `bit_errors` section of a result.
 
-        tensors: whose the addresses are; None: nobody's.
+        It has reads, bits read, flips and BER of all reads, of each tensor that was read (if
+        `tensors` says which addresses are whose), and under `elapsed` of each ACT-to-RD interval
+        in cycles at which bits were wrong.
         """
         bits_per_read = self.plan.geometry.organization.access_bytes * 8
         by_tensor: dict[str, list[int]] = {}
@@ -141,21 +155,21 @@ class ReadErrors:
                 total[0] += count
                 total[1] += wrong
         counts = self._by_interval
-        told: dict[str, Any] = {
+        section: dict[str, Any] = {
             **_rates(int(counts[:, 0].sum()), int(counts[:, 1].sum()), bits_per_read),
             **self.plan.notes,
         }
         if self.plan.exposure == "elapsed":
-            told["by_interval_cycles"] = {
+            section["by_interval_cycles"] = {
                 str(cycles): _rates(int(counts[cycles, 0]), int(counts[cycles, 1]), bits_per_read)
                 for cycles in np.flatnonzero(counts[:, 1]).tolist()
             }
         if tensors is not None:
-            told["by_tensor"] = {
+            section["by_tensor"] = {
                 name: _rates(reads, wrong, bits_per_read)
                 for name, (reads, wrong) in by_tensor.items()
             }
-        return told
+        return section
 
 
 def _rates(reads: int, flips: int, bits_per_read: int) -> dict[str, Any]:
@@ -170,7 +184,10 @@ def _rates(reads: int, flips: int, bits_per_read: int) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Span:
-    """A tensor's bytes, from the start of the access that holds the first, and the layers in which they are its."""
+    """The bytes of a tensor, and the layers in which they belong to it.
+
+    They begin with the access that holds the first byte.
+    """
 
     name: str
     address: int
@@ -181,9 +198,10 @@ class Span:
 
 @dataclass(frozen=True)
 class Tensors:
-    """Whose the addresses between cuts are. Features may share memory one after the other: the layer of a read, told by its clock, decides.
+    """The tensors that the addresses between cuts belong to.
 
-    ends: (clock, layer) at which each layer ended, in order.
+    Feature maps may share memory one after the other, so the layer of a read decides, which
+    follows from its clock: `ends` has the clock at which each layer ended, with the layer.
     """
 
     cuts: Ints
@@ -191,7 +209,10 @@ class Tensors:
     ends: tuple[tuple[int, int], ...] = ()
 
     def name_at(self, segment: int, clock: int) -> str:
-        """Tensor of the bytes before cut number `segment` that were read in a chunk of commands that ended at `clock`."""
+        """Return the tensor of the bytes before cut number `segment`.
+
+        They were read in a chunk of commands that ended at `clock`.
+        """
         if segment == 0:
             return NO_TENSOR
         address = int(self.cuts[segment - 1])
@@ -208,14 +229,14 @@ class Tensors:
 
 
 def spans_of(ranges: Iterable[tuple[str, int, int]], access_bytes: int) -> tuple[Span, ...]:
-    """Spans of (name, first address, end) of tensors that do not share memory."""
+    """Make the spans of tensors that do not share memory, from name, first address and end."""
     return tuple(
         Span(name, first // access_bytes * access_bytes, end) for name, first, end in ranges
     )
 
 
 def cuts_of(spans: Sequence[Span], access_bytes: int) -> Ints:
-    """Addresses of accesses at which spans begin or end."""
+    """Return the addresses of accesses at which spans begin or end."""
     edges = {
         edge
         for span in spans
@@ -225,12 +246,15 @@ def cuts_of(spans: Sequence[Span], access_bytes: int) -> Ints:
 
 
 def ranges_of_requests(chunks: Iterable[Records]) -> list[tuple[str, int, int]]:
-    """(name, lowest address, end) of the tensors that requests name, by number."""
+    """Return name, lowest address and end of the tensors that requests name, by number."""
     ranges: dict[int, tuple[int, int]] = {}
     for chunk in chunks:
         for tensor in np.unique(chunk["tensor"]).tolist():
             if tensor >= 0:
-                own = chunk["address"][chunk["tensor"] == tensor]
+                addresses = chunk["address"][chunk["tensor"] == tensor]
                 low, high = ranges.get(tensor, (1 << 62, 0))
-                ranges[tensor] = (min(low, int(own.min())), max(high, int(own.max()) + 1))
+                ranges[tensor] = (
+                    min(low, int(addresses.min())),
+                    max(high, int(addresses.max()) + 1),
+                )
     return [(str(tensor), *ranges[tensor]) for tensor in sorted(ranges)]

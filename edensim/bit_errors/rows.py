@@ -1,4 +1,7 @@
-"""Tables of rows: how often rows (or bins of rows) fail, bank by bank. They say how much wordlines and banks differ, not how many bits fail."""
+"""Read tables that say how often rows, or bins of rows, fail in each bank.
+
+They show how much wordlines and banks differ, not how many bits fail.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,10 @@ _POINT: Final = ("vdd", "vdd_V", "trcd_ns")
 
 @dataclass(frozen=True)
 class RowMap:
-    """Probability that a row has a wrong bit [rows, banks] of one module at one operating point. smallest: step of the measurement."""
+    """Probability that a row of a module has a wrong bit at an operating point.
+
+    `failing` has the shape [rows, banks]; `smallest` is the step of the measurement.
+    """
 
     module: str
     point: float
@@ -33,9 +39,11 @@ class RowMap:
 
 @dataclass(frozen=True)
 class RowStructure:
-    """How rates of weak cells differ: standard deviations of their natural logarithm, medians over maps.
+    """How rates of weak cells differ.
 
-    row_spread: between rows of a bank. bank_spread: between banks of a module. shared: correlation of rows of the same number across banks.
+    The spreads, between rows of a bank and between banks of a module, are standard deviations of
+    the natural logarithm of the rate, and medians over maps. `shared` is the correlation of rows of
+    the same number across banks.
     """
 
     row_spread: float
@@ -45,7 +53,7 @@ class RowStructure:
     modules: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return plain values."""
         return {
             "row_spread": self.row_spread,
             "bank_spread": self.bank_spread,
@@ -56,7 +64,7 @@ class RowStructure:
 
 
 def is_row_table(path: Path) -> bool:
-    """Whether a CSV has a column for each bank (bank0, bank1, ...)."""
+    """Return whether a CSV file has a column for each bank (bank0, bank1, ...)."""
     if path.suffix.lower() != ".csv":
         return False
     with path.open(encoding="utf-8-sig", errors="replace") as file:
@@ -64,7 +72,10 @@ def is_row_table(path: Path) -> bool:
 
 
 def read_rows(path: Path, modules: set[str] | None = None) -> list[RowMap]:
-    """Maps of a table, those of some modules only. Raises DataError with file and line for probabilities that are none."""
+    """Read the maps of a table, or those of some modules only.
+
+    Raises DataError with file and line for what is not a probability.
+    """
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
         header = [str(name) for name in reader.fieldnames or ()]
@@ -76,7 +87,8 @@ def read_rows(path: Path, modules: set[str] | None = None) -> list[RowMap]:
         point = next((name for name in _POINT if name in header), None)
         if module is None or point is None:
             raise DataError(
-                f"{path}:1: expected columns of the module (dimm) and the operating point (vdd or trcd_ns), found {', '.join(header)}"
+                f"{path}:1: expected columns of the module (dimm) and the operating point (vdd or "
+                f"trcd_ns), found {', '.join(header)}"
             )
         grouped: dict[tuple[str, float], list[list[float]]] = {}
         for row in reader:
@@ -97,7 +109,10 @@ def read_rows(path: Path, modules: set[str] | None = None) -> list[RowMap]:
 
 
 def row_structure(maps: list[RowMap]) -> RowStructure:
-    """Spreads over maps where some rows fail and most do not always. Raises FitError where there is none."""
+    """Find the spreads over maps in which some rows fail and most do not always.
+
+    Raises FitError if there is no such map.
+    """
     rows, banks, shared, modules = [], [], [], set()
     for each in maps:
         rate = -np.log1p(-np.minimum(each.failing, 0.999))
@@ -116,7 +131,8 @@ def row_structure(maps: list[RowMap]) -> RowStructure:
         modules.add(each.module)
     if not rows:
         raise FitError(
-            "tables of rows: no map in which some rows fail and most do not always; how rows differ is not identifiable"
+            "tables of rows: no map in which some rows fail and most do not always; how rows "
+            "differ is not identifiable"
         )
     return RowStructure(
         float(np.median(rows)),
@@ -128,27 +144,32 @@ def row_structure(maps: list[RowMap]) -> RowStructure:
 
 
 def censored_spread(rate: Floats, smallest: float) -> float:
-    """Standard deviation of ln rate, by maximum likelihood with the zeros as rates below `smallest`."""
+    """Return the standard deviation of ln(rate) by maximum likelihood.
+
+    Zeros count as rates below `smallest`.
+    """
     from scipy.optimize import minimize
     from scipy.stats import norm
 
-    seen = np.log(rate[rate > 0])
+    measured = np.log(rate[rate > 0])
     hidden = int(np.sum(rate <= 0))
     edge = math.log(smallest)
 
     def cost(theta: Floats) -> float:
         mean, sd = float(theta[0]), math.exp(float(theta[1]))
-        return -float(np.sum(norm.logpdf(seen, mean, sd)) + hidden * norm.logcdf(edge, mean, sd))
+        return -float(
+            np.sum(norm.logpdf(measured, mean, sd)) + hidden * norm.logcdf(edge, mean, sd)
+        )
 
     start = np.array(
-        [float(seen.mean()) - hidden / len(rate), math.log(max(0.3, float(seen.std())))]
+        [float(measured.mean()) - hidden / len(rate), math.log(max(0.3, float(measured.std())))]
     )
-    found = minimize(cost, start, method="Nelder-Mead", options={"maxiter": 400})
-    return float(min(8.0, math.exp(found.x[1])))
+    fit = minimize(cost, start, method="Nelder-Mead", options={"maxiter": 400})
+    return float(min(8.0, math.exp(fit.x[1])))
 
 
 def _shared(rate: Floats) -> float:
-    """Mean correlation of rows of the same number between banks."""
+    """Return the mean correlation of rows of the same number between banks."""
     alive = rate[:, rate.std(axis=0) > 0]
     if alive.shape[1] < 2:
         return math.nan

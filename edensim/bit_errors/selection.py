@@ -1,11 +1,16 @@
-"""EDEN's choice of an error model for a map of bit errors: each model by maximum likelihood, penalised, model 0 where it is as good.
+"""Choose an error model for a map of bit errors, as EDEN does.
 
-A map says of each cell (a row, a bitline) how many of R reads were wrong. A weak cell fails with F in each read, so that a cell with k of R
-has the likelihood P Binomial(k; R, F) + (1 - P) [k = 0]; of a line that is enough: its cells without errors, those with, and their errors.
+A map says of each cell, which is a row and a bitline, how many of R reads were wrong. A weak cell
+fails with probability F in each read, so a cell with k wrong reads has the likelihood
+P Binomial(k; R, F) + (1 - P) [k = 0]. What the likelihood needs of a line is the number of its
+cells without errors, of those with errors, and of their errors.
 
-Rules (Koppula et al., MICRO 2019, section 4, and what it leaves open): the model of the smallest BIC (parameters times ln cells); model 0 if its BIC
-is less than NEAR above that; else, of several so near, one drawn at random. Models 1 and 2 count as model 0 where F differs by less than 0.05
-between lines and P is the same for all (`spread` below SAME_SPREAD, or its interval reaches it).
+Each model is fitted by maximum likelihood. The rules are those of Koppula et al. (MICRO 2019,
+section 4), completed where the paper leaves them open. The model with the smallest BIC (with ln
+cells per parameter) is chosen, but model 0 if its BIC is less than NEAR above that; if several
+others are so near, one is drawn at random. Models 1 and 2 count as model 0 if F differs by less
+than 0.05 between lines and P is the same for all, which means that `spread` is below SAME_SPREAD or
+its interval reaches it.
 """
 
 from __future__ import annotations
@@ -31,17 +36,21 @@ from edensim.bit_errors.map_likelihood import (
 from edensim.bit_errors.models import ErrorModel
 from edensim.exceptions import DataError, FitError
 
-#: Differences of BIC that are no evidence ("very strong" begins at 10 in Kass and Raftery's scale).
+#: A difference of BIC below this is no evidence ("very strong" begins at 10 on the scale of Kass
+#: and Raftery, 1995).
 NEAR: Final = 10.0
-#: Lines whose rates differ by less (standard deviation of the natural logarithm) count as alike.
+#: Lines count as alike if the natural logarithm of their rates has a smaller standard deviation.
 SAME_SPREAD: Final = 0.05
-#: EDEN's: failure probabilities of lines that differ by less count as the same.
+#: Failure probabilities of lines count as the same if they differ by less (EDEN's value).
 SAME_FAILURE: Final = 0.05
 
 
 @dataclass(frozen=True)
 class ErrorMap:
-    """Wrong reads of each cell [rows, bitlines] out of `reads`, and the bit that each holds (None: not known)."""
+    """Wrong reads, out of `reads`, of each cell of [rows, bitlines].
+
+    `stored` has the bit that each cell holds, if it is known.
+    """
 
     path: Path
     wrong: NDArray[np.int64]
@@ -54,7 +63,7 @@ class ErrorMap:
 
 @dataclass(frozen=True)
 class Selection:
-    """The model chosen, why, and all that were fitted."""
+    """The chosen model, the reason, and all fits."""
 
     model: ErrorModel
     reason: str
@@ -63,14 +72,14 @@ class Selection:
     reads: int
 
     def fit_of(self, kind: int) -> ModelFit:
-        """The fit of one model. Raises KeyError for one that was not fitted."""
+        """Return the fit of a model; raise KeyError if it was not fitted."""
         for each in self.fits:
             if each.kind == kind:
                 return each
         raise KeyError(kind)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return plain values."""
         return {
             "model": self.model.to_dict(),
             "reason": self.reason,
@@ -80,9 +89,10 @@ class Selection:
         }
 
     def summary_lines(self) -> list[str]:
-        """A line per model, for a terminal."""
+        """Return a line per model, for a terminal."""
         lines = [
-            f"  {self.cells:,} cells, {self.reads} reads: model {self.model.kind} ({self.model.name}), {self.reason}"
+            f"  {self.cells:,} cells, {self.reads} reads: model {self.model.kind} "
+            f"({self.model.name}), {self.reason}"
         ]
         for each in self.fits:
             values = ", ".join(
@@ -90,21 +100,23 @@ class Selection:
                 for name, (value, low, high) in each.parameters.items()
             )
             lines.append(
-                f"    model {each.kind}: log likelihood {each.log_likelihood:,.1f}, BIC {each.bic:,.1f}; {values}"
+                f"    model {each.kind}: log likelihood {each.log_likelihood:,.1f}, BIC "
+                f"{each.bic:,.1f}; {values}"
             )
         return lines
 
 
 def is_map(path: Path) -> bool:
-    """Whether a file is a map of bit errors, by its name."""
+    """Return whether a file is a map of bit errors, by its name."""
     return path.suffix.lower() in (".npz", ".npy")
 
 
 def read_map(path: Path) -> ErrorMap:
-    """A map of an .npz or .npy. Raises DataError.
+    """Read a map of bit errors; raise DataError if the file holds none.
 
-    .npz: `errors` [reads, rows, bitlines] of 0 and 1, or `wrong` [rows, bitlines] and `reads`; `stored` [rows, bitlines] bits, or a `pattern` byte;
-    `trcd_ns`, `vdd_V`, `temp_C`. .npy: errors alone.
+    An .npz file holds `errors` [reads, rows, bitlines] of 0 and 1, or `wrong` [rows, bitlines] and
+    `reads`. It may hold the `stored` bits [rows, bitlines] or a `pattern` byte, and `trcd_ns`,
+    `vdd_V` and `temp_C`. An .npy file holds the errors only.
     """
     try:
         loaded = np.load(path, allow_pickle=False)
@@ -133,24 +145,28 @@ def _wrong(path: Path, content: Mapping[str, NDArray[Any]]) -> tuple[NDArray[np.
         errors = content["errors"]
         if errors.ndim != 3 or errors.dtype.kind not in "bui" or errors.size == 0:
             raise DataError(
-                f"{path}: errors: expected bits [reads, rows, bitlines], found {errors.dtype} {list(errors.shape)}"
+                f"{path}: errors: expected bits [reads, rows, bitlines], found {errors.dtype} "
+                f"{list(errors.shape)}"
             )
         if errors.dtype.kind != "b" and (errors.max() > 1 or errors.min() < 0):
             raise DataError(f"{path}: errors: expected 0 and 1, found values up to {errors.max()}")
         return errors.sum(axis=0, dtype=np.int64), errors.shape[0]
     if "wrong" not in content or "reads" not in content:
         raise DataError(
-            f"{path}: expected arrays `errors`, or `wrong` and `reads`; found {', '.join(sorted(content)) or 'none'}"
+            f"{path}: expected arrays `errors`, or `wrong` and `reads`; found "
+            f"{', '.join(sorted(content)) or 'none'}"
         )
     wrong = content["wrong"]
     reads = int(content["reads"])
     if wrong.ndim != 2 or wrong.dtype.kind not in "ui" or wrong.size == 0:
         raise DataError(
-            f"{path}: wrong: expected whole numbers [rows, bitlines], found {wrong.dtype} {list(wrong.shape)}"
+            f"{path}: wrong: expected whole numbers [rows, bitlines], found {wrong.dtype} "
+            f"{list(wrong.shape)}"
         )
     if reads < 1 or wrong.min() < 0 or wrong.max() > reads:
         raise DataError(
-            f"{path}: wrong: expected 0 to the number of reads ({reads}), found {wrong.min()} to {wrong.max()}"
+            f"{path}: wrong: expected 0 to the number of reads ({reads}), found {wrong.min()} to "
+            f"{wrong.max()}"
         )
     return wrong.astype(np.int64), reads
 
@@ -162,7 +178,8 @@ def _stored(
         stored = content["stored"]
         if stored.shape != shape or stored.max(initial=0) > 1:
             raise DataError(
-                f"{path}: stored: expected bits {list(shape)}, found {stored.dtype} {list(stored.shape)}"
+                f"{path}: stored: expected bits {list(shape)}, found {stored.dtype} "
+                f"{list(stored.shape)}"
             )
         return stored.astype(np.uint8)
     if "pattern" not in content:
@@ -193,15 +210,17 @@ def _scalar(
 
 
 def select_model(map_: ErrorMap, *, seed: int = 1) -> Selection:
-    """Fit all models that the map can tell, and choose. seed: of the draw among ties without model 0.
+    """Fit all models that a map can show, and choose one.
 
-    Raises FitError where nothing failed, and where P and F cannot be told apart (one read of each cell).
+    The seed decides the draw among models as good as each other. Raises FitError if nothing failed,
+    or if each cell was read once, so that P and F cannot be separated.
     """
     if not map_.wrong.any():
         raise FitError(f"{map_.path}: no cell was ever wrong; there is nothing to fit")
     if map_.reads < 2:
         raise FitError(
-            f"{map_.path}: one read of each cell tells P times F only: not identifiable; expected two reads or more"
+            f"{map_.path}: one read of each cell tells P times F only: not identifiable; expected "
+            "two reads or more"
         )
     uniform = fit_uniform(_lines(map_.wrong.reshape(1, -1), map_.reads))
     fits = [
@@ -230,7 +249,7 @@ def _lines(wrong: NDArray[np.int64], reads: int) -> Lines:
 
 
 def _choose(fits: list[ModelFit], seed: int) -> tuple[ErrorModel, str]:
-    """The rules of the module docstring."""
+    """Choose by the rules at the start of this file."""
     uniform = fits[0]
     best = min(fits, key=lambda each: each.bic)
     if uniform.bic - best.bic < NEAR:
@@ -248,7 +267,8 @@ def _choose(fits: list[ModelFit], seed: int) -> tuple[ErrorModel, str]:
         if range_of_failures < SAME_FAILURE and low < SAME_SPREAD:
             return (
                 uniform.model,
-                f"model {chosen.kind} reduces to 0: lines have the same P, and F within {SAME_FAILURE:g}",
+                f"model {chosen.kind} reduces to 0: lines have the same P, and F within "
+                f"{SAME_FAILURE:g}",
             )
     word = f"BIC {uniform.bic - chosen.bic:,.0f} below model 0's" + (
         f", drawn of {len(near)} as good" if len(near) > 1 else ""

@@ -1,4 +1,4 @@
-"""How well a fit says what modules do that it has not seen."""
+"""Measure how well a fit predicts modules that it has not seen."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ from edensim.exceptions import DataError, FitError
 def cross_validate(
     data: Characterization, report: FitReport, *, bootstrap: int = 30
 ) -> dict[str, Any]:
-    """Leave one module out, fit the others (the form is chosen anew), predict the one.
+    """Leave out each module in turn, fit the others, and predict it.
 
-    By quantity: median |log10 error| of the mean over patterns and banks, and how many of the modules were in the interval. For VDD, the onset too.
+    The form of the curve is chosen anew each time. The result has, by quantity, the median absolute
+    log10 error of the mean over patterns and banks, and how many modules were in the interval; for
+    VDD also the error of the voltage at which errors begin.
     """
-    held: list[tuple[str, dict[str, Any]]] = []
+    judged: list[tuple[str, dict[str, Any]]] = []
     failed: list[str] = []
     for module in report.modules:
         try:
@@ -32,16 +34,16 @@ def cross_validate(
         except (FitError, DataError):
             failed.append(module)
             continue
-        held.append((module, judge(data.choose(data.module == module), others.curve)))
+        judged.append((module, judge(data.choose(data.module == module), others.curve)))
     return {
-        "modules": {name: each for name, each in held},
+        "modules": {name: each for name, each in judged},
         "not_fitted": failed,
-        **summarize([each for _, each in held]),
+        **summarize([each for _, each in judged]),
     }
 
 
 def judge(data: Characterization, curve: Curve) -> dict[str, Any]:
-    """One module's rates against a curve: {quantity: {measured, predicted, interval, log10_error, inside}}, and onsets for VDD."""
+    """Compare the rates of a module with a curve, by quantity; for VDD also where errors begin."""
     table = data.over_banks()
     table = table.choose(
         (table.temp_C == curve.base_temp_C) & np.isin(table.pattern, list(curve.patterns))
@@ -72,7 +74,7 @@ def judge(data: Characterization, curve: Curve) -> dict[str, Any]:
 
 
 def onset(curve: Curve, step: float = 0.0005) -> float:
-    """Highest quantity at which the middle module's rate reaches the detection limit."""
+    """Return the highest quantity at which the middle module reaches the detection limit."""
     steps = round((curve.high - curve.low) / step)
     at = [curve.high - step * index for index in range(steps + 1)]
     return next(
@@ -81,7 +83,7 @@ def onset(curve: Curve, step: float = 0.0005) -> float:
 
 
 def summarize(judged: list[dict[str, Any]]) -> dict[str, Any]:
-    """Medians over modules."""
+    """Return medians over modules."""
     errors: dict[str, list[float]] = {}
     inside: dict[str, list[bool]] = {}
     for each in judged:

@@ -235,7 +235,7 @@ def draw_weak_cells(paths: Sequence[Path], where: Sequence[str]) -> SubFigure:
     )
     memory = MemorySystem.nominal(load_standard("DDR4"))
     organization, geometry = memory.organization, geometry_of(memory)
-    tables = cell_tables(geometry, [[model.law]])
+    tables = cell_tables(geometry, [[model.distribution]])
     rows = np.linspace(0, organization.rows - 1, 256).astype(np.int64)
     counts = np.zeros((len(rows), geometry.banks))
     for bank in range(geometry.banks):

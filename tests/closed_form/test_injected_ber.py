@@ -53,8 +53,8 @@ def test_ber_is_the_models(geometry: Geometry, name: str, ber: float) -> None:
     if name == "wordline":  # rows differ: so many rows, each with its own rate
         factors = line_factors(model.parameters["spread"])
         fractions = (
-            -np.expm1(-model.law.rate() * factors)
-            * model.law.mean_failure()
+            -np.expm1(-model.distribution.rate() * factors)
+            * model.distribution.mean_failure()
             * (1 << geometry.row_bits)
         )
         error = np.hypot(error, fractions.std() * np.sqrt(size * 8 / (1 << geometry.row_bits)))
@@ -79,10 +79,10 @@ def test_bitlines_have_their_own_weak_fractions(geometry: Geometry, fraction: fl
     counts = np.zeros(1 << geometry.row_bits, np.int64)
     rows = 64 if fraction > 0.1 else 512
     for _, positions in weak_cells(
-        geometry, cell_tables(geometry, [[model.law]]), 5, geometry.row_numbers(3, slice(0, rows))
+        geometry, cell_tables(geometry, [[model.distribution]]), 5, geometry.row_numbers(3, slice(0, rows))
     ):
         counts += np.bincount(positions, minlength=counts.size)
-    fractions = -np.expm1(-model.law.rate() * np.repeat(line_factors(1.0), counts.size // 256))
+    fractions = -np.expm1(-model.distribution.rate() * np.repeat(line_factors(1.0), counts.size // 256))
     expected = fractions.mean() * rows * counts.size
     assert abs(counts.sum() - expected) < 3.5 * np.sqrt(expected)
     # Cells of one bitline share its P_B: the variance of the counts over bitlines is that of P_B on top of the draws' own.
@@ -95,12 +95,12 @@ def test_wordlines_have_their_own_weak_fractions(geometry: Geometry) -> None:
     counts = np.zeros(4096, np.int64)
     for rows, _ in weak_cells(
         geometry,
-        cell_tables(geometry, [[model.law]]),
+        cell_tables(geometry, [[model.distribution]]),
         5,
         geometry.row_numbers(0, slice(0, counts.size)),
     ):
         counts += np.bincount(rows, minlength=counts.size)
-    fractions = -np.expm1(-model.law.rate() * line_factors(0.8)) * (1 << geometry.row_bits)
+    fractions = -np.expm1(-model.distribution.rate() * line_factors(0.8)) * (1 << geometry.row_bits)
     assert counts.mean() == pytest.approx(
         fractions.mean(), abs=3.5 * np.sqrt((fractions.var() + fractions.mean()) / counts.size)
     )
@@ -111,7 +111,7 @@ def test_weak_cells_are_as_independent_as_coins(geometry: Geometry) -> None:
     """Pairs of neighbours, of equal places in neighbouring rows and in neighbouring banks: as many as independence gives."""
     fraction = 0.02
     tables = cell_tables(
-        geometry, [[ErrorModel.of(0, weak_fraction=fraction, failure_probability=1.0).law]]
+        geometry, [[ErrorModel.of(0, weak_fraction=fraction, failure_probability=1.0).distribution]]
     )
     width = 1 << geometry.row_bits
     maps = []

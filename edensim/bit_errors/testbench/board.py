@@ -1,7 +1,9 @@
-"""A board that runs a test program on a virtual module: commands by the DRAM engine, one row after the other, refresh off.
+"""Run test programs on a virtual module, as a board with refresh off would.
 
-How soon after its ACT each READ came is what the engine's commands say, in clocks. The tRCD of a program is the next whole clock (or the clock within
-1 % of it: 5 ns are 6 clocks of 0.833 ns). Each READ of the same burst is one access more: weak cells draw their failures anew.
+The DRAM engine issues the commands, one row after the other, and they say how many clocks after
+its ACT each READ came. The tRCD of a program is the next whole clock, or a clock within 1 % of it:
+5 ns are 6 clocks of 0.833 ns. Each READ of the same burst is another access, in which weak cells
+draw their failures anew.
 """
 
 from __future__ import annotations
@@ -13,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edensim.bit_errors.cells import cell_tables, geometry_of, shape_of
-from edensim.bit_errors.models import CellLaw
-from edensim.bit_errors.testbench.counters import Point, Tally
-from edensim.bit_errors.testbench.program import OPERATION, Word
+from edensim.bit_errors.models import CellDistribution
+from edensim.bit_errors.testbench.counters import Counters, Point
+from edensim.bit_errors.testbench.program import Word
 from edensim.bit_errors.testbench.virtual import VirtualModule
 from edensim.config.models import ControllerConfig, DramConfig, SourceConfig
 from edensim.dram.memory_system import MemorySystem
@@ -31,20 +33,23 @@ if TYPE_CHECKING:
 Ints = NDArray[np.int64]
 Bytes = NDArray[np.uint8]
 
-#: Rows flipped at once.
+#: Number of rows flipped at once.
 BLOCK: Final = 64
-#: Rows of a bank follow each other in the address space.
+#: Address mapping in which the rows of a bank follow each other.
 MAPPING: Final = "ChRaBaRoCo"
-#: Intervals told apart, in clocks; far beyond what any cell needs.
+#: Longest interval in clocks that is distinguished, far beyond what any cell needs.
 _LONGEST: Final = 255
-#: Share of a tRCD by which a clock may be shorter and still count as it.
+#: Relative difference up to which a whole clock counts as a tRCD.
 _SAME: Final = 0.01
-#: Kinds of stretches of operations that are executed together.
+#: Kind of each word; operations of one kind are executed together.
 _KINDS: Final = np.array([0, 1, 2, 2, 2, 3])
 
 
 class Reads(NamedTuple):
-    """Reads as the engine issued them: row number (over all banks), burst in the row, clocks after the row's ACT."""
+    """Reads as the engine issued them.
+
+    They have a row number (over all banks), a burst in the row, and clocks after the row's ACT.
+    """
 
     numbers: Ints
     columns: Ints
@@ -52,12 +57,12 @@ class Reads(NamedTuple):
 
 
 class Board:
-    """Holds a module, what is written in its rows, and its supply voltage."""
+    """A board with a module on it: what is written in its rows, and its supply voltage."""
 
     def __init__(
-        self, dram: DramConfig, module: VirtualModule, tally: Tally, name: str = "program"
+        self, dram: DramConfig, module: VirtualModule, counters: Counters, name: str = "program"
     ) -> None:
-        self.dram, self.module, self.tally, self.name = dram, module, tally, name
+        self.dram, self.module, self.counters, self.name = dram, module, counters, name
         self.standard = load_standard(
             dram.standard,
             organization=dram.organization,
@@ -72,16 +77,21 @@ class Board:
         self._contents: dict[int, NDArray[np.int16]] = {}
         self._standards: dict[int, Standard] = {}
         self._shape = shape_of(
-            self.geometry, cell_tables(self.geometry, [[CellLaw(0.0, 0.0, 0.0)]]), seed=0
+            self.geometry, cell_tables(self.geometry, [[CellDistribution(0.0, 0.0, 0.0)]]), seed=0
         )
 
     @property
     def row_bytes(self) -> int:
+        """Bytes of a row of the module."""
         organization = self.standard.organization
         return organization.bursts_per_row * organization.access_bytes
 
     def execute(self, operations: NDArray[Any]) -> None:
-        """Run operations, in order. Raises InputError where a row is read that was not written, ModuleError for a point the module does not know."""
+        """Run operations in order.
+
+        Raises InputError if a row is read that was not written, and ModuleError for an operating
+        point that the module does not know.
+        """
         words = operations["word"]
         kinds = _KINDS[words]
         group = np.cumsum(words == Word.ACT) - 1
@@ -91,7 +101,7 @@ class Board:
             if len(acts)
             else np.zeros(0, np.int64)
         )
-        # stretches of one kind; of readings, with as many READs an ACT at one tRCD
+        # Operations of one kind run together; reads also need one tRCD and as many READs per ACT.
         alike = np.stack(
             [
                 kinds,
@@ -136,25 +146,25 @@ class Board:
     def _read(self, piece: NDArray[Any]) -> None:
         acts = piece[piece["word"] == Word.ACT]
         columns = piece["first"][piece["word"] == Word.READ].astype(np.int64).reshape(len(acts), -1)
-        if columns.size == 0:  # rows opened and closed again
+        if columns.size == 0:  # rows are opened and closed again
             return
-        asked_ns = float(acts["third"][0])
-        cycles = self.cycles_of(asked_ns)
+        requested_ns = float(acts["third"][0])
+        cycles = self.cycles_of(requested_ns)
         clock_ns = ns_from_cycles(cycles, self.standard.tck_ps)
-        trcd_ns = asked_ns if abs(clock_ns - asked_ns) <= _SAME * asked_ns else clock_ns
+        trcd_ns = requested_ns if abs(clock_ns - requested_ns) <= _SAME * requested_ns else clock_ns
         banks, rows = acts["first"].astype(np.int64), acts["second"].astype(np.int64)
         reads = self._run(self._at(cycles), banks, rows, columns, is_write=False)
         self._compare(reads, trcd_ns, cycles)
 
     def cycles_of(self, trcd_ns: float) -> int:
-        """Clocks between ACT and RD for a tRCD."""
+        """Return the clocks between ACT and RD for a tRCD."""
         nearest = max(1, round(trcd_ns * 1000 / self.standard.tck_ps))
         if abs(ns_from_cycles(nearest, self.standard.tck_ps) - trcd_ns) <= _SAME * trcd_ns:
             return nearest
         return max(1, cycles_from_ns(trcd_ns, self.standard.tck_ps))
 
     def _at(self, cycles: int) -> Standard:
-        """The standard with another nRCD."""
+        """Return the standard with another nRCD."""
         if cycles not in self._standards:
             dram = self.dram
             timings = {**dram.timings, "nRCD": cycles}
@@ -170,7 +180,10 @@ class Board:
     def _run(
         self, standard: Standard, banks: Ints, rows: Ints, columns: Ints, *, is_write: bool
     ) -> Reads:
-        """ACT, accesses and PRE, row after row, through the engine. columns [rows, accesses of each]."""
+        """Run ACT, accesses and PRE through the engine, row after row.
+
+        `columns` has the shape [rows, accesses of each].
+        """
         count, accesses = columns.shape
         requests = np.zeros(columns.size, REQUEST)
         requests["address"] = self.addresses(
@@ -178,59 +191,61 @@ class Board:
         )
         requests["clock"] = np.repeat(np.arange(count) * _turn_cycles(standard, accesses), accesses)
         requests["writeback"], requests["tensor"], requests["is_write"] = -1, -1, is_write
-        found: list[Reads] = []
-        # a row is closed after its last access, and long before the next one is asked for
+        chunks: list[Reads] = []
+        # A row is closed after its last access, and long before the next one is requested.
         controller = ControllerConfig(
             row_policy="capped", row_cap=accesses, refresh="none", address_mapping=MAPPING
         )
-        listener = None if is_write else self._listener(found)
+        monitor = None if is_write else self._monitor(chunks)
         run = simulate_memory(
             MemorySystem.nominal(standard, address_mapping=MAPPING),
             controller,
             SourceConfig(kind="timed"),
             [requests],
-            on_commands=listener,
+            on_commands=monitor,
         )
         opened = int(run.counts.commands[..., Command.ACT].sum())
         if opened != count:
             raise ProtocolError(
-                f"{self.name}: {opened} rows were opened for {count} ACTs of the program: please report this run"
+                f"{self.name}: {opened} rows were opened for {count} ACTs of the program; please "
+                "report this run"
             )
         self.board_ns += ns_from_cycles(run.cycles, standard.tck_ps)
-        return (
-            Reads(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
-            if found
-            else Reads(*(np.zeros(0, np.int64),) * 3)
-        )
+        nothing = Reads(*(np.zeros(0, np.int64),) * 3)
+        return Reads(*map(np.concatenate, zip(nothing, *chunks, strict=True)))
 
-    def _listener(self, found: list[Reads]) -> Callable[[NDArray[Any]], None]:
+    def _monitor(self, chunks: list[Reads]) -> Callable[[NDArray[Any]], None]:
         organization = self.standard.organization
         memory = np.array(
             [organization.ranks, organization.bankgroups, organization.banks, _LONGEST], np.int64
         )
         activated = np.zeros(self.geometry.banks, np.int64)
 
-        def listen(commands: NDArray[Any]) -> None:
+        def monitor(commands: NDArray[Any]) -> None:
             size = len(commands)
             numbers, columns = np.empty(size, np.uint64), np.empty(size, np.int32)
             intervals, clocks = np.empty(size, np.uint8), np.empty(size, np.int64)
-            commands = commands.copy()
-            for level in ("rank", "bankgroup"):  # -1 where the standard has no such level
-                np.maximum(commands[level], 0, out=commands[level])
             with np.errstate(over="ignore"):
                 count = read_errors.reads_of(
-                    commands, memory, self._shape, activated, numbers, columns, intervals, clocks
+                    np.ascontiguousarray(commands),
+                    memory,
+                    self._shape,
+                    activated,
+                    numbers,
+                    columns,
+                    intervals,
+                    clocks,
                 )
-            found.append(
+            chunks.append(
                 Reads(
                     *(values[:count].astype(np.int64) for values in (numbers, columns, intervals))
                 )
             )
 
-        return listen
+        return monitor
 
     def addresses(self, banks: Ints, rows: Ints, columns: Ints) -> Ints:
-        """First bytes of bursts of flat banks."""
+        """Return the first bytes of bursts, with banks counted rank after rank."""
         organization = self.standard.organization
         groups, bank = np.divmod(banks, organization.banks)
         rank, group = np.divmod(groups, organization.bankgroups)
@@ -240,7 +255,7 @@ class Board:
         return (banks << self.geometry.bank_shift) | rows
 
     def _compare(self, reads: Reads, trcd_ns: float, cycles: int) -> None:
-        """Flip what fails, pass by pass: in a pass each burst is read once."""
+        """Flip what fails, pass by pass; in a pass each burst is read once."""
         keys = reads.numbers * self.standard.organization.bursts_per_row + reads.columns
         order = np.argsort(keys, kind="stable")
         firsts = np.flatnonzero(np.diff(keys[order], prepend=-1))
@@ -255,7 +270,7 @@ class Board:
         class_of = np.zeros(_LONGEST + 1, np.uint8)
         class_of[clocks] = classes
         for number in range(int(turn.max(initial=-1)) + 1):
-            chosen = order[turn == number]  # ascending by row and burst
+            chosen = order[turn == number]  # in ascending order of row and burst
             blocks = reads.numbers[chosen] // BLOCK
             for part in np.split(chosen, np.flatnonzero(np.diff(blocks)) + 1):
                 at = reads.numbers[part] % BLOCK, reads.columns[part]
@@ -275,15 +290,18 @@ class Board:
         placed: Injector | None,
         point: Point,
     ) -> None:
-        """One read of each of some bursts of a block. at: their rows in the block and columns. A burst's k-th read is access k."""
+        """Read each of some bursts of a block once.
+
+        `at` has their rows in the block and their columns. The k-th read of a burst is access k.
+        """
         shape = BLOCK, self.standard.organization.bursts_per_row
         before = self._reads.setdefault(block, np.zeros(shape, np.uint32))
         accesses = before[at]
         for access in np.unique(accesses).tolist():
-            own = accesses == access
-            here = at[0][own], at[1][own]
+            chosen = accesses == access
+            here = at[0][chosen], at[1][chosen]
             lines, read = np.zeros(shape, np.uint8), np.zeros(shape, np.bool_)
-            lines[here], read[here] = classes[own], True
+            lines[here], read[here] = classes[chosen], True
             stored = self._stored(block, read)
             data = np.repeat(np.maximum(stored, 0).astype(np.uint8), self.row_bytes)
             written = data.copy()
@@ -295,17 +313,18 @@ class Board:
                     line_classes=lines.reshape(-1),
                 )
             data ^= written
-            self.tally.add(point, block * BLOCK, stored, read, data.reshape(BLOCK, -1))
+            self.counters.add(point, block * BLOCK, stored, read, data.reshape(BLOCK, -1))
         before[at] += 1
 
     def _stored(self, block: int, read: NDArray[np.bool_]) -> NDArray[np.int16]:
-        """Bytes written in the rows of a block; those that are read must be."""
+        """Return the bytes written in rows of a block; raise InputError if one is missing."""
         stored = self._contents.get(block, np.full(BLOCK, -1, np.int16))
         missing = np.flatnonzero(read.any(axis=1) & (stored < 0))
         if len(missing):
             bank, row = divmod(block * BLOCK + int(missing[0]), 1 << self.geometry.bank_shift)
             raise InputError(
-                f"{self.name}: row {row} of bank {bank} is read, but nothing was written there; expected WRITE {bank} {row} BYTE before"
+                f"{self.name}: row {row} of bank {bank} is read, but nothing was written there; "
+                f"expected WRITE {bank} {row} BYTE before"
             )
         return stored
 
@@ -313,7 +332,7 @@ class Board:
 def _of_group(
     operations: NDArray[Any], acts: Ints, reads: Ints, group: Ints
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """For each operation, tRCD and number of READs of the last ACT."""
+    """Return tRCD and number of READs of the last ACT, for each operation."""
     if len(acts) == 0:
         return np.zeros(len(operations)), np.zeros(len(operations))
     index = np.maximum(group, 0)
@@ -321,7 +340,10 @@ def _of_group(
 
 
 def _turn_cycles(standard: Standard, accesses: int) -> int:
-    """Clocks from one row's ACT to the next, enough for all that lies between: a board's program waits as well."""
+    """Return the clocks from one row's ACT to the next, enough for all between them.
+
+    The program of a board waits as well.
+    """
     timings = standard.timings
     gap = max(
         [timings["nBL"], *(cycles for name, cycles in timings.items() if name.startswith("nCCD"))]
@@ -332,6 +354,3 @@ def _turn_cycles(standard: Standard, accesses: int) -> int:
         if name.startswith(("nRP", "nRTP", "nWR", "nCWL", "nBL", "nRAS"))
     )
     return timings["nRCD"] + accesses * gap + closing + 8
-
-
-assert OPERATION.names == ("word", "first", "second", "third")

@@ -1,4 +1,4 @@
-"""`edensim.profile`: a test program on virtual modules, and the data that it gives."""
+"""Run a test program on virtual modules, and write the data that it gives."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ import numpy as np
 
 from edensim.bit_errors.module import Module, load_module
 from edensim.bit_errors.testbench.board import Board
-from edensim.bit_errors.testbench.counters import Point, Tally
+from edensim.bit_errors.testbench.counters import Counters, Point
 from edensim.bit_errors.testbench.program import STANDARD_TEST, Program, parse_program, read_program
 from edensim.bit_errors.testbench.virtual import VirtualModule
 from edensim.config.loading import load_config
 from edensim.config.models import RunConfig
 from edensim.dram.standard import Organization, load_standard
 from edensim.exceptions import ConfigError, DataError, InputError
+from edensim.files import save_bytes, save_text
 
 #: Columns of a table of rates, as `edensim fit` reads them.
 COLUMNS: Final = (
@@ -39,32 +40,43 @@ COLUMNS: Final = (
 
 @dataclass(frozen=True)
 class Measured:
-    """One module's counts. board_ns: how long the test took on the board."""
+    """The counts of one module; the test took `board_ns` on the board."""
 
     name: str
     vendor: str | None
     temp_C: float
     vdd_V: float
-    tally: Tally
+    counters: Counters
     board_ns: float
 
 
 @dataclass(frozen=True)
 class Profile:
-    """What a test program found. program: its name."""
+    """What a test program measured.
+
+    Attributes
+    ----------
+    program
+        Name of the program.
+    modules
+        Counts of each module.
+    """
 
     program: str
     modules: tuple[Measured, ...]
 
     def table(self) -> list[dict[str, Any]]:
-        """A row for each module, pattern, operating point and bank; VDD only where the program sets it."""
+        """Return a row for each module, pattern, operating point and bank.
+
+        VDD is a column only if the program sets it.
+        """
         lowered = any(
-            point.vdd_V is not None for each in self.modules for point, _, _ in each.tally.rates
+            point.vdd_V is not None for each in self.modules for point, _, _ in each.counters.rates
         )
         rows = []
         for each in self.modules:
             for (point, byte, bank), (wrong, bits) in sorted(
-                each.tally.rates.items(),
+                each.counters.rates.items(),
                 key=lambda item: (item[0][1], item[0][2], item[0][0].order),
             ):
                 row: dict[str, Any] = {
@@ -72,43 +84,41 @@ class Profile:
                     "vendor": each.vendor or "?",
                     "pattern": f"{byte:#04x}",
                     "temp_C": each.temp_C,
-                }
-                row |= {
                     "trcd_ns": point.trcd_ns,
                     "vdd_V": each.vdd_V if point.vdd_V is None else point.vdd_V,
                     "bank": bank,
-                }
-                rates = {
                     "ber_mean": int(wrong) / int(bits),
                     "n_wrong_bits": int(wrong),
                     "n_bits": int(bits),
                 }
-                rows.append(
-                    {
-                        key: value
-                        for key, value in {**row, **rates}.items()
-                        if lowered or key != "vdd_V"
-                    }
-                )
+                if not lowered:
+                    del row["vdd_V"]
+                rows.append(row)
         return rows
 
     def save_table(self, path: str | os.PathLike[str]) -> None:
-        """BER by module, pattern, operating point and bank: a CSV for `edensim fit`. Raises InputError."""
-        from edensim.files import save_text
+        """Write the BER by module, pattern, operating point and bank, as a CSV for `edensim fit`.
 
+        Raises InputError if the file cannot be written.
+        """
         rows = self.table()
         save_text(path, _csv([name for name in COLUMNS if name in rows[0]], rows))
 
     def save_rows(self, path: str | os.PathLike[str]) -> None:
-        """Share of the passes over each row that had a wrong bit, a column per bank: a CSV for `edensim fit`. Raises InputError.
+        """Write the share of the passes over each row that had a wrong bit, for `edensim fit`.
 
-        Passes at one operating point count together, whatever the pattern.
-        Raises DataError unless one of tRCD and VDD was the same in all reads, and as many rows of each bank were read.
+        The CSV has a column per bank. Passes at one operating point count together, whatever the
+        pattern.
+
+        Raises
+        ------
+        DataError
+            If both tRCD and VDD differed between reads, or other rows were read in some banks.
+        InputError
+            If the file cannot be written.
         """
-        from edensim.files import save_text
-
         points = sorted(
-            {point for each in self.modules for point in each.tally.row_shares()},
+            {point for each in self.modules for point in each.counters.row_shares()},
             key=lambda point: point.order,
         )
         axis = "vdd_V" if len({point.vdd_V for point in points}) > 1 else "trcd_ns"
@@ -117,7 +127,7 @@ class Profile:
         rows = []
         banks: set[int] = set()
         for each in self.modules:
-            for point, by_row in each.tally.row_shares().items():
+            for point, by_row in each.counters.row_shares().items():
                 lowered = each.vdd_V if point.vdd_V is None else point.vdd_V
                 for row, shares in by_row.items():
                     banks |= set(shares)
@@ -135,19 +145,20 @@ class Profile:
         save_text(path, _csv(names, rows))
 
     def save_map(self, path: str | os.PathLike[str]) -> None:
-        """Wrong reads of every cell: an .npz for `edensim fit`. Raises DataError where the program is not of one bank, point and pattern."""
-        from edensim.files import save_bytes
+        """Write the wrong reads of every cell, as an .npz for `edensim fit`.
 
+        Raises DataError unless the program reads one bank at one operating point with one pattern.
+        """
         if len(self.modules) != 1:
             raise DataError(f"a map of bit errors is of one module, found {len(self.modules)}")
         content = io.BytesIO()
         np.savez_compressed(
-            content, **{"temp_C": self.modules[0].temp_C, **self.modules[0].tally.bit_map()}
+            content, **{"temp_C": self.modules[0].temp_C, **self.modules[0].counters.bit_map()}
         )
         save_bytes(path, content.getvalue())
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values: the table, and how long the test took."""
+        """Return plain values: the table, and how long the test took."""
         return {
             "program": self.program,
             "board_s": [each.board_ns * 1e-9 for each in self.modules],
@@ -155,15 +166,16 @@ class Profile:
         }
 
     def summary(self) -> str:
-        """Mean BER by operating point, for a terminal."""
+        """Return the mean BER by operating point, for a terminal."""
         totals: dict[tuple[Point, int], list[int]] = {}
         for each in self.modules:
-            for (point, byte, _), (wrong, bits) in each.tally.rates.items():
+            for (point, byte, _), (wrong, bits) in each.counters.rates.items():
                 total = totals.setdefault((point, byte), [0, 0])
                 total[0] += int(wrong)
                 total[1] += int(bits)
         lines = [
-            f"{len(self.modules)} module(s), {sum(each.board_ns for each in self.modules) * 1e-9:.3g} s on the board"
+            f"{len(self.modules)} module(s), "
+            f"{sum(each.board_ns for each in self.modules) * 1e-9:.3g} s on the board"
         ]
         for (point, byte), (wrong, bits) in sorted(
             totals.items(), key=lambda item: (item[0][0].order, item[0][1])
@@ -190,11 +202,33 @@ def profile(
 ) -> Profile:
     """Run a test program on a virtual module, as `edensim profile` does.
 
-    module: of configs/modules/ or a file: its middle module, or so many `modules` drawn from the spread between them; or a VirtualModule.
-    program: a file, or the text itself where it has several lines (None: STANDARD_TEST). by_cell: count cells too, for `save_map`.
-    config, overrides, sections: as for `edensim.simulate`; of them `dram` (the board's standard) and `errors` (temp_C, seed, beyond_data) are used.
+    Parameters
+    ----------
+    module
+        Name in configs/modules/, file, or VirtualModule.
+    program
+        File of the test program, or its text if that has several lines; None means the standard
+        test.
+    modules
+        Number of modules to draw from the spread between modules; None means the middle module.
+    by_cell
+        Whether cells are counted too, for `Profile.save_map`.
+    config, overrides, **sections
+        The configuration, as for `edensim.simulate`. The section `dram` (the board's standard) is
+        used, and `temp_C`, `seed` and `beyond_data` of `errors`.
+    progress
+        Called with the number of operations done, and of all.
 
-    Raises InputError for a program or configuration that cannot be accepted, ModuleError for a point that the module does not know.
+    Returns
+    -------
+    Profile
+
+    Raises
+    ------
+    InputError
+        If the program or the configuration cannot be accepted.
+    ModuleError
+        If the program reads at an operating point outside the module's data.
     """
     loaded = load_config(Path(config) if config is not None else None, list(overrides), sections)
     with loaded.locating():
@@ -214,7 +248,9 @@ def profile(
             board = Board(
                 dram,
                 device,
-                Tally(organization.rows.bit_length() - 1, organization.access_bytes * 8, by_cell),
+                Counters(
+                    organization.rows.bit_length() - 1, organization.access_bytes * 8, by_cell
+                ),
                 test.name,
             )
             for operations in test.operations():
@@ -228,7 +264,7 @@ def profile(
                     device.vendor,
                     device.temp_C,
                     device.vdd_V,
-                    board.tally,
+                    board.counters,
                     board.board_ns,
                 )
             )
@@ -239,7 +275,9 @@ def _refuse(config: RunConfig) -> None:
     for key in ("trcd_ns", "vdd_V"):
         if getattr(config.dram, key) is not None:
             raise ConfigError(
-                f"dram.{key}: the test program says at what its rows are read; expected it there (ACT bank row trcd_ns, VDD volts)"
+                f"dram.{key}: the operating point of a test belongs in its program; expected it "
+                "there "
+                "(ACT bank row trcd_ns, VDD volts)"
             )
     if config.dram.channels != 1:
         raise ConfigError(f"dram.channels: a board tests one channel, found {config.dram.channels}")

@@ -1,21 +1,23 @@
-"""Test programs: what is written to a module and how it is read back, in a small language that a SoftMC or DRAM Bender host can follow line by line.
+"""Read test programs, which say what is written to a module and how it is read back.
 
-One instruction per line, `#` begins a comment, words in capitals:
+They are written in a small language that the host of a SoftMC or DRAM Bender board can follow line
+by line. Each line has one instruction in capitals, and `#` begins a comment:
 
     WRITE bank row byte     fill a row with a byte, at specified timings
-    WAIT ns                 nothing happens
-    ACT bank row trcd_ns    open a row; the first READ follows so much later (the next whole clock)
-    READ column             read one burst (64 bytes of a 64-bit module) of the open row, compare with what was written
+    WAIT ns                 do nothing
+    ACT bank row trcd_ns    open a row; the first READ follows after that time, at the next clock
+    READ column             read one burst of the open row and compare it with what was written
     PRE                     close the row
-    VDD volts               supply voltage of the module from here on
-    FOR name IN values      values: numbers (5, 7.5, 0xFF), ranges with both ends (0-255) and a step (0-254/2)
-    REPEAT count
-    END                     of the nearest FOR or REPEAT
+    VDD volts               set the supply voltage of the module
+    FOR name IN values      repeat for numbers (5, 7.5, 0xFF) and ranges (0-255, 0-254/2)
+    REPEAT count            repeat
+    END                     end the nearest FOR or REPEAT
 
-An operand is a number or the name of a loop; `~` before it inverts a byte. Banks are flat: bank group * banks + bank (rank after rank).
-ACT and its PRE stand in one block, with READs and loops of READs between. Reading bursts one by one, each after its own ACT, exposes every
-cell at the tRCD; after one ACT for a whole row only its first bursts are read so soon. Refresh is off, as on a board in such a test, and no
-cell forgets: retention is not modelled.
+An operand is a number or the name of a loop; `~` before it inverts a byte. A bank's number is bank
+group * banks + bank, rank after rank. An ACT and its PRE stand in one block, with READs and loops
+of READs between them. Reading bursts one by one, each after its own ACT, exposes every cell at the
+tRCD; after one ACT for a whole row, only its first bursts are read so soon. Refresh is off, as on a
+board in such a test, and retention is not modelled, so no cell loses its bit.
 """
 
 from __future__ import annotations
@@ -47,7 +49,7 @@ class Word(IntEnum):
     VDD = 5
 
 
-#: Operands of each instruction, by what they are.
+#: Kinds of the operands of each instruction.
 OPERANDS: Final[Mapping[Word, tuple[str, ...]]] = {
     Word.WRITE: ("bank", "row", "byte"),
     Word.WAIT: ("ns",),
@@ -56,24 +58,25 @@ OPERANDS: Final[Mapping[Word, tuple[str, ...]]] = {
     Word.PRE: (),
     Word.VDD: ("vdd_V",),
 }
-#: Lowest and highest value, and whether it is a whole number, of operands that no organization limits.
+#: Lowest and highest value of operands that no organization limits, and whether they are whole.
 _RANGES: Final[Mapping[str, tuple[float, float, bool]]] = {
     "byte": (0, 255, True),
     "ns": (0, 1e12, False),
     "trcd_ns": (0.1, 1000, False),
     "vdd_V": (0.1, 5, False),
 }
-#: One instruction as executed: its word and up to three operands.
+#: An executed instruction: its word and up to three operands.
 OPERATION: Final = np.dtype(
     [("word", np.int8), ("first", np.float64), ("second", np.float64), ("third", np.float64)]
 )
-#: Operations handed out at once, and values of a loop.
+#: Most operations that are passed on at once, and most values of a loop.
 CHUNK: Final = 1 << 20
 _NAME: Final = re.compile(r"[a-z_][a-z0-9_]*")
 _NUMBER: Final = re.compile(r"\d+(\.\d+)?|0x[0-9a-f]+", re.IGNORECASE)
 _RANGE: Final = re.compile(r"(\d+)-(\d+)(?:/(\d+))?")
 
-#: FLY-DRAM's test on two banks' first rows: every burst after its own ACT, column by column, rows between holding the inverse.
+#: The test of FLY-DRAM (Chang et al., SIGMETRICS 2016) on the first rows of four banks. Every burst
+#: is read after its own ACT, column by column; the rows between hold the inverse.
 STANDARD_TEST: Final = """\
 # BER by tRCD, pattern and bank: rows between those read hold the inverse
 FOR pattern IN 0x00 0xFF 0xAA 0xCC
@@ -102,21 +105,21 @@ END
 
 @dataclass(frozen=True)
 class Operand:
-    """A number, or the name of a loop; inverse: of a byte."""
+    """A number or the name of a loop; `inverse` inverts it as a byte."""
 
     value: float = 0.0
     name: str | None = None
     inverse: bool = False
 
     def over(self, lanes: Mapping[str | None, Floats], count: int) -> Floats:
-        """Its value in each of so many passes through the loops around it."""
+        """Return the value in each of so many passes through the loops around it."""
         values = np.full(count, self.value) if self.name is None else lanes[self.name]
         return 255.0 - values if self.inverse else values
 
 
 @dataclass(frozen=True)
 class Instruction:
-    """One line."""
+    """An instruction of one line."""
 
     line: int
     word: Word
@@ -125,7 +128,7 @@ class Instruction:
 
 @dataclass(frozen=True)
 class Loop:
-    """FOR, or REPEAT (without a name)."""
+    """A FOR loop, or a REPEAT loop, which has no name."""
 
     line: int
     name: str | None
@@ -138,13 +141,13 @@ Step = Instruction | Loop
 
 @dataclass(frozen=True)
 class Program:
-    """A test program. name: of its file."""
+    """A test program, with the name of its file."""
 
     name: str
     body: tuple[Step, ...]
 
     def operations(self) -> Iterator[NDArray[Any]]:
-        """Chunks of OPERATION in the order of execution; an ACT and its PRE are in one chunk."""
+        """Yield chunks of OPERATION in the order of execution; an ACT and its PRE are in one."""
         waiting: list[NDArray[Any]] = []
         size = 0
         for piece in _pieces(self.body, {}):
@@ -158,7 +161,7 @@ class Program:
 
     @property
     def size(self) -> int:
-        """Operations in all."""
+        """Number of operations."""
         return _size(self.body)
 
 
@@ -169,7 +172,7 @@ def _size(body: Sequence[Step]) -> int:
 
 
 def _pieces(body: Sequence[Step], around: Mapping[str | None, float]) -> Iterator[NDArray[Any]]:
-    """A block's operations in pieces of at most CHUNK, what an ACT opens in one."""
+    """Yield the operations of a block in pieces of at most CHUNK; ACT to PRE is in one piece."""
     for group in _groups(body):
         if _size(group) <= CHUNK or not isinstance(group[0], Loop):
             lanes = {name: np.array([value]) for name, value in around.items()}
@@ -180,7 +183,7 @@ def _pieces(body: Sequence[Step], around: Mapping[str | None, float]) -> Iterato
 
 
 def _groups(body: Sequence[Step]) -> Iterator[Sequence[Step]]:
-    """The whole block if it is small, else its steps; ACT to PRE is one."""
+    """Yield the whole block if it is small, else its steps, of which ACT to PRE is one."""
     if _size(body) <= CHUNK:
         yield body
         return
@@ -194,7 +197,10 @@ def _groups(body: Sequence[Step]) -> Iterator[Sequence[Step]]:
 
 
 def _laid_out(body: Sequence[Step], lanes: Mapping[str | None, Floats], count: int) -> NDArray[Any]:
-    """[count, operations] of a block for `count` passes at once; lanes: values of the loops around it in each."""
+    """Return the operations of a block [count, operations] for several passes at once.
+
+    `lanes` has the values of the loops around it in each pass.
+    """
     parts = []
     for step in body:
         if isinstance(step, Instruction):
@@ -213,7 +219,7 @@ def _laid_out(body: Sequence[Step], lanes: Mapping[str | None, Floats], count: i
 
 
 def read_program(path: Path, organization: Organization) -> Program:
-    """A program of a file. Raises InputError as `parse_program`, and where the file cannot be read."""
+    """Read a program from a file; raise InputError as `parse_program` does."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as problem:
@@ -224,21 +230,20 @@ def read_program(path: Path, organization: Organization) -> Program:
 
 
 def parse_program(text: str, name: str, organization: Organization) -> Program:
-    """A program for a module of an organization.
+    """Parse a program for a module of an organization.
 
-    Raises InputError with file and line for what is no program, and for banks, rows and columns that the module does not have.
+    Raises InputError, with file and line, for what is not a program, and for banks, rows and
+    columns that the module does not have.
     """
     limits = {
         **_RANGES,
         "bank": (0, organization.ranks * organization.bankgroups * organization.banks - 1, True),
-    }
-    limits |= {
         "row": (0, organization.rows - 1, True),
         "column": (0, organization.bursts_per_row - 1, True),
     }
     parser = _Parser(text, name, limits)
     body = parser.block(None, {}, in_row=False)
-    if not any(True for step in _instructions(body) if step.word == Word.READ):
+    if not any(step.word == Word.READ for step in _instructions(body)):
         raise InputError(f"{name}: no READ; a program that reads nothing measures nothing")
     return Program(name, body)
 
@@ -252,7 +257,7 @@ def _instructions(body: Sequence[Step]) -> Iterator[Instruction]:
 
 
 class _Parser:
-    """Lines to steps; knows the line it is at."""
+    """Turns lines into steps, and knows at which line it is."""
 
     def __init__(
         self, text: str, name: str, limits: Mapping[str, tuple[float, float, bool]]
@@ -262,12 +267,16 @@ class _Parser:
         self.lines = iter([(number, line.partition("#")[0].split()) for number, line in numbered])
 
     def wrong(self, message: str, line: int | None = None) -> InputError:
+        """Make an error with file and line."""
         return InputError(f"{self.name}:{self.line if line is None else line}: {message}")
 
     def block(
         self, opened: int | None, scope: Mapping[str, tuple[float, ...]], *, in_row: bool
     ) -> tuple[Step, ...]:
-        """Steps up to END (or to the end of the file, if no loop was `opened`). in_row: inside a loop between ACT and PRE."""
+        """Parse steps up to END, or up to the end of the file if no loop was opened.
+
+        `in_row` says that the block is a loop between ACT and PRE.
+        """
         steps: list[Step] = []
         row_opened: int | None = None
         for number, words in self.lines:
@@ -296,15 +305,11 @@ class _Parser:
                 raise self.wrong(f"{step.word.name}: no row is open; expected ACT before it")
             if row_opened is not None and step.word not in (Word.READ, Word.PRE):
                 raise self.wrong(
-                    f"{step.word.name}: the row opened in line {row_opened} is open; expected READ or PRE"
+                    f"{step.word.name}: the row opened in line {row_opened} is open; expected READ "
+                    "or PRE"
                 )
-            row_opened = (
-                self.line
-                if step.word == Word.ACT
-                else None
-                if step.word == Word.PRE
-                else row_opened
-            )
+            if step.word in (Word.ACT, Word.PRE):
+                row_opened = self.line if step.word == Word.ACT else None
             steps.append(step)
         if opened is not None:
             raise self.wrong("FOR or REPEAT without END", opened)
@@ -323,7 +328,8 @@ class _Parser:
             count = words[1] if len(words) == 2 else ""
             if not count.isdigit() or not 1 <= int(count) <= CHUNK:
                 raise self.wrong(
-                    f"REPEAT: expected a count from 1 to {CHUNK}, found {' '.join(words[1:]) or 'nothing'!r}"
+                    f"REPEAT: expected a count from 1 to {CHUNK}, "
+                    f"found {' '.join(words[1:]) or 'nothing'!r}"
                 )
             return Loop(line, None, (0.0,) * int(count), self.block(line, scope, in_row=in_row))
         if len(words) < 4 or words[2] != "IN":
@@ -342,13 +348,14 @@ class _Parser:
         return Loop(line, name, values, self.block(line, {**scope, name: values}, in_row=in_row))
 
     def _values(self, word: str) -> Sequence[float]:
-        found = _RANGE.fullmatch(word)
-        if found is None:
+        match = _RANGE.fullmatch(word)
+        if match is None:
             return (self._number(word),)
-        first, last, step = int(found[1]), int(found[2]), int(found[3] or 1)
+        first, last, step = int(match[1]), int(match[2]), int(match[3] or 1)
         if last < first or step < 1 or (last - first) // step >= CHUNK:
             raise self.wrong(
-                f"{word}: expected FIRST-LAST/STEP with at most {CHUNK} values, the last not below the first"
+                f"{word}: expected FIRST-LAST/STEP with at most {CHUNK} values, the last not below "
+                "the first"
             )
         return [float(value) for value in range(first, last + 1, step)]
 
@@ -364,13 +371,15 @@ class _Parser:
         if words[0] not in known:
             expected = [*known, "FOR", "REPEAT", "END"]
             raise self.wrong(
-                f"{words[0]}: expected one of {', '.join(expected)}{nearest(words[0].upper(), expected)}"
+                f"{words[0]}: expected one of {', '.join(expected)}"
+                f"{nearest(words[0].upper(), expected)}"
             )
         word = Word[words[0]]
         kinds = OPERANDS[word]
         if len(words) - 1 != len(kinds):
             raise self.wrong(
-                f"{word.name}: expected {' '.join(kinds) or 'nothing after it'}, found {' '.join(words[1:]) or 'nothing'!r}"
+                f"{word.name}: expected {' '.join(kinds) or 'nothing after it'}, "
+                f"found {' '.join(words[1:]) or 'nothing'!r}"
             )
         return Instruction(
             self.line,
@@ -396,6 +405,7 @@ class _Parser:
         for value in values:
             if not low <= value <= high or (whole and value != int(value)):
                 raise self.wrong(
-                    f"{kind} {value:g}: expected {'a whole number from ' if whole else ''}{low:g} to {high:g}"
+                    f"{kind} {value:g}: expected {'a whole number from ' if whole else ''}"
+                    f"{low:g} to {high:g}"
                 )
         return operand

@@ -109,7 +109,9 @@ def test_what_is_flipped_lies_on_the_weak_cells_listed() -> None:
     model = ErrorModel.of("bitline", weak_fraction=0.05, failure_probability=1.0, spread=1.5)
     numbers = geometry.row_numbers(21, slice(1000, 1003))
     expected = [set(), set(), set()]
-    for rows, positions in weak_cells(geometry, cell_tables(geometry, [[model.law]]), 3, numbers):
+    for rows, positions in weak_cells(
+        geometry, cell_tables(geometry, [[model.distribution]]), 3, numbers
+    ):
         for row, position in zip(rows.tolist(), positions.tolist(), strict=True):
             expected[row].add(position)
     channel, inside = divmod(21, geometry.organization.banks_per_channel)
@@ -152,6 +154,7 @@ def test_more_errors_are_more_of_the_same(name: str) -> None:
 def test_injectors_can_be_sent_to_other_processes() -> None:
     placed = injector(memory(), at_ber("bitline", 0.01), seed=4)
     array = random_bytes(10_000)
+    injector(memory(), at_ber("bitline", 0.01)).flipped(array)  # what is first compiles
     flipped, flips = placed.flipped(array)
     sent = pickle.loads(pickle.dumps(placed))
     assert "_known" in vars(placed)
@@ -355,7 +358,7 @@ def test_what_inject_does_not_take_is_refused(options: dict[str, object], messag
 
 
 def test_laws_of_one_partition_share_their_lines() -> None:
-    with pytest.raises(ConfigError, match="must differ in P and F only"):
+    with pytest.raises(ConfigError, match="expected models that differ in P and F only"):
         injector(memory(), [[at_ber("bitline", 0.1), at_ber("wordline", 0.1)]])
 
 

@@ -31,7 +31,7 @@ BERS = st.floats(-8.0, math.log10(0.5)).map(lambda exponent: 10.0**exponent)
 @given(ber=BERS, ones=st.floats(0, 1))
 def test_a_model_at_a_ber_expects_that_ber(name: str, ber: float, ones: float) -> None:
     model = at_ber(name, ber, ones)
-    law = model.law
+    law = model.distribution
     assert model.expected_ber(ones) == pytest.approx(ber, rel=1e-12)
     assert 0 <= law.weak_fraction <= 1
     assert all(0 <= failure <= 1 for failure in (law.failure_of_ones, law.failure_of_zeros))
@@ -44,9 +44,9 @@ def test_a_model_at_a_ber_expects_that_ber(name: str, ber: float, ones: float) -
 def test_more_reduction_never_makes_a_cell_stronger(name: str, low: float, high: float) -> None:
     low, high = sorted((low, high))
     one, other = at_ber(name, low), at_ber(name, high)
-    assert one.law.rate() <= other.law.rate()
-    assert one.law.failure_of_ones <= other.law.failure_of_ones
-    assert one.law.failure_of_zeros <= other.law.failure_of_zeros
+    assert one.distribution.rate() <= other.distribution.rate()
+    assert one.distribution.failure_of_ones <= other.distribution.failure_of_ones
+    assert one.distribution.failure_of_zeros <= other.distribution.failure_of_zeros
 
 
 @settings(deadline=None, max_examples=50)
@@ -54,7 +54,7 @@ def test_more_reduction_never_makes_a_cell_stronger(name: str, low: float, high:
 def test_the_rate_gives_the_weak_fraction_back(
     fraction: float, bitline: float, wordline: float
 ) -> None:
-    law = models.CellLaw(fraction, 0.5, 0.5, bitline, wordline)
+    law = models.CellDistribution(fraction, 0.5, 0.5, bitline, wordline)
     rate = law.rate()
     if math.isfinite(rate):
         assert weak_fraction_of(rate, bitline, wordline) == pytest.approx(fraction, rel=1e-9)
@@ -95,9 +95,9 @@ def test_the_papers_expected_bers() -> None:
 
 
 def test_adding_a_model_is_a_function_and_its_registration() -> None:
-    def sticky(weak_fraction: float, failure_of_ones: float) -> models.CellLaw:
+    def sticky(weak_fraction: float, failure_of_ones: float) -> models.CellDistribution:
         """Only ones fail."""
-        return models.CellLaw(weak_fraction, failure_of_ones, 0.0)
+        return models.CellDistribution(weak_fraction, failure_of_ones, 0.0)
 
     known = dict(models._KINDS)
     try:

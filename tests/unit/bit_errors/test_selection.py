@@ -19,7 +19,7 @@ def made_by(
 ) -> ErrorMap:
     """A map drawn from a model's law, not by edensim's own placement of cells."""
     random = np.random.default_rng(seed)
-    law = model.law
+    law = model.distribution
     factors = np.ones((rows, bitlines))
     if law.bitline_spread:
         factors = factors * random.choice(line_factors(law.bitline_spread), bitlines)

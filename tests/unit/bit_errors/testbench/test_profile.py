@@ -139,11 +139,11 @@ def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = profile(device, program=BIT_MAP.replace("REPEAT 16", "REPEAT 2"), by_cell=True)
     monkeypatch.setattr(language, "CHUNK", 700)
     parts = profile(device, program=BIT_MAP.replace("REPEAT 16", "REPEAT 2"), by_cell=True)
-    first, second = (each.modules[0].tally.bit_map() for each in (whole, parts))
+    first, second = (each.modules[0].counters.bit_map() for each in (whole, parts))
     assert first["reads"] == second["reads"] == 2
     assert np.array_equal(first["wrong"], second["wrong"])
     assert whole.table() == parts.table()
-    assert whole.modules[0].tally.row_shares() == parts.modules[0].tally.row_shares()
+    assert whole.modules[0].counters.row_shares() == parts.modules[0].counters.row_shares()
 
 
 def test_loops_are_laid_out_in_order() -> None:
@@ -206,7 +206,7 @@ def test_what_cannot_be_measured_is_refused(tmp_path: Path) -> None:
     device = VirtualModule.of_model(MODELS[0], needs_ns=12.5)
     with pytest.raises(InputError, match="row 0 of bank 0 is read, but nothing was written there"):
         profile(device, program="ACT 0 0 5\nREAD 0\nPRE\n")
-    with pytest.raises(ConfigError, match="dram.trcd_ns: the test program says"):
+    with pytest.raises(ConfigError, match="dram.trcd_ns: the operating point of a test belongs in its program"):
         profile(device, program=BIT_MAP, dram={"trcd_ns": 5})
     with pytest.raises(ModuleError, match="outside its data"):
         profile("vendor_a", program=read_once("0", "0", "2"))
