@@ -79,10 +79,15 @@ def test_bitlines_have_their_own_weak_fractions(geometry: Geometry, fraction: fl
     counts = np.zeros(1 << geometry.row_bits, np.int64)
     rows = 64 if fraction > 0.1 else 512
     for _, positions in weak_cells(
-        geometry, cell_tables(geometry, [[model.distribution]]), 5, geometry.row_numbers(3, slice(0, rows))
+        geometry,
+        cell_tables(geometry, [[model.distribution]]),
+        5,
+        geometry.row_numbers(3, slice(0, rows)),
     ):
         counts += np.bincount(positions, minlength=counts.size)
-    fractions = -np.expm1(-model.distribution.rate() * np.repeat(line_factors(1.0), counts.size // 256))
+    fractions = -np.expm1(
+        -model.distribution.rate() * np.repeat(line_factors(1.0), counts.size // 256)
+    )
     expected = fractions.mean() * rows * counts.size
     assert abs(counts.sum() - expected) < 3.5 * np.sqrt(expected)
     # Cells of one bitline share its P_B: the variance of the counts over bitlines is that of P_B on top of the draws' own.

@@ -206,7 +206,9 @@ def test_what_cannot_be_measured_is_refused(tmp_path: Path) -> None:
     device = VirtualModule.of_model(MODELS[0], needs_ns=12.5)
     with pytest.raises(InputError, match="row 0 of bank 0 is read, but nothing was written there"):
         profile(device, program="ACT 0 0 5\nREAD 0\nPRE\n")
-    with pytest.raises(ConfigError, match="dram.trcd_ns: the operating point of a test belongs in its program"):
+    with pytest.raises(
+        ConfigError, match="dram.trcd_ns: the operating point of a test belongs in its program"
+    ):
         profile(device, program=BIT_MAP, dram={"trcd_ns": 5})
     with pytest.raises(ModuleError, match="outside its data"):
         profile("vendor_a", program=read_once("0", "0", "2"))
