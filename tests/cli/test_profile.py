@@ -100,7 +100,10 @@ def test_the_standard_test_is_shown_and_runs_when_named(edensim: Callable, tmp_p
         (("vendor_a", "-o", "data.txt"), "expected a name that ends in .csv"),
         (("vendor_d", "-o", "data.csv"), "vendor_d: no such module file"),
         (("vendor_a", "-o", "data.csv", "--program", "none.txt"), "none.txt: cannot be read"),
-        (("vendor_a", "-o", "data.csv", "--set", "dram.vdd_V=1.1"), "the operating point of a test belongs in its program"),
+        (
+            ("vendor_a", "-o", "data.csv", "--set", "dram.vdd_V=1.1"),
+            "the operating point of a test belongs in its program",
+        ),
         (("vendor_a", "-o", "data.csv", "--set", "dram.channels=2"), "a board tests one channel"),
         (
             ("vendor_a", "-o", "data.csv", "--set", "dram.standard=HBM2"),

@@ -225,7 +225,10 @@ def test_what_cannot_be_measured_is_refused(tmp_path: Path) -> None:
             read_once("0-3", "0", "5") + read_once("0-3", "0", "5", bank=1),
             "rows of one bank; the program reads banks 0, 1",
         ),
-        (read_once("0-3", "0", "5") + read_once("0-1", "0", "5"), "the same number of reads of each burst"),
+        (
+            read_once("0-3", "0", "5") + read_once("0-1", "0", "5"),
+            "the same number of reads of each burst",
+        ),
     ):
         with pytest.raises(DataError, match=message):
             profile(device, program=program, by_cell=True).save_map(tmp_path / "map.npz")
