@@ -1,4 +1,4 @@
-"""Counts from a list of commands, any simulator's: which banks were open when."""
+"""Count what happened from the command list of any simulator: which banks were open when."""
 
 from __future__ import annotations
 
@@ -34,19 +34,27 @@ Delays = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Timings:
-    """Auto-precharge delays of every cell (banks, then ranges of rows) of each channel in each stage, and the clocks at which later stages begin."""
+    """Auto-precharge delays of each cell (banks, then ranges of rows) in each epoch.
 
-    delays: Sequence[Sequence[Sequence[Delays]]]  # [stage][channel][cell]
+    `delays` is indexed by epoch, channel and cell; `begins` has the clocks at which the epochs but
+    the first begin.
+    """
+
+    delays: Sequence[Sequence[Sequence[Delays]]]
     begins: Sequence[int] = ()
 
     def of(self, clock: int, channel: int, cell: int) -> Delays:
+        """Find the delays of a cell at a clock."""
         return self.delays[bisect_right(self.begins, clock)][channel][cell]
 
 
 def timings_of(
     standard: Standard, channels: int, plan: OperatingPlan | None = None, begins: Sequence[int] = ()
 ) -> Timings:
-    """Delays under a plan (None: the standard's own timings everywhere), whose stages but the first begin at `begins`."""
+    """Find the delays under a plan whose epochs but the first begin at the clocks `begins`.
+
+    Without a plan, all banks have the timings of the standard.
+    """
     if plan is None:
         return Timings(
             [
@@ -57,7 +65,7 @@ def timings_of(
     of_point = [
         auto_precharge_delays(standard, standard.gaps_with(point.timings)) for point in plan.points
     ]
-    cell_points = [plan.cell_point_at(stage).tolist() for stage in range(len(begins) + 1)]
+    cell_points = [plan.cell_point_at(epoch).tolist() for epoch in range(len(begins) + 1)]
     return Timings(
         [
             [[of_point[point] for point in of_cells] for of_cells in of_channels]
@@ -76,16 +84,39 @@ def counts_from_commands(
     plan: OperatingPlan | None = None,
     begins: Sequence[int] = (),
 ) -> Counts:
-    """Counts of any simulator's command list (COMMAND records), for its energy.
+    """Count a command list of any simulator, for its energy.
 
-    end_clock: clock at which the run ends, hence how long background energy flows; None is the clock of the last command.
-    plan: operating points, for the delays of auto-precharges and the rows that are partitions; its stages but the first begin at `begins`.
-    channels: None is as many as the commands name. Commands may be in any order of channels; each is taken at its clock.
-    The list is not checked against the standard's constraints (`edensim check` does that): opening an open bank or closing a closed one
-    changes no state, and an all-bank refresh leaves all banks closed.
+    The list is not checked against the constraints of the standard (`edensim check` does that).
+    Opening an open bank or closing a closed one changes no state, and an all-bank refresh leaves
+    all banks closed. Row hits and latencies are not known from commands; they stay 0.
 
-    Row hits and latencies are not known from commands and stay 0. Raises TraceError where a command addresses what the standard does not
-    have, InputError where `end_clock` lies before the last command.
+    Parameters
+    ----------
+    commands : ndarray of COMMAND, [commands]
+        The commands, with those of different channels in any order.
+    standard : Standard
+        The standard of the memory.
+    end_clock : int, optional
+        The clock at which the run ends, and with it the background energy; by default, the clock of
+        the last command.
+    channels : int, optional
+        The number of channels; by default, as many as the commands name.
+    plan : OperatingPlan, optional
+        The operating points, which decide on delays of auto-precharges, and the rows that are
+        partitions.
+    begins : sequence of int
+        The clocks at which the epochs of the plan but the first begin.
+
+    Returns
+    -------
+    Counts
+
+    Raises
+    ------
+    TraceError
+        If a command addresses what the standard does not have.
+    InputError
+        If `end_clock` lies before the last command.
     """
     if commands.dtype != COMMAND:
         raise TypeError(f"commands have dtype {commands.dtype}, expected COMMAND")
@@ -128,7 +159,11 @@ def counts_from_commands(
 def cells_of_commands(
     commands: NDArray[np.void], standard: Standard, plan: OperatingPlan
 ) -> NDArray[np.int64]:
-    """The cell of each command in its channel, of a whole-rank one the rank's first bank. Raises TraceError for what does not exist."""
+    """Find the cell of each command in its channel.
+
+    A command to a whole rank has the first bank of the rank. Raises TraceError if a command
+    addresses what does not exist.
+    """
     channels = len(plan.partition_of)
     ranges = [plan.ranges_of(channel) for channel in range(channels)]
     return _cells(
@@ -142,7 +177,7 @@ def cells_of_commands(
 def _histogram(
     commands: NDArray[np.void], cells: NDArray[np.int64], channels: int, width: int
 ) -> NDArray[np.int64]:
-    """[channels, width, COMMANDS] how many of each command went to each cell."""
+    """Count each command to each cell, [channels, width, COMMANDS]."""
     index = (commands["channel"].astype(np.int64) * width + cells) * COMMANDS + commands["command"]
     return np.bincount(index, minlength=channels * width * COMMANDS).reshape(
         channels, width, COMMANDS
@@ -155,7 +190,11 @@ def _cells(
     ranges: Sequence[Sequence[RowRange]],
     banks: int,
 ) -> NDArray[np.int64]:
-    """The cell of each command: its bank, or in a divided bank the range of the row opened last (`edensim.dram.partitions` has the rule)."""
+    """Find the cell of each command.
+
+    It is its bank or, in a bank that is divided, the range of the row that was opened last; the rule
+    is that of `edensim.dram.partitions`.
+    """
     cells = flat_bank.copy()
     of_one_bank = ~np.isin(commands["command"], sorted(RANK_COMMANDS))
     for channel, divided in enumerate(ranges):
@@ -178,7 +217,11 @@ def _cells(
 
 
 def _flat_banks(commands: NDArray[np.void], standard: Standard, channels: int) -> NDArray[np.int64]:
-    """Flat bank in its channel of each command, the rank's first bank for whole-rank commands. TraceError for what does not exist."""
+    """Find the index of the bank of each command in its channel.
+
+    A command to a whole rank has the first bank of the rank. Raises TraceError if a command
+    addresses what does not exist.
+    """
     organization = standard.organization
     whole_rank = np.isin(commands["command"], sorted(RANK_COMMANDS))
     limits = {
@@ -199,8 +242,9 @@ def _flat_banks(commands: NDArray[np.void], standard: Standard, channels: int) -
         if wrong.size:
             first = int(wrong[0])
             raise TraceError(
-                f"command {first + 1} (clock {commands['clock'][first]}): {name}: found {values[first]}, expected 0 to {limit - 1} "
-                f"({standard.name} {organization.name}, {channels} channel(s) of {organization.ranks} rank(s))"
+                f"command {first + 1} (clock {commands['clock'][first]}): {name}: found "
+                f"{values[first]}, expected 0 to {limit - 1} ({standard.name} "
+                f"{organization.name}, {channels} channel(s) of {organization.ranks} rank(s))"
             )
         addressed[name] = values.astype(np.int64)
     return (
@@ -209,9 +253,10 @@ def _flat_banks(commands: NDArray[np.void], standard: Standard, channels: int) -
 
 
 def auto_precharge_delays(standard: Standard, gaps: Sequence[int] | None = None) -> Delays:
-    """Cycles from ACT, RD and WR to the earliest precharge of the bank; an RDA or WRA precharges itself once they have passed.
+    """Find the cycles from ACT, RD and WR to the earliest precharge of the bank.
 
-    gaps: of each constraint, at an operating point (`Standard.gaps_with`); None: the standard's own.
+    A bank precharges itself after RDA or WRA once these have passed. `gaps` has the gap of each
+    constraint at an operating point (`Standard.gaps_with`); by default, they are the standard's.
     """
     gaps = [constraint.gap_cycles for constraint in standard.constraints] if gaps is None else gaps
     act, read, write = (
@@ -222,7 +267,10 @@ def auto_precharge_delays(standard: Standard, gaps: Sequence[int] | None = None)
 
 
 def gap_between(standard: Standard, gaps: Sequence[int], after: Command, before: Command) -> int:
-    """Cycles between two commands to one bank that rules of the bank, or of the rank for its own commands, ask for; 0 without a rule."""
+    """Find the cycles that the rules want between two commands to one bank; 0 without a rule.
+
+    They are the rules of the bank and, for commands to a whole rank, those of levels above it.
+    """
     levels = (Level.RANK, Level.BANKGROUP, Level.BANK) if after in RANK_COMMANDS else (Level.BANK,)
     held = (
         gap
@@ -233,7 +281,10 @@ def gap_between(standard: Standard, gaps: Sequence[int], after: Command, before:
 
 
 class _RankClock:
-    """When one rank is active: some bank open, or an auto-precharge not begun yet. Ends in all-bank refresh."""
+    """When one rank is active: a bank is open, or an auto-precharge has not begun yet.
+
+    An all-bank refresh ends the activity.
+    """
 
     __slots__ = (
         "active_cycles",
@@ -248,9 +299,8 @@ class _RankClock:
     def __init__(self, end: int) -> None:
         self.end = end
         self.open_banks: set[int] = set()
-        self.since = self.until = self.refresh_until = (
-            0  # active within [since, until), longer while banks are open
-        )
+        # The rank is active within [since, until), and longer while banks are open.
+        self.since = self.until = self.refresh_until = 0
         self.active_cycles = self.refresh_cycles = 0
 
     def open(self, bank: int, clock: int) -> None:
@@ -288,7 +338,10 @@ def _count_states(
     standard: Standard,
     timings: Timings,
 ) -> None:
-    """Fill closings, active and refresh cycles of one channel from its state-changing commands in order of clock."""
+    """Count the closed rows, and the active and refresh cycles of the ranks, of one channel.
+
+    `commands` has its commands that open or close banks, in order of clock.
+    """
     banks_per_rank, banks = (
         standard.organization.banks_per_rank,
         standard.organization.banks_per_channel,
@@ -317,9 +370,8 @@ def _count_states(
                 rank.close(closed, clock)
         elif bank in rank.open_banks:
             closings[cell] += 1
-            if (
-                command != Command.PREpb
-            ):  # RDA and WRA close the bank for the next command now, inside the device later
+            if command != Command.PREpb:
+                # RDA and WRA close the bank for the next command now, and in the device later.
                 act_delay, read_delay, write_delay = timings.of(clock, channel, cell)
                 clock = max(
                     opened_at[bank] + act_delay,

@@ -1,4 +1,4 @@
-"""Changes of operating point in a command list: when they take effect, and what happens between."""
+"""Changes of operating point in a command list: when they happen, and what happens between."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class _Recovery:
         self.ranks = standard.organization.ranks
 
     def after(self, clock: int, command: int, channel: int, cell: int, opened_at: int) -> int:
-        """Find the clock from which a bank could be opened that this command closes or refreshes."""
+        """Find when a bank could be opened again that this command closes or refreshes."""
         if command == Command.PREab:
             return clock + self.precharge_all
         if command == Command.REFab:

@@ -1,4 +1,4 @@
-"""Whether a command list keeps a configuration's timings: of module, partitions and rows, through changes of operating point."""
+"""Check a command list against a configuration: its partitions, and changes of operating point."""
 
 from __future__ import annotations
 
@@ -19,9 +19,26 @@ from edensim.dram.standard import Standard
 def check_configured(
     commands: NDArray[np.void], dram: DramConfig, *, channels: int | None = None
 ) -> tuple[Standard, Violation | None]:
-    """The standard of a configuration, and the first violation in a command list (COMMAND records), None if there is none.
+    """Find the first violation of a configuration's timings in a command list.
 
-    channels: None is as many as the commands name. Changes take effect as `edensim.dram.command_epochs` says. Raises ConfigError, TraceError.
+    Parameters
+    ----------
+    commands : ndarray of COMMAND, [commands]
+        The command list.
+    dram : DramConfig
+        The memory. Its changes take effect as `edensim.dram.command_epochs` says.
+    channels : int, optional
+        The number of channels; by default, as many as the commands name.
+
+    Returns
+    -------
+    tuple of Standard and Violation or None
+        The standard of the configuration, and the violation.
+
+    Raises
+    ------
+    ConfigError, TraceError
+        If the configuration cannot be resolved, or if commands address what it does not have.
     """
     if not dram.partitions and not dram.changes:
         standard, _ = resolve_operating_plan(dram)
@@ -33,10 +50,13 @@ def check_configured(
 
 
 def plan_gaps(standard: Standard, plan: OperatingPlan, begins: Sequence[int] = ()) -> GapsOf:
-    """Gaps of rows under a plan whose stages but the first begin at the clocks `begins`."""
+    """Return what finds the gaps of rows under a plan.
+
+    The epochs of the plan but the first begin at the clocks `begins`.
+    """
     gaps = [standard.gaps_with(point.timings) for point in plan.points]
     of_bank: list[list[list[int]]] = [
-        plan.bank_point_at(stage).tolist() for stage in range(len(begins) + 1)
+        plan.bank_point_at(epoch).tolist() for epoch in range(len(begins) + 1)
     ]
     ranges = {
         (channel, bank): [
@@ -46,13 +66,13 @@ def plan_gaps(standard: Standard, plan: OperatingPlan, begins: Sequence[int] = (
     }
 
     def gaps_of(clock: int, channel: int, bank: int, row: int) -> Sequence[int]:
-        stage = bisect_right(begins, clock)
+        epoch = bisect_right(begins, clock)
         if bank < 0:
-            return gaps[plan.module_point(stage)]
+            return gaps[plan.module_point(epoch)]
         for rows in ranges.get((channel, bank), ()):
             if rows.first <= row <= rows.last:
                 return gaps[plan.partitions[rows.partition].point]
-        return gaps[of_bank[stage][channel][bank]]
+        return gaps[of_bank[epoch][channel][bank]]
 
     return gaps_of
 

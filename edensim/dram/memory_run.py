@@ -86,13 +86,19 @@ class CoreFigures(Protocol):
     """What processor cores did: core clock cycles and instructions."""
 
     @property
-    def cycles(self) -> int: ...
+    def cycles(self) -> int:
+        """Core clock cycles."""
+        ...
 
     @property
-    def instructions(self) -> int: ...
+    def instructions(self) -> int:
+        """Instructions that retired."""
+        ...
 
     @property
-    def ipc(self) -> float: ...
+    def ipc(self) -> float:
+        """Instructions per core clock cycle."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
-"""Replays a command list, from any simulator, against a standard: timing constraints and bank states.
+"""Replay a command list of any simulator against a standard: timing constraints and bank states.
 
-Independent of engine and twin: it knows commands, clocks and the standard, but no queues and no requests.
+The checker is independent of both engines. It knows commands, clocks and the standard, but neither
+queues nor requests.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from edensim.dram.standard import Constraint, Standard
 from edensim.exceptions import ProtocolError
 from edensim.vocabulary import COLUMN_COMMANDS, COMMAND, COMMANDS, RANK_COMMANDS, Command, Level
 
-#: Gaps in cycles of all constraints (in the standard's order) at the operating point of a row: of (clock, channel, flat bank, row). Row -1 is the
-#: bank as a whole, bank -1 the module. A bank has those of the row it opened last.
+#: gaps_of(clock, channel, bank, row) returns the gaps in cycles of all constraints, in the order of
+#: the standard, at the operating point of a row. Row -1 means the bank as a whole, bank -1 the
+#: module. A bank has the gaps of the row that it opened last.
 GapsOf = Callable[[int, int, int, int], Sequence[int]]
 
 NEVER = -(1 << 60)
-#: Commands replayed between two conversions of array to Python numbers.
+#: Commands that are converted from arrays to Python numbers at a time.
 BLOCK = 1 << 16
 
 
@@ -30,8 +32,19 @@ BLOCK = 1 << 16
 class Violation:
     """The first command that breaks a rule.
 
-    index: position in the list, from 0. earlier_clock: clock of the command that forbids it, and earliest_legal_clock: when this one would have been
-    allowed by all timing constraints; both -1 where the rule is not about time.
+    Attributes
+    ----------
+    index : int
+        Its position in the list, from 0.
+    clock, command, channel, rank, bankgroup, bank
+        The command, as it stands in the list.
+    rule : str
+        The rule in words.
+    earlier_clock : int
+        Clock of the command that forbids this one; -1 if the rule is not about time.
+    earliest_legal_clock : int
+        The clock from which all timing constraints allow the command; -1 if the rule is not about
+        time.
     """
 
     index: int
@@ -46,6 +59,7 @@ class Violation:
     earliest_legal_clock: int = -1
 
     def __str__(self) -> str:
+        """Describe the violation in one line."""
         place = f"channel {self.channel} rank {self.rank}"
         if self.bank >= 0:
             place += f" bank group {max(self.bankgroup, 0)} bank {self.bank}"
@@ -53,13 +67,16 @@ class Violation:
             f"command {self.index + 1}: clock {self.clock}: {self.command} to {place}: {self.rule}"
         )
         if self.earlier_clock >= 0:
-            text += f"; earlier command at clock {self.earlier_clock}, earliest legal clock {self.earliest_legal_clock}"
+            text += (
+                f"; earlier command at clock {self.earlier_clock}, earliest legal clock "
+                f"{self.earliest_legal_clock}"
+            )
         return text
 
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """One constraint, for one pair of commands."""
+    """One constraint for one pair of commands."""
 
     index: int
     level: int
@@ -91,14 +108,18 @@ def _rules_by_command(standard: Standard) -> list[list[_Rule]]:
 
 
 def rule_text(constraint: Constraint, after: Command, before: Command) -> str:
-    """A constraint as violations name it: ``rank: ACT -> ACT >= nFAW (26) window 4``."""
+    """Describe a constraint as violations do: ``rank: ACT -> ACT >= nFAW (26) window 4``."""
     place = ("other " if constraint.sibling else "") + constraint.level.name.lower()
     window = f" window {constraint.window}" if constraint.window > 1 else ""
-    return f"{place}: {after.name} -> {before.name} >= {constraint.gap} ({constraint.gap_cycles}){window}"
+    gap = f"{constraint.gap} ({constraint.gap_cycles})"
+    return f"{place}: {after.name} -> {before.name} >= {gap}{window}"
 
 
 class _ChannelState:
-    """Last issues per node and open rows of one channel. Nodes are numbered channel, ranks, bank groups, banks."""
+    """Last issues on each node, and open rows, of one channel.
+
+    Nodes are numbered: the channel first, then ranks, bank groups and banks.
+    """
 
     def __init__(self, standard: Standard, rules: list[list[_Rule]]) -> None:
         organization = standard.organization
@@ -158,7 +179,27 @@ class _ChannelState:
 
 
 class CommandChecker:
-    """Checks a command list in pieces: feed() says what is wrong first, or None."""
+    """A checker of a command list that comes in pieces.
+
+    Parameters
+    ----------
+    standard : Standard
+        The standard whose rules the commands must keep.
+    channels : int, optional
+        The number of channels; by default, there may be any number.
+    bank_gaps : mapping of int to sequence of int, optional
+        The gaps in cycles of each constraint, for banks with timings of their own, by the index of
+        the bank in its channel.
+    gaps_of : callable, optional
+        Finds the gaps of a row at a clock (`GapsOf`), if they differ between rows or change.
+
+    Attributes
+    ----------
+    commands : int
+        The number of commands that were replayed and are legal.
+    violation : Violation or None
+        The first violation.
+    """
 
     def __init__(
         self,
@@ -183,7 +224,18 @@ class CommandChecker:
         self._states: dict[int, _ChannelState] = {}
 
     def feed(self, commands: NDArray[Any]) -> Violation | None:
-        """Replay the next piece of the list (COMMAND records); after a violation, nothing more is checked."""
+        """Replay the next piece of the list.
+
+        Parameters
+        ----------
+        commands : ndarray of COMMAND, [n]
+            The commands, in order of clock in each channel.
+
+        Returns
+        -------
+        Violation or None
+            The first violation so far, after which nothing more is checked.
+        """
         for start in range(0, len(commands), BLOCK):
             block = commands[start : start + BLOCK]
             columns = [
@@ -236,7 +288,10 @@ class CommandChecker:
         row: int,
         column: int,
     ) -> tuple[str, int, int] | None:
-        """Check one command and take note of it; what it breaks as (rule, earlier clock, earliest legal clock)."""
+        """Check one command and note it.
+
+        Returns what it breaks: the rule, the earlier clock and the earliest legal clock.
+        """
         organization = self.standard.organization
         bankgroup = max(bankgroup, 0) if organization.bankgroups == 1 else bankgroup
         unfit = self._unfit(command, channel, rank, bankgroup, bank, row, column)
@@ -289,7 +344,7 @@ class CommandChecker:
         row: int,
         column: int,
     ) -> str | None:
-        """Whether the standard has this command and its organization these coordinates."""
+        """Say what the standard lacks of a command or of its coordinates."""
         organization = self.standard.organization
         if command not in self._known:
             return f"{self.standard.name} has no such command"
@@ -317,7 +372,7 @@ class CommandChecker:
     def _timing(
         self, state: _ChannelState, clock: int, command: int, rank: int, flat: int
     ) -> tuple[str, int, int] | None:
-        """The constraint that this command misses by most."""
+        """Find the constraint that this command breaks by the most cycles."""
         worst: tuple[int, str, int] | None = None
         last, path = state.last, state.path[flat]
         for rule in self._rules[command]:
@@ -343,7 +398,7 @@ class CommandChecker:
     def _bank_state(
         state: _ChannelState, command: int, rank: int, flat: int, row: int
     ) -> str | None:
-        """Row state rules, and the new row state."""
+        """Say which rule on the states of rows a command breaks, or note the new states."""
         banks = (
             (flat,)
             if flat >= 0
@@ -366,7 +421,10 @@ class CommandChecker:
         elif command in (Command.REFab, Command.REFpb):
             opened = [bank for bank in banks if state.open_row[bank] is not None]
             if opened:
-                return f"{Command(command).name} while bank {opened[0]} of the channel has row {state.open_row[opened[0]]} open"
+                return (
+                    f"{Command(command).name} while bank {opened[0]} of the channel has row "
+                    f"{state.open_row[opened[0]]} open"
+                )
         else:
             for bank in banks:
                 state.open_row[bank] = None
@@ -402,11 +460,17 @@ def check_commands(
     bank_gaps: Mapping[int, Sequence[int]] | None = None,
     gaps_of: GapsOf | None = None,
 ) -> Violation | None:
-    """The first violation in a command list (a COMMAND array, or pieces of one in order), None if there is none.
+    """Find the first violation in a command list, None if there is none.
 
-    channels: how many there are (None: any number). Levels that a command does not address are not looked at; a column command may leave its row and
-    column out (-1). bank_gaps: flat bank in its channel -> gap in cycles of each constraint, for banks with their own timings; gaps_of instead:
-    for rows, and for operating points that change.
+    Levels that a command does not address are not looked at. A column command may leave out its row
+    and column (-1).
+
+    Parameters
+    ----------
+    commands : ndarray of COMMAND, [commands], or iterable of such pieces in order
+        The command list.
+    standard, channels, bank_gaps, gaps_of
+        As for `CommandChecker`.
     """
     checker = CommandChecker(standard, channels=channels, bank_gaps=bank_gaps, gaps_of=gaps_of)
     pieces = (commands,) if isinstance(commands, np.ndarray) else commands
