@@ -54,7 +54,7 @@ def explanation(loaded: LoadedConfig) -> str:
     lines += _table(_derived(loaded, memory))
     if loaded.config.network is not None:
         from edensim.networks.overview import layout_overview
-        from edensim.preparation import layout_of
+        from edensim.simulation import layout_of
 
         lines += ["", layout_overview(layout_of(loaded.config, memory))]
     return "\n".join(lines)

@@ -77,8 +77,7 @@ def simulate(
         commands,
         inputs=[Path(name) for name in (target, config.trace, config.network) if name is not None],
     )
-    from edensim.preparation import EngineChoice
-    from edensim.simulation import run
+    from edensim.simulation import EngineChoice, run
 
     choice = EngineChoice(engine)
     with loaded.locating(), Progress(quiet) as progress, interruptible(progress):

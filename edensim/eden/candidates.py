@@ -17,10 +17,9 @@ from edensim.bit_errors.prediction import predict
 from edensim.config.models import ErrorsConfig, RunConfig
 from edensim.dram.memory_system import MemorySystem
 from edensim.exceptions import ConfigError, EdensimError, ModuleError
-from edensim.preparation import prepare
 from edensim.results.layers import baseline_point
 from edensim.results.run_result import RunResult
-from edensim.simulation import result_of, simulate_prepared
+from edensim.simulation import prepare, result_of, simulate_prepared
 
 #: Steps below the nominal point that are tried where nothing else is asked for: those of the paper's table 3.
 VDD_STEPS_V: Final = tuple(0.05 * step for step in range(1, 9))

@@ -31,11 +31,10 @@ from edensim.exceptions import ConfigError, InputError, nearest
 from edensim.files import save_text
 from edensim.networks.layout import Layout
 from edensim.networks.network import Operator
-from edensim.preparation import prepare
 from edensim.results.data_frame import data_frame
 from edensim.results.layers import comparison
 from edensim.results.run_result import RunResult
-from edensim.simulation import run_prepared
+from edensim.simulation import prepare, run_prepared
 from edensim.vocabulary import ProgressCallback
 
 if TYPE_CHECKING:

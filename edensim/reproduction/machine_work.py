@@ -12,9 +12,8 @@ from edensim.config.models import RunConfig
 from edensim.config.paths import config_folders
 from edensim.dram.memory_system import MemorySystem
 from edensim.dram.standard import Standard
-from edensim.preparation import PreparedRun, prepare
 from edensim.results.run_result import RunResult
-from edensim.simulation import result_of, run_prepared, simulate_prepared
+from edensim.simulation import PreparedRun, prepare, result_of, run_prepared, simulate_prepared
 
 LAWS: Final = ("linear", "quadratic", "array")
 #: VDD of the paper's DDR4, of which its reductions are shares.

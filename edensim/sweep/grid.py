@@ -42,7 +42,7 @@ from edensim.engine.timing_record import timing_record
 from edensim.engine.trace_core import core_record
 from edensim.exceptions import ConfigError
 from edensim.networks.loading import READERS
-from edensim.preparation import prepare
+from edensim.simulation import prepare
 
 #: A sweep of more points is taken for a typing mistake.
 MAX_POINTS: Final = 1_000_000

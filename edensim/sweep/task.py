@@ -12,8 +12,7 @@ from typing import Final
 from edensim._version import __version__
 from edensim.config.loading import load_config, resolved
 from edensim.exceptions import InputError
-from edensim.preparation import prepare
-from edensim.simulation import result_of, simulate_prepared
+from edensim.simulation import prepare, result_of, simulate_prepared
 from edensim.sweep.grid import Point, code_digest, workload_file
 from edensim.sweep.worker import Outcome, Task, failure, outcomes_of
 

@@ -16,7 +16,7 @@ from edensim.config.loading import load_config
 from edensim.eden.assignment import exact, greedy, safe_costs
 from edensim.eden.metadata import metadata
 from edensim.exceptions import InputError
-from edensim.preparation import prepare
+from edensim.simulation import prepare
 from tests.locations import ROOT
 
 RUNS = ROOT / "configs" / "runs"

@@ -15,8 +15,7 @@ import pytest
 import edensim
 from edensim.config.loading import load_config
 from edensim.exceptions import ConfigError
-from edensim.preparation import prepare
-from edensim.simulation import simulate_prepared
+from edensim.simulation import prepare, simulate_prepared
 from edensim.sweep import grid
 from edensim.sweep.grid import OPERATING_POINT, Point, parse_over, plan, points_of, split_list
 
