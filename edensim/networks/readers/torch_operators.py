@@ -6,6 +6,7 @@ Each kind has a function that adds the layer of an fx node and returns the name 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -92,29 +93,23 @@ def normalization(state: Traced, node: Any) -> str:
     )
 
 
-def function(name: str) -> Callable[[Traced, Any], str]:
-    """Make a function that adds a function of each element, with its module's parameters."""
-
-    def add(state: Traced, node: Any) -> str:
-        weights: tuple[str, ...] = ()
-        if node.op == "call_module":
-            module = state.called(node)
-            weights = state.weights(module)
-            for parameter, values in zip(
-                weights,
-                (
-                    value
-                    for value in (getattr(module, part, None) for part in ("weight", "bias"))
-                    if value is not None
-                ),
-                strict=True,
-            ):
-                state.builder.parameter(parameter, tuple(values.shape) or (1,))
-        return state.builder.elementwise(
-            state.name(node), state.source(node), name, weights=weights
-        )
-
-    return add
+def function(name: str, state: Traced, node: Any) -> str:
+    """Add a function of each element, with its module's parameters."""
+    weights: tuple[str, ...] = ()
+    if node.op == "call_module":
+        module = state.called(node)
+        weights = state.weights(module)
+        for parameter, values in zip(
+            weights,
+            (
+                value
+                for value in (getattr(module, part, None) for part in ("weight", "bias"))
+                if value is not None
+            ),
+            strict=True,
+        ):
+            state.builder.parameter(parameter, tuple(values.shape) or (1,))
+    return state.builder.elementwise(state.name(node), state.source(node), name, weights=weights)
 
 
 def functional_normalization(state: Traced, node: Any) -> str:
@@ -135,47 +130,39 @@ def functional_normalization(state: Traced, node: Any) -> str:
     )
 
 
-def pooling(kind: str) -> Callable[[Traced, Any], str]:
-    """Make a function that adds max or average pooling, as module or function."""
-
-    def add(state: Traced, node: Any) -> str:
-        positions = (
-            ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
-            if kind == "max"
-            else ("kernel_size", "stride", "padding", "ceil_mode")
-        )
-        if node.op == "call_module":
-            module = state.called(node)
-            given = {key: getattr(module, key) for key in positions}
-        else:
-            given = {key: argument(node, at, key) for at, key in enumerate(positions, 1)}
-        kernel = two(given["kernel_size"])
-        return state.builder.pooling(
-            state.name(node),
-            state.source(node),
-            kind,
-            kernel,
-            stride=two(given["stride"]) if given["stride"] else kernel,
-            padding=two(given["padding"] or 0),
-            dilation=two(given.get("dilation") or 1),
-            ceil=bool(given["ceil_mode"]),
-        )
-
-    return add
+def pooling(kind: str, state: Traced, node: Any) -> str:
+    """Add max or average pooling, as module or function."""
+    positions = (
+        ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
+        if kind == "max"
+        else ("kernel_size", "stride", "padding", "ceil_mode")
+    )
+    if node.op == "call_module":
+        module = state.called(node)
+        given = {key: getattr(module, key) for key in positions}
+    else:
+        given = {key: argument(node, at, key) for at, key in enumerate(positions, 1)}
+    kernel = two(given["kernel_size"])
+    return state.builder.pooling(
+        state.name(node),
+        state.source(node),
+        kind,
+        kernel,
+        stride=two(given["stride"]) if given["stride"] else kernel,
+        padding=two(given["padding"] or 0),
+        dilation=two(given.get("dilation") or 1),
+        ceil=bool(given["ceil_mode"]),
+    )
 
 
-def adaptive_pooling(kind: str) -> Callable[[Traced, Any], str]:
-    """Make a function that adds pooling to an output size, as module or function."""
-
-    def add(state: Traced, node: Any) -> str:
-        shape = shape_of(node)
-        if len(shape) != 4:
-            raise Unsupported(f"writes {text(shape)}; expected an image")
-        return state.builder.adaptive_pooling(
-            state.name(node), state.source(node), (shape[2], shape[3]), kind
-        )
-
-    return add
+def adaptive_pooling(kind: str, state: Traced, node: Any) -> str:
+    """Add pooling to an output size, as module or function."""
+    shape = shape_of(node)
+    if len(shape) != 4:
+        raise Unsupported(f"writes {text(shape)}; expected an image")
+    return state.builder.adaptive_pooling(
+        state.name(node), state.source(node), (shape[2], shape[3]), kind
+    )
 
 
 def mean(state: Traced, node: Any) -> str:
@@ -201,35 +188,31 @@ def mean(state: Traced, node: Any) -> str:
     )
 
 
-def join(kind: str) -> Callable[[Traced, Any], str]:
-    """Make a function that joins features with features, or with a number."""
-
-    def add(state: Traced, node: Any) -> str:
-        operands = [
-            operand for operand in node.args if hasattr(operand, "op") and "shape" in operand.meta
-        ]
-        sources = [state.tensors[operand] for operand in operands if operand in state.tensors]
-        parameters = [operand for operand in operands if operand.op == "get_attr"]
-        if len(sources) == 2:
-            return state.builder.addition(
-                state.name(node), sources, shape=shape_of(node), function=kind
-            )
-        if len(sources) + len(parameters) != len(operands) or state.builder.shape(
-            sources[0]
-        ) != shape_of(node):
-            raise Unsupported(
-                "joins features with what is computed of parameters, or repeats its input"
-            )
-        weights = tuple(
-            state.builder.parameter(state.parameter(operand), shape_of(operand) or (1,))
-            for operand in parameters
+def join(kind: str, state: Traced, node: Any) -> str:
+    """Join features with features, or with a number."""
+    operands = [
+        operand for operand in node.args if hasattr(operand, "op") and "shape" in operand.meta
+    ]
+    sources = [state.tensors[operand] for operand in operands if operand in state.tensors]
+    parameters = [operand for operand in operands if operand.op == "get_attr"]
+    if len(sources) == 2:
+        return state.builder.addition(
+            state.name(node), sources, shape=shape_of(node), function=kind
         )
-        single = {"": "shift", "product": "scale", "quotient": "scale", "difference": "shift"}.get(
-            kind, kind
+    if len(sources) + len(parameters) != len(operands) or state.builder.shape(
+        sources[0]
+    ) != shape_of(node):
+        raise Unsupported(
+            "joins features with what is computed of parameters, or repeats its input"
         )
-        return state.builder.elementwise(state.name(node), sources[0], single, weights=weights)
-
-    return add
+    weights = tuple(
+        state.builder.parameter(state.parameter(operand), shape_of(operand) or (1,))
+        for operand in parameters
+    )
+    single = {"": "shift", "product": "scale", "quotient": "scale", "difference": "shift"}.get(
+        kind, kind
+    )
+    return state.builder.elementwise(state.name(node), sources[0], single, weights=weights)
 
 
 def concatenation(state: Traced, node: Any) -> str:
@@ -260,15 +243,9 @@ def transposition(state: Traced, node: Any) -> str:
     return state.builder.rearrangement(state.name(node), source, shape, "transpose")
 
 
-def rearrangement(kind: str) -> Callable[[Traced, Any], str]:
-    """Make a function that moves or repeats elements, or leaves some out."""
-
-    def add(state: Traced, node: Any) -> str:
-        return state.builder.rearrangement(
-            state.name(node), state.source(node), shape_of(node), kind
-        )
-
-    return add
+def rearrangement(kind: str, state: Traced, node: Any) -> str:
+    """Move or repeat elements, or leave some out."""
+    return state.builder.rearrangement(state.name(node), state.source(node), shape_of(node), kind)
 
 
 def resizing(state: Traced, node: Any) -> str:
@@ -334,10 +311,10 @@ MODULES: dict[str, Callable[[Traced, Any], str | None]] = {
     "Linear": linear,
     "BatchNorm1d": normalization,
     "BatchNorm2d": normalization,
-    "MaxPool2d": pooling("max"),
-    "AvgPool2d": pooling("average"),
-    "AdaptiveAvgPool2d": adaptive_pooling("average"),
-    "AdaptiveMaxPool2d": adaptive_pooling("max"),
+    "MaxPool2d": partial(pooling, "max"),
+    "AvgPool2d": partial(pooling, "average"),
+    "AdaptiveAvgPool2d": partial(adaptive_pooling, "average"),
+    "AdaptiveMaxPool2d": partial(adaptive_pooling, "max"),
     "Flatten": view,
     "Unflatten": view,
     "Identity": unchanged,
@@ -347,13 +324,13 @@ MODULES: dict[str, Callable[[Traced, Any], str | None]] = {
     "Upsample": resizing,
     "UpsamplingNearest2d": resizing,
     "UpsamplingBilinear2d": resizing,
-    "PixelShuffle": rearrangement("pixel shuffle"),
-    "PixelUnshuffle": rearrangement("pixel shuffle"),
-    "ChannelShuffle": rearrangement("channel shuffle"),
-    "ZeroPad2d": rearrangement("pad"),
-    "ReflectionPad2d": rearrangement("pad"),
-    "ReplicationPad2d": rearrangement("pad"),
-    **{name: function(kind) for name, kind in _ACTIVATIONS.items()},
+    "PixelShuffle": partial(rearrangement, "pixel shuffle"),
+    "PixelUnshuffle": partial(rearrangement, "pixel shuffle"),
+    "ChannelShuffle": partial(rearrangement, "channel shuffle"),
+    "ZeroPad2d": partial(rearrangement, "pad"),
+    "ReflectionPad2d": partial(rearrangement, "pad"),
+    "ReplicationPad2d": partial(rearrangement, "pad"),
+    **{name: partial(function, kind) for name, kind in _ACTIVATIONS.items()},
 }
 
 _ELEMENTWISE = {
@@ -396,24 +373,24 @@ _JOINS |= {
 
 #: The function for a function of torch, torch.nn.functional or operator, by its name.
 FUNCTIONS: dict[str, Callable[[Traced, Any], str | None]] = {
-    **{name: function(kind) for name, kind in _ELEMENTWISE.items()},
-    **{name: join(kind) for name, kind in _JOINS.items()},
+    **{name: partial(function, kind) for name, kind in _ELEMENTWISE.items()},
+    **{name: partial(join, kind) for name, kind in _JOINS.items()},
     "conv2d": functional_convolution,
     "linear": functional_linear,
     "layer_norm": functional_normalization,
     "cat": concatenation,
     "concat": concatenation,
     "mean": mean,
-    "max_pool2d": pooling("max"),
-    "_max_pool2d": pooling("max"),
-    "boolean_dispatch": pooling("max"),
-    "avg_pool2d": pooling("average"),
-    "adaptive_avg_pool2d": adaptive_pooling("average"),
-    "adaptive_max_pool2d": adaptive_pooling("max"),
+    "max_pool2d": partial(pooling, "max"),
+    "_max_pool2d": partial(pooling, "max"),
+    "boolean_dispatch": partial(pooling, "max"),
+    "avg_pool2d": partial(pooling, "average"),
+    "adaptive_avg_pool2d": partial(adaptive_pooling, "average"),
+    "adaptive_max_pool2d": partial(adaptive_pooling, "max"),
     "interpolate": resizing,
-    "pad": rearrangement("pad"),
-    "roll": rearrangement("roll"),
-    "pixel_shuffle": rearrangement("pixel shuffle"),
+    "pad": partial(rearrangement, "pad"),
+    "roll": partial(rearrangement, "roll"),
+    "pixel_shuffle": partial(rearrangement, "pixel shuffle"),
     "chunk": parts,
     "split": parts,
     "getitem": item,
@@ -428,6 +405,6 @@ METHODS: dict[str, Callable[[Traced, Any], str | None]] = {
     **FUNCTIONS,
     "contiguous": unchanged,
     "clone": unchanged,
-    "expand": rearrangement("expand"),
-    "repeat": rearrangement("expand"),
+    "expand": partial(rearrangement, "expand"),
+    "repeat": partial(rearrangement, "expand"),
 }
