@@ -192,8 +192,8 @@ def _cells(
 ) -> NDArray[np.int64]:
     """Find the cell of each command.
 
-    It is its bank or, in a bank that is divided, the range of the row that was opened last; the rule
-    is that of `edensim.dram.partitions`.
+    It is its bank or, in a bank that is divided, the range of the row that was opened last (see
+    `edensim.dram.partitions`).
     """
     cells = flat_bank.copy()
     of_one_bank = ~np.isin(commands["command"], sorted(RANK_COMMANDS))

@@ -155,28 +155,32 @@ def simulate_reference(
     ProtocolError
         If the scheduler is faulty, or if the run does not end within `max_cycles`.
     """
-    system = memory
-    memory_state = Memory(system, controller, scheduler or scheduler_of(controller))
-    chunks = [np.empty(0, REQUEST), *requests]
-    records = np.concatenate(chunks)
-    _check_addresses(records, system.capacity_bytes, source.kind == "core", locate)
-    memory_state.learn(records["address"])
-    simulation = Simulation(memory_state, max_cycles)
+    state = Memory(memory, controller, scheduler or scheduler_of(controller))
+    records = np.concatenate([np.empty(0, REQUEST), *requests])
+    _check_addresses(records, memory.capacity_bytes, source.kind == "core", locate)
+    state.learn(records["address"])
+    simulation = Simulation(state, max_cycles)
     if source.kind == "core":
         return _run_core(simulation, source, records, exposure_tensors)
+    return _run_open_loop(simulation, records, source.kind == "timed", exposure_tensors)
+
+
+def _run_open_loop(
+    simulation: Simulation, records: NDArray[Any], is_timed: bool, tensors: int | None
+) -> ReferenceRun:
+    memory = simulation.memory
     stream = [
-        memory_state.request(address, bool(is_write), tensor)
+        memory.request(address, bool(is_write), tensor)
         for address, is_write, tensor in zip(
             *(records[name].tolist() for name in ("address", "is_write", "tensor")), strict=True
         )
     ]
-    clocks = records["clock"].tolist() if source.kind == "timed" else [0] * len(stream)
-    open_loop = OpenLoopSource(stream, clocks, memory_state.offer)
+    clocks = records["clock"].tolist() if is_timed else [0] * len(stream)
+    open_loop = OpenLoopSource(stream, clocks, memory.offer)
     simulation.run_open_loop(open_loop)
-    channels = memory_state.channels
-    issued = [channel.issued[-1].clock for channel in channels if channel.issued]
-    end = max([*issued, *(channel.last_departure for channel in channels)])
-    run = run_of(memory_state, end, exposure_tensors)
+    issued = [channel.issued[-1].clock for channel in memory.channels if channel.issued]
+    end = max([*issued, *(channel.last_departure for channel in memory.channels)])
+    run = run_of(memory, end, tensors)
     return replace(run, last_accepted_clock=open_loop.last_accepted_clock)
 
 

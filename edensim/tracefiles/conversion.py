@@ -75,9 +75,6 @@ def convert(
     """
     path = Path(output)
     target = output_format(path, to)
-    if path.exists() and not path.is_file():
-        what = "a directory" if path.is_dir() else "not a regular file"
-        raise InputError(f"{path}: is {what}; expected the name of the output file")
     trace = open_trace(input, format=format, encode=encode, tck_ps=tck_ps)
     count = 0
     with (
@@ -95,7 +92,7 @@ def convert(
 
 
 def output_format(path: Path, to: str | None) -> str:
-    """Find the format to write: the named one, or else the one of the suffix.
+    """Find the format to write: the named one, or else the one of the suffix of a file.
 
     Raises InputError if there is no such format, or if it cannot be written.
     """
@@ -114,6 +111,9 @@ def output_format(path: Path, to: str | None) -> str:
         raise InputError(
             f"output format {to!r} {known}{nearest(to, WRITABLE)}; writable: {', '.join(WRITABLE)}"
         )
+    if path.exists() and not path.is_file():
+        what = "a directory" if path.is_dir() else "not a regular file"
+        raise InputError(f"{path}: is {what}; expected the name of the output file")
     if to == NATIVE and path.suffix.lower() in COMPRESSION_SUFFIXES:
         raise InputError(
             f"{path}: Parquet is compressed inside; expected a name without {path.suffix}"

@@ -155,6 +155,14 @@ def open_trace(
         form = formats.recognise(path, head, whole=count < len(buffer))
     else:
         _check_head(path, form, head)
+    kind, option = _kind_and_option(path, form, encode, tck_ps)
+    return Trace(path, form.name, kind, option, encode)
+
+
+def _kind_and_option(
+    path: Path, form: Format, encode: Encode | None, tck_ps: int | None
+) -> tuple[SourceKind, int]:
+    """Find the source kind of a trace, and what its parser needs to know besides the text."""
     kind, option = form.kind, 0
     if form is EDENSIM:
         from edensim.tracefiles import native
@@ -173,7 +181,7 @@ def open_trace(
         if tck_ps < 1:
             raise ValueError(f"tck_ps is {tck_ps}; expected at least 1")
         kind, option = SourceKind.TIMED, tck_ps
-    return Trace(path, form.name, kind, option, encode)
+    return kind, option
 
 
 def _check_head(path: Path, form: Format, head: bytes) -> None:

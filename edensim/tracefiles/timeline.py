@@ -257,6 +257,17 @@ class Timeline:
             self.batch = []
 
 
+def _check_name(path: Path) -> None:
+    """Refuse an output that is no file with a name of the format."""
+    if not path.name.lower().endswith((".json", ".json.gz")):
+        raise InputError(
+            f"{path}: expected a name ending in .json or .json.gz, found {path.suffix!r}"
+        )
+    if path.exists() and not path.is_file():
+        what = "folder" if path.is_dir() else "device"
+        raise InputError(f"{path}: is a {what}; expected a file to write to")
+
+
 def write_timeline(commands: str | Path, output: str | Path, standard: Standard) -> int:
     """Write the timeline of a command trace; memory use does not grow with its length.
 
@@ -283,13 +294,7 @@ def write_timeline(commands: str | Path, output: str | Path, standard: Standard)
         If `output` cannot be written.
     """
     path = Path(output)
-    if not path.name.lower().endswith((".json", ".json.gz")):
-        raise InputError(
-            f"{path}: expected a name ending in .json or .json.gz, found {path.suffix!r}"
-        )
-    if path.exists() and not path.is_file():
-        what = "folder" if path.is_dir() else "device"
-        raise InputError(f"{path}: is a {what}; expected a file to write to")
+    _check_name(path)
     organization = standard.organization
     about = {
         "generator": f"edensim {__version__}",

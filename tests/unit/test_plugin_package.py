@@ -36,11 +36,10 @@ from pathlib import Path
 
 import numpy as np
 
-from edensim.bit_errors.models import CellLaw, error_model
-from edensim.engine.tiles import run_tiled
-from edensim.machines.schedule import ScheduleBuilder
+from edensim.bit_errors.models import CellDistribution, error_model
+from edensim.engine.tiles import Schedule, run_tiled
 from edensim.tracefiles.formats import Format
-from edensim.vocabulary import REQUEST, SourceKind
+from edensim.vocabulary import REQUEST, TILE, TRANSFER, SourceKind
 
 
 def standards():
@@ -48,9 +47,9 @@ def standards():
 
 
 @error_model(12, "striped")
-def striped(weak_fraction: float, failure_probability: float = 0.5) -> CellLaw:
+def striped(weak_fraction: float, failure_probability: float = 0.5) -> CellDistribution:
     """Weak cells in stripes."""
-    return CellLaw(weak_fraction, failure_probability, failure_probability, bitline_spread=2.0)
+    return CellDistribution(weak_fraction, failure_probability, failure_probability, bitline_spread=2.0)
 
 
 @dataclass(frozen=True)
@@ -65,9 +64,9 @@ class Copier:
         return run_tiled(engine, self)
 
     def schedules(self):
-        builder = ScheduleBuilder()
-        builder.tile(0, 10).read(0, 0, 4096).write(1, 8192, 4096)
-        return (builder.build(),)
+        tile = (0, 10, 1, 1, 0, 0)
+        transfers = [(0, 4096, 0, 1, 0, 0), (8192, 4096, 0, 1, 1, 0)]
+        return (Schedule(np.array([tile], TILE), np.array(transfers, TRANSFER)),)
 
     def counters(self):
         return {"copied_bytes": 4096}
