@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from edensim.exceptions import NetworkError
+from edensim.networks.loading import load_network
 
 torch = pytest.importorskip("torch", reason="networks are run by torch (extra torch)")
 
@@ -40,6 +41,21 @@ def parameters(name: str, shape: tuple[int, int, int], classes: int) -> int:
 @pytest.mark.parametrize("name", LARGE)
 def test_parameters_at_imagenet_size(name: str) -> None:
     assert parameters(name, (3, 224, 224), 1000) == LARGE[name]
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_parameters_are_the_weights_of_the_simulated_network(name: str) -> None:
+    """By name and shape: what is trained and what is simulated come from one description."""
+    from edensim.accuracy.networks.registry import build
+
+    with torch.device("meta"):
+        module = build(name, (3, 224, 224), 1000)
+    network = load_network(name)
+    assert {each: tuple(values.shape) for each, values in module.named_parameters()} == {
+        weight: network.tensors[weight].shape
+        for layer in network.layers
+        for weight in layer.weights
+    }
 
 
 @pytest.mark.parametrize("name", SMALL)
