@@ -29,8 +29,8 @@ def temperature_effect(data: Characterization, curve: Curve) -> TemperatureEffec
     """Return the effect of temperature, None if only one temperature was measured.
 
     It follows from differences to the base temperature of the same module, pattern and quantity.
-    The sum of absolute differences is minimized (by reweighting), since a single cell can dominate a
-    rate of 1e-9.
+    The sum of absolute differences is minimized (by reweighting), since a single cell can
+    dominate a rate of 1e-9.
     """
     table = data.over_banks()
     usable = (

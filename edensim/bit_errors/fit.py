@@ -1,13 +1,15 @@
-"""`edensim.fit`: measured rates, or maps of bit errors, to a module's file."""
+"""Turn measured rates, or a map of bit errors, into a module's file."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+from msgspec import Meta
 
 from edensim.bit_errors.characterization import BITS, Characterization, read_characterization
 from edensim.bit_errors.curve import ANY, Axis, Curve, Structure, Table
@@ -15,9 +17,14 @@ from edensim.bit_errors.fitting import FitReport, fit_curve
 from edensim.bit_errors.module import FORMAT, Module, Nominal, module_text
 from edensim.bit_errors.rows import RowStructure, is_row_table, read_rows, row_structure
 from edensim.bit_errors.selection import Selection, is_map, read_map, select_model
+from edensim.bit_errors.validation import cross_validate
+from edensim.config.options import Options, Seed
 from edensim.exceptions import DataError, FitError, InputError, nearest
+from edensim.files import save_text
+from edensim.vocabulary import ProgressCallback
 
-#: Share of wrong bits in a faulty line: three of each 64, since most faulty beats were seen to have more than two (Voltron).
+#: Share of wrong bits in a faulty line: three of 64, since most faulty beats had more than two
+#: (Chang et al., Voltron, SIGMETRICS 2017).
 WRONG_SHARE: Final = 0.047
 
 _TEXTS: Final[Mapping[str, str]] = {
@@ -43,7 +50,19 @@ _TEXTS: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True)
 class FittedModule:
-    """A module and how it was found: reports by curve, or the selection of an error model for a map of bit errors."""
+    """A module, and how it was fitted.
+
+    Attributes
+    ----------
+    module
+        The module.
+    reports
+        How each curve was fitted; empty for a map of bit errors.
+    selection
+        Which error model was chosen for a map of bit errors.
+    rows
+        How rows differ, if a table of rows was given.
+    """
 
     module: Module
     reports: Mapping[str, FitReport]
@@ -51,13 +70,11 @@ class FittedModule:
     rows: RowStructure | None = None
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the module's file, whole or not at all. Raises InputError."""
-        from edensim.files import save_text
-
+        """Write the module's file, whole or not at all; raise InputError if that is impossible."""
         save_text(path, module_text(self.module))
 
     def to_dict(self) -> dict[str, Any]:
-        """The reports as plain values."""
+        """Return the reports as plain values."""
         values: dict[str, Any] = {
             "module": self.module.name,
             "curves": {name: report.to_dict() for name, report in self.reports.items()},
@@ -69,7 +86,7 @@ class FittedModule:
         return values
 
     def summary(self) -> str:
-        """A few lines for a terminal."""
+        """Return a few lines for a terminal."""
         lines = [f"module {self.module.name}"]
         for name, report in self.reports.items():
             lines += _summary(name, report)
@@ -83,27 +100,86 @@ class FittedModule:
         return "\n".join(lines)
 
 
+class FitOptions(Options, frozen=True, kw_only=True):
+    """Options of `edensim.fit`."""
+
+    vendor: Annotated[
+        str | None,
+        Meta(
+            description="Vendor whose rows are used, for tables that hold several.",
+            extra={"metavar": "V"},
+        ),
+    ] = None
+    name: Annotated[
+        str | None,
+        Meta(
+            description="Name of the module (default: vendor_V, or that of the first file).",
+            extra={"metavar": "NAME"},
+        ),
+    ] = None
+    source: Annotated[
+        str | None,
+        Meta(description="Citation of the data (default: the files and their digests)."),
+    ] = None
+    axis: Annotated[
+        Axis | None,
+        Meta(description="What was lowered, if both columns of a table vary."),
+    ] = None
+    bits: Annotated[
+        float,
+        Meta(
+            gt=0,
+            description="Bits tested per row and run, for tables that do not say; they decide the "
+            "detection limit.",
+            extra={"metavar": "N"},
+        ),
+    ] = BITS
+    bootstrap: Annotated[
+        int, Meta(ge=0, le=10_000, description="Draws of modules for the intervals.")
+    ] = 100
+    cross_validation: Annotated[
+        bool, Meta(description="Also fit without each module in turn, and predict it.")
+    ] = False
+    seed: Annotated[Seed, Meta(description="Seed of the bootstrap.")] = 1
+
+
 def fit(
     *data: str | os.PathLike[str],
-    vendor: str | None = None,
-    name: str | None = None,
-    source: str | None = None,
-    axis: Axis | None = None,
-    bits: float = BITS,
-    bootstrap: int = 100,
-    cross_validation: bool = False,
-    seed: int = 1,
-    progress: Callable[[int, int | None], None] | None = None,
+    options: FitOptions | None = None,
+    progress: ProgressCallback | None = None,
+    **arguments: Any,
 ) -> FittedModule:
-    """A module from measured data, as `edensim fit` does.
+    """Fit a module to measured data, as `edensim fit` does.
 
-    data: CSV tables of rates (one for tRCD, one for VDD, or either; one of rows beside them), or one map of bit errors (.npz).
-    vendor: whose rows of tables that hold several. bits: tested per row of tables that do not say. bootstrap: draws of modules.
-    source: citation for the file. seed: of the bootstrap.
+    Parameters
+    ----------
+    *data
+        CSV tables of rates, at most one for tRCD and one for VDD, with at most one table of rows;
+        or one map of bit errors (.npz).
+    options
+        Options of the fit.
+    progress
+        Called with the number of fits done, and of all.
+    **arguments
+        Fields of `FitOptions` by name, which take precedence over `options`.
 
-    Raises DataError for data that cannot be right, FitError where they do not decide the parameters.
+    Returns
+    -------
+    FittedModule
+
+    Raises
+    ------
+    DataError
+        If the data cannot be right.
+    FitError
+        If the data do not decide the parameters.
+    InputError
+        If an option is wrong.
     """
-    paths = [Path(each) for each in data]
+    options, sections = FitOptions.gather(options, arguments)
+    if sections:
+        raise InputError(f"fit: {', '.join(sections)}: a fit has no configuration")
+    paths = [Path(path) for path in data]
     if not paths:
         raise DataError(
             "fit: no data; expected tables of rates (.csv) or a map of bit errors (.npz)"
@@ -111,19 +187,19 @@ def fit(
     for path in paths:
         if not path.is_file():
             raise DataError(f"{path}: no such file")
-    cited = source or ", ".join(f"{path.name} (sha256 {_digest(path)})" for path in paths)
+    cited = options.source or ", ".join(f"{path.name} (sha256 {_digest(path)})" for path in paths)
     maps = [path for path in paths if is_map(path)]
     if maps:
         if len(paths) > 1:
             raise DataError(
                 f"{maps[0]}: a map of bit errors is fitted by itself; expected no other file"
             )
-        return _of_map(maps[0], name, vendor, cited, seed)
+        return _of_map(maps[0], options, cited)
     rows = [path for path in paths if is_row_table(path)]
     if len(rows) > 1:
         raise DataError(f"{rows[1]}: a second table of rows; expected one")
     tables = [
-        read_characterization(path, axis=axis, bits=bits).of_vendor(vendor)
+        read_characterization(path, axis=options.axis, bits=options.bits).of_vendor(options.vendor)
         for path in paths
         if path not in rows
     ]
@@ -133,12 +209,12 @@ def fit(
             "table of rates beside it"
         )
     structure = row_structure(read_rows(rows[0], set(tables[-1].module.tolist()))) if rows else None
-    reports = _reports(tables, structure, cited, bootstrap, cross_validation, seed, progress)
-    return FittedModule(_module(tables, reports, name, vendor, cited), reports, rows=structure)
+    reports = _reports(tables, structure, cited, options, progress)
+    return FittedModule(_module(tables, reports, options, cited), reports, rows=structure)
 
 
 def parse_axis(text: str | None) -> Axis | None:
-    """Of a command line. Raises InputError, with the nearest."""
+    """Check the axis of a command line; raise InputError, with the nearest one, if it is wrong."""
     if text is None or text in ("trcd_ns", "vdd_V"):
         return text  # type: ignore[return-value]
     raise InputError(
@@ -150,13 +226,9 @@ def _reports(
     tables: Sequence[Characterization],
     rows: RowStructure | None,
     cited: str,
-    bootstrap: int,
-    cross_validation: bool,
-    seed: int,
-    progress: Callable[[int, int | None], None] | None,
+    options: FitOptions,
+    progress: ProgressCallback | None,
 ) -> dict[str, FitReport]:
-    from edensim.bit_errors.validation import cross_validate
-
     reports: dict[str, FitReport] = {}
     for table in tables:
         curve = "trcd" if table.axis == "trcd_ns" else "vdd"
@@ -166,19 +238,23 @@ def _reports(
         report = fit_curve(
             table,
             structure=structure,
-            bootstrap=bootstrap,
-            seed=seed,
+            bootstrap=options.bootstrap,
+            seed=options.seed,
             source=cited,
             progress=progress,
         )
-        if cross_validation:
+        if options.cross_validation:
             report = replace(report, cross_validation=cross_validate(table, report))
         reports[curve] = report
     return reports
 
 
 def _structure(table: Characterization, rows: RowStructure | None) -> Structure:
-    """What the kind of data suggests: values that were told apart, rows that fail as a whole, else weak cells anywhere."""
+    """Return the structure that the kind of data suggests.
+
+    Patterns may show that values differ, and faulty lines that rows fail as a whole; otherwise
+    weak cells lie anywhere.
+    """
     patterns = set(table.pattern.tolist())
     if table.rate_kind == "line_fault_fraction":
         spread = rows.row_spread if rows is not None else 1.0
@@ -191,10 +267,10 @@ def _structure(table: Characterization, rows: RowStructure | None) -> Structure:
 def _module(
     tables: Sequence[Characterization],
     reports: Mapping[str, FitReport],
-    name: str | None,
-    vendor: str | None,
+    options: FitOptions,
     cited: str,
 ) -> Module:
+    vendor = options.vendor
     curves: dict[Any, Curve | Table] = {key: report.curve for key, report in reports.items()}
     assumptions = {key: text for key, text in _TEXTS.items() if key.partition("_")[0] in curves}
     if curves.get("trcd") is not None and ANY in curves["trcd"].patterns:
@@ -211,7 +287,7 @@ def _module(
     )
     return Module(
         format=FORMAT,
-        name=name or (f"vendor_{vendor.lower()}" if vendor else tables[0].path.stem),
+        name=options.name or (f"vendor_{vendor.lower()}" if vendor else tables[0].path.stem),
         vendor=vendor,
         source=cited,
         nominal=nominal,
@@ -220,12 +296,10 @@ def _module(
     )
 
 
-def _of_map(
-    path: Path, name: str | None, vendor: str | None, cited: str, seed: int
-) -> FittedModule:
-    """A module of one operating point: what its map of bit errors showed."""
+def _of_map(path: Path, options: FitOptions, cited: str) -> FittedModule:
+    """Make a module of the one operating point of a map of bit errors."""
     map_ = read_map(path)
-    selection = select_model(map_, seed=seed)
+    selection = select_model(map_, seed=options.seed)
     point = {
         key: value
         for key, value in (("trcd_ns", map_.trcd_ns), ("vdd_V", map_.vdd_V))
@@ -258,8 +332,8 @@ def _of_map(
     )
     module = Module(
         format=FORMAT,
-        name=name or path.stem,
-        vendor=vendor,
+        name=options.name or path.stem,
+        vendor=options.vendor,
         source=cited,
         nominal=Nominal(vdd_V=1.35, trcd_ns=12.5),
         assumptions={},
@@ -277,7 +351,10 @@ def _summary(name: str, report: FitReport) -> list[str]:
     ]
     if report.unresolved:
         lines.append(f"            as good (within 2): {'; '.join(report.unresolved[:3])}")
-    zeros = f"{report.points} rates of {len(report.modules)} modules ({report.zeros} below the detection limit {curve.detection_limit:.1e})"
+    zeros = (
+        f"{report.points} rates of {len(report.modules)} modules ({report.zeros} below the "
+        f"detection limit {curve.detection_limit:.1e})"
+    )
     lines.append(
         f"            {zeros}, residual {report.residual_decades:.2f} decades, deviance explained "
         f"{report.deviance_explained:.3f}"

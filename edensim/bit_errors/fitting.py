@@ -11,7 +11,7 @@ from pairs of the same module and pattern.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ from edensim.bit_errors.curve import ANY, PATTERNS, VARIABLES, Curve, Spread, St
 from edensim.bit_errors.effects import bank_sd, goodness, temperature_effect
 from edensim.bit_errors.mixture import MixtureFit, Observations, inverse, maximize, slope_evidence
 from edensim.exceptions import DataError, FitError
+from edensim.vocabulary import ProgressCallback
 
 Floats = NDArray[np.float64]
 
@@ -104,7 +105,7 @@ def fit_curve(
     bootstrap: int = 100,
     seed: int = 1,
     source: str = "",
-    progress: Callable[[int, int | None], None] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> FitReport:
     """Fit the curve that describes the rates of one vendor best.
 
@@ -299,7 +300,7 @@ def _bootstrap(
     best: MixtureFit,
     count: int,
     seed: int,
-    progress: Callable[[int, int | None], None] | None,
+    progress: ProgressCallback | None,
     done: int,
 ) -> Floats:
     """Return coefficients [replicates, k] of fits to modules drawn with repetition.

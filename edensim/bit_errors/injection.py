@@ -1,4 +1,4 @@
-"""`edensim.inject`: bit errors of approximate DRAM in a numpy array, as `edensim inject` does."""
+"""Flip the bits of a numpy array that fail in approximate DRAM."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
-from edensim.bit_errors.injector import Bytes, bytes_of
+from edensim.bit_errors.injector import ONES_IN_BYTE, Bytes, bytes_of
 from edensim.bit_errors.models import ErrorModel, at_ber
-from edensim.bit_errors.module import Module
 from edensim.bit_errors.plan import ErrorPlan, plan_errors
 from edensim.config.loading import load_config
+from edensim.config.options import Options
 from edensim.dram.memory_system import MemorySystem
 from edensim.exceptions import ConfigError, InputError
 
@@ -26,8 +27,18 @@ __all__ = ["Injection", "inject", "ones_in"]
 class Injection:
     """An array as it came out of the memory, and how many of its bits were wrong.
 
-    array: the flipped copy (or, in place, the array itself). bits: of the array. expected_ber: of the model in these data, where one model holds
-    for all of it, else None. notes: model, points, assumptions, seed.
+    Attributes
+    ----------
+    array
+        The flipped copy, or the array itself if it was flipped in place.
+    flips, bits
+        Number of wrong bits, and of all bits.
+    expected_ber
+        Bit error rate that the model gives for these data; None if several models hold for them.
+    address, access
+        Where the array lay, and how often it was read before.
+    notes
+        Model, operating points, assumptions and seed.
     """
 
     array: NDArray[Any]
@@ -40,11 +51,14 @@ class Injection:
 
     @property
     def ber(self) -> float:
-        """Flipped bits of all bits."""
+        """Share of the bits that were flipped."""
         return self.flips / self.bits if self.bits else 0.0
 
     def remarks(self) -> str:
-        """What a reader must know beside the BER: what was expected, corrected, assumed, and extrapolated."""
+        """Return what a reader must know beside the BER.
+
+        That is what was expected, corrected, assumed and extrapolated.
+        """
         words = [] if self.expected_ber is None else [f" (expected {self.expected_ber:.3g})"]
         if "bounding" in self.notes:
             words.append(f"; {self.notes['bounding']['corrected']:,} implausible values corrected")
@@ -57,7 +71,7 @@ class Injection:
         return "".join(words)
 
     def to_dict(self) -> dict[str, Any]:
-        """All but the array, as plain values."""
+        """Return all but the array, as plain values."""
         return {
             "flips": self.flips,
             "bits": self.bits,
@@ -71,106 +85,166 @@ class Injection:
         }
 
 
+class InjectOptions(Options, frozen=True, kw_only=True):
+    """Options of `edensim.inject`."""
+
+    module: Annotated[
+        Any,
+        Meta(
+            description="Take the errors of a fitted DRAM module, at the operating point that "
+            "--set dram... gives.",
+            extra={"metavar": "MODULE.yaml"},
+        ),
+    ] = None
+    model: Annotated[
+        Any,
+        Meta(
+            description="Take the errors of an error model instead: 0-3, uniform, bitline, "
+            "wordline or data-dependent.",
+            extra={"metavar": "NAME"},
+        ),
+    ] = None
+    ber: Annotated[
+        float | None,
+        Meta(description="Bit error rate of the model.", extra={"metavar": "BER"}),
+    ] = None
+    address: Annotated[
+        int,
+        Meta(description="Address of the first byte.", extra={"option": None}),
+    ] = 0
+    segments: Annotated[
+        tuple[tuple[int, int], ...] | None,
+        Meta(
+            description="Address and number of bytes of each piece of the array, instead of one "
+            "address.",
+            extra={"option": None},
+        ),
+    ] = None
+    access: Annotated[
+        int,
+        Meta(
+            description="How often the array was read before: other accesses draw other failures "
+            "of the same weak cells.",
+        ),
+    ] = 0
+    seed: Annotated[
+        int | None,
+        Meta(description="Seed of the places of weak cells (default: that of the module, else 1)."),
+    ] = None
+    intervals_ns: Annotated[
+        Any,
+        Meta(
+            description="ACT-to-RD interval in ns of all reads, or of each 64-byte line touched in "
+            "the order of addresses; the exposure rule is `elapsed` then.",
+            extra={"option": None},
+        ),
+    ] = None
+    in_place: Annotated[
+        bool,
+        Meta(description="Flip the bits of the array itself.", extra={"option": None}),
+    ] = False
+    threads: Annotated[
+        int, Meta(description="Number of threads to use.", extra={"option": None})
+    ] = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.ber is None and self.model is not None and not isinstance(self.model, ErrorModel):
+            raise ConfigError(
+                "ber: missing; expected the bit error rate of the model, or an ErrorModel with "
+                "its parameters"
+            )
+
+    def error_model(self) -> ErrorModel | None:
+        """Return the error model that the options name, if they name one."""
+        if isinstance(self.model, ErrorModel):
+            return self.model if self.ber is None else self.model.at_ber(self.ber)
+        if self.ber is None:
+            return None
+        return at_ber("uniform" if self.model is None else self.model, self.ber)
+
+
 def inject(
     array: NDArray[Any],
     *,
-    module: str | os.PathLike[str] | Module | None = None,
-    model: ErrorModel | str | int | None = None,
-    ber: float | None = None,
-    address: int = 0,
-    segments: Sequence[tuple[int, int]] | None = None,
-    access: int = 0,
-    seed: int | None = None,
-    intervals_ns: float | Sequence[float] | NDArray[np.floating[Any]] | None = None,
-    in_place: bool = False,
-    threads: int = 1,
+    options: InjectOptions | None = None,
     config: str | os.PathLike[str] | None = None,
     overrides: Sequence[str] = (),
-    **sections: Mapping[str, Any],
+    **arguments: Any,
 ) -> Injection:
-    """Flip the bits of an array that fail when it is read from the memory. Any dtype; int4 as bytes of two.
+    """Flip the bits of an array that fail when it is read from the memory.
 
-    module: of configs/modules/ or a file, at the operating point of the configuration (`dram={"trcd_ns": 5}`), partitions at theirs; or model: an
-    ErrorModel, or a name or number with `ber`. seed: where weak cells lie (None: the module's, else 1). access: how often it was read before;
-    other accesses draw other failures of the same weak cells.
-    address: of the first byte; segments: (address, bytes) of the array's pieces instead.
-    intervals_ns: ACT-to-RD interval of each 64-byte line touched, in the order of addresses, or of all: the exposure rule is `elapsed` then.
-    config, overrides, sections: as for `edensim.simulate`.
+    Parameters
+    ----------
+    array
+        An array of any shape and dtype; int4 values are two per byte.
+    options
+        Options of the injection.
+    config, overrides
+        The configuration, as for `edensim.simulate`.
+    **arguments
+        Fields of `InjectOptions` by name, which take precedence over `options`, and sections of
+        the configuration, such as ``dram={"trcd_ns": 5}``.
 
-    Raises InputError (what was asked cannot be accepted).
+    Returns
+    -------
+    Injection
+
+    Raises
+    ------
+    InputError
+        If an option or the configuration cannot be accepted.
     """
-    intervals = None if intervals_ns is None else _intervals(intervals_ns)
-    plan = _planned(
-        module,
-        model,
-        ber,
-        seed,
-        None if intervals is None else intervals[0],
-        config,
-        overrides,
-        sections,
-    )
+    options, sections = InjectOptions.gather(options, arguments)
+    intervals, of_lines = None, None
+    if options.intervals_ns is not None:
+        intervals, of_lines = _intervals(options.intervals_ns)
+    plan = _planned(options, intervals, config, overrides, sections)
     if plan.exposure == "elapsed" and intervals is None:
         raise ConfigError(
-            "errors.exposure: 'elapsed' needs intervals_ns: how long after its row's activation "
-            "each line was read"
+            "errors.exposure: 'elapsed' needs intervals_ns, which say how long after its row's "
+            "activation each line was read"
         )
-    read = array if in_place else np.array(array, order="C")
+    read = array if options.in_place else np.array(array, order="C")
     data = bytes_of(read)
-    pieces = _pieces(data.size, address, segments)
-    classes = _classes(plan, pieces, None if intervals is None else intervals[1])
+    pieces = _pieces(data.size, options.address, options.segments)
     expected = _expected_ber(plan, data)
-    flips = 0
-    first = 0
-    for (start, size), lines in zip(pieces, classes, strict=True):
+    flips = first = 0
+    for (start, size), lines in zip(pieces, _classes(plan, pieces, of_lines), strict=True):
         flips += plan.injector.flip(
-            data[first : first + size], start, access=access, line_classes=lines, threads=threads
+            data[first : first + size],
+            start,
+            access=options.access,
+            line_classes=lines,
+            threads=options.threads,
         )
         first += size
-    return Injection(
-        read,
-        flips,
-        8 * data.size,
-        expected,
-        pieces[0][0] if pieces else address,
-        access,
-        plan.notes,
-    )
+    address = pieces[0][0] if pieces else options.address
+    return Injection(read, flips, 8 * data.size, expected, address, options.access, plan.notes)
 
 
 def _planned(
-    module: str | os.PathLike[str] | Module | None,
-    model: ErrorModel | str | int | None,
-    ber: float | None,
-    seed: int | None,
+    options: InjectOptions,
     intervals_ns: list[float] | None,
     config: str | os.PathLike[str] | None,
     overrides: Sequence[str],
     sections: Mapping[str, Any],
 ) -> ErrorPlan:
-    """The plan of all that `inject` can be told."""
-    named = list(overrides)
+    """Plan the bit errors of the configured memory, of which the options change some keys."""
+    module = options.module
+    keys = list(overrides)
     if isinstance(module, str | os.PathLike):
-        named.append(f"errors.module={os.fspath(module)}")
+        keys.append(f"errors.module={os.fspath(module)}")
         module = None
-    if seed is not None:
-        named.append(f"errors.seed={seed}")
+    if options.seed is not None:
+        keys.append(f"errors.seed={options.seed}")
     if intervals_ns is not None:
-        named.append("errors.exposure=elapsed")
-    if isinstance(model, ErrorModel):
-        if ber is not None:
-            model = model.at_ber(ber)
-    elif model is not None or ber is not None:
-        if ber is None:
-            raise ConfigError(
-                "ber: missing; expected the bit error rate of the model, or an ErrorModel with its "
-                "parameters"
-            )
-        model = at_ber("uniform" if model is None else model, ber)
-    loaded = load_config(Path(config) if config is not None else None, named, sections)
+        keys.append("errors.exposure=elapsed")
+    model = options.error_model()
+    loaded = load_config(Path(config) if config is not None else None, keys, sections)
     if model is not None and (module is not None or loaded.config.errors.module is not None):
         raise ConfigError(
-            "model: given beside a module, which knows its own; expected one of the two"
+            "model: given beside a module, which has its own; expected one of the two"
         )
     with loaded.locating():
         return plan_errors(
@@ -194,7 +268,10 @@ def _pieces(
 
 
 def _intervals(given: Any) -> tuple[list[float], NDArray[np.uint8]]:
-    """Different ACT-to-RD intervals, ascending, and which each line has (or all lines). Beyond 256, neighbours count as the shorter one."""
+    """Return the different ACT-to-RD intervals, ascending, and which each line has (or all lines).
+
+    If there are more than 256, neighbours count as the shorter one.
+    """
     values = np.asarray(given, dtype=np.float64)
     if values.ndim > 1 or not np.isfinite(values).all() or (values < 0).any() or values.size == 0:
         raise InputError("intervals_ns: expected one finite number from 0, or one for each line")
@@ -206,7 +283,7 @@ def _intervals(given: Any) -> tuple[list[float], NDArray[np.uint8]]:
 def _classes(
     plan: ErrorPlan, pieces: Sequence[tuple[int, int]], of_lines: NDArray[np.uint8] | None
 ) -> list[Bytes | None]:
-    """Class of each line of each piece."""
+    """Return the class of each line of each piece."""
     if of_lines is None:
         return [None] * len(pieces)
     shift = plan.geometry.access_bits
@@ -228,7 +305,7 @@ def _classes(
 
 
 def _expected_ber(plan: ErrorPlan, data: Bytes) -> float | None:
-    """Of the one model that holds for all of the data, by the ones that they have; None where several do."""
+    """Return the BER that a model gives for the ones in the data; None if several models hold."""
     models = {model for partition in plan.injector.models for model in partition}
     if len(models) > 1:
         return None
@@ -239,6 +316,5 @@ def _expected_ber(plan: ErrorPlan, data: Bytes) -> float | None:
 
 
 def ones_in(data: Bytes) -> int:
-    """Bits of bytes that are 1."""
-    counts = np.bincount(data, minlength=256)
-    return int(counts @ np.array([byte.bit_count() for byte in range(256)]))
+    """Count the bits of bytes that are 1."""
+    return int(np.bincount(data, minlength=256) @ ONES_IN_BYTE)

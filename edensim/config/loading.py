@@ -449,16 +449,19 @@ def _refuse_value(key: str, value: Any, kind: Any, origin: str) -> None:
             return
     except (msgspec.ValidationError, OverflowError):
         pass
+    expected = f"one of {', '.join(REGISTRIES[key].names())}" if key in REGISTRIES else ""
+    raise ConfigError(f"{_place(origin, key)}: {mismatch(value, kind, expected)}")
+
+
+def mismatch(value: Any, kind: Any, expected: str = "") -> str:
+    """Describe a value that does not fit its type: `expected ..., found ...`."""
     info = msgspec.inspect.type_info(kind)
     hint = (
         nearest(value, [c for c in _choices(info) if isinstance(c, str)])
         if isinstance(value, str)
         else ""
     )
-    expected = (
-        f"one of {', '.join(REGISTRIES[key].names())}" if key in REGISTRIES else _expected(info)
-    )
-    raise ConfigError(f"{_place(origin, key)}: expected {expected}, found {_shown(value)}{hint}")
+    return f"expected {expected or _expected(info)}, found {_shown(value)}{hint}"
 
 
 def _type_of(key: str) -> Any:
@@ -475,6 +478,8 @@ def _type_of(key: str) -> Any:
 
 
 def _parts(info: msgspec.inspect.Type) -> tuple[msgspec.inspect.Type, ...]:
+    if isinstance(info, msgspec.inspect.Metadata):
+        info = info.type
     return info.types if isinstance(info, msgspec.inspect.UnionType) else (info,)
 
 
@@ -504,17 +509,18 @@ def _expected(info: msgspec.inspect.Type) -> str:
                 if part.ge is not None
                 else ""
             )
+            high = f"and at most {part.le}" if part.gt is not None else f"to {part.le}"
             words.append(
-                " ".join(
-                    word
-                    for word in (noun, low, f"to {part.le}" if part.le is not None else "")
-                    if word
-                )
+                " ".join(word for word in (noun, low, high if part.le is not None else "") if word)
             )
         elif isinstance(part, msgspec.inspect.LiteralType):
             words.append("one of " + ", ".join(sorted(map(str, part.values))))
         elif isinstance(part, msgspec.inspect.StrType):
             words.append("text")
+        elif isinstance(part, msgspec.inspect.BoolType):
+            words.append("true or false")
+        elif isinstance(part, msgspec.inspect.CustomType):
+            words.append("a path")
         elif isinstance(part, msgspec.inspect.VarTupleType):
             items = part.item_type
             words.append(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +22,7 @@ from edensim.config.models import RunConfig
 from edensim.dram.standard import Organization, load_standard
 from edensim.exceptions import ConfigError, DataError, InputError
 from edensim.files import save_bytes, save_text
+from edensim.vocabulary import ProgressCallback
 
 #: Columns of a table of rates, as `edensim fit` reads them.
 COLUMNS: Final = (
@@ -197,7 +198,7 @@ def profile(
     by_cell: bool = False,
     config: str | os.PathLike[str] | None = None,
     overrides: Sequence[str] = (),
-    progress: Callable[[int, int | None], None] | None = None,
+    progress: ProgressCallback | None = None,
     **sections: Any,
 ) -> Profile:
     """Run a test program on a virtual module, as `edensim profile` does.

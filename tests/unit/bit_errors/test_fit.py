@@ -9,9 +9,9 @@ import pytest
 from scipy.stats import norm
 
 from edensim.bit_errors.characterization import read_characterization
-from edensim.bit_errors.fit import fit
+from edensim.bit_errors.fit import FitOptions, fit
 from edensim.bit_errors.module import load_module
-from edensim.exceptions import DataError, FitError
+from edensim.exceptions import DataError, FitError, InputError
 from tests.locations import SHARED
 
 DATA = SHARED / "data" / "dram"
@@ -147,3 +147,12 @@ def test_the_shipped_vendor_b_is_what_its_voltage_data_say() -> None:
         )
     with pytest.raises(DataError, match="holds vendors A, B, C"):
         fit(DATA / "voltron_faulty_lines.csv")
+
+
+def test_options_are_checked_when_they_are_made() -> None:
+    with pytest.raises(InputError, match="bootstrap: expected a whole number"):
+        FitOptions(bootstrap=-1)
+    with pytest.raises(InputError, match="axis: expected one of trcd_ns, vdd_V"):
+        FitOptions(axis="trcd")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="vendr: unknown option; did you mean 'vendor'"):
+        fit("data.csv", vendr="A")

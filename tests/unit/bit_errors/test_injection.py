@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import edensim
 from edensim.bit_errors.cells import Geometry, cell_tables, geometry_of, place_of, weak_cells
+from edensim.bit_errors.injection import InjectOptions
 from edensim.bit_errors.injector import Injector, injector
 from edensim.bit_errors.models import ErrorModel, at_ber, kinds
 from edensim.dram.memory_system import MemorySystem
@@ -248,6 +249,18 @@ def test_any_dtype_and_shape(dtype: str) -> None:
     assert (array.view(np.uint8) == done.array.view(np.uint8)).all()
 
 
+def test_options_are_an_object_or_keyword_arguments() -> None:
+    array = random_bytes(10_000)
+    options = InjectOptions(ber=0.01, seed=5, access=2)
+    done = edensim.inject(array, options=options)
+    assert (done.array == edensim.inject(array, ber=0.01, seed=5, access=2).array).all()
+    assert edensim.inject(array, options=options, access=3).access == 3
+    with pytest.raises(InputError, match="adress: unknown option; did you mean 'address'"):
+        edensim.inject(array, ber=0.01, adress=64)
+    with pytest.raises(InputError, match="access: expected a whole number, found the text 'often'"):
+        InjectOptions(access="often")  # type: ignore[arg-type]
+
+
 def test_segments_are_pieces_at_their_own_addresses() -> None:
     array = random_bytes(10_000)
     done = edensim.inject(array, ber=0.01, segments=[(1 << 20, 4_000), (0, 6_000)]).array
@@ -255,7 +268,7 @@ def test_segments_are_pieces_at_their_own_addresses() -> None:
     assert (done[4_000:] == edensim.inject(array[4_000:], ber=0.01).array).all()
 
 
-def test_line_classes_are_laws_of_their_own() -> None:
+def test_line_classes_have_distributions_of_their_own() -> None:
     """Lines of class 0 flip as under the one model, those of class 1 as under the other, those of class 2 never."""
     geometry = memory("MOP4CLXOR")
     strong, weak = at_ber("bitline", 0.3), at_ber("bitline", 1e-3)
@@ -357,7 +370,7 @@ def test_what_inject_does_not_take_is_refused(options: dict[str, object], messag
         edensim.inject(np.zeros(8, np.uint8), **options)
 
 
-def test_laws_of_one_partition_share_their_lines() -> None:
+def test_distributions_of_one_partition_share_their_lines() -> None:
     with pytest.raises(ConfigError, match="expected models that differ in P and F only"):
         injector(memory(), [[at_ber("bitline", 0.1), at_ber("wordline", 0.1)]])
 
