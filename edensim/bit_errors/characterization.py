@@ -306,7 +306,6 @@ def _assembled(
         if "temp_K" in columns
         else np.full(count, 20.0)
     )
-    words = np.full(count, ANY)
     table = Characterization(
         path=path,
         axis=chosen,
@@ -315,7 +314,7 @@ def _assembled(
         module=columns["module"],
         pattern=np.array([_pattern(text) for text in columns["pattern"].tolist()])
         if "pattern" in columns
-        else words,
+        else np.full(count, ANY),
         temp_C=np.round(temp_C, 6),
         x=columns[chosen],
         bank=columns["bank"].astype(np.int64) if "bank" in columns else np.full(count, -1),

@@ -188,13 +188,20 @@ def fit(
         if not path.is_file():
             raise DataError(f"{path}: no such file")
     cited = options.source or ", ".join(f"{path.name} (sha256 {_digest(path)})" for path in paths)
-    maps = [path for path in paths if is_map(path)]
-    if maps:
+    if any(is_map(path) for path in paths):
         if len(paths) > 1:
             raise DataError(
-                f"{maps[0]}: a map of bit errors is fitted by itself; expected no other file"
+                f"{next(filter(is_map, paths))}: a map of bit errors is fitted by itself; expected "
+                "no other file"
             )
-        return _of_map(maps[0], options, cited)
+        return _of_map(paths[0], options, cited)
+    return _of_tables(paths, options, cited, progress)
+
+
+def _of_tables(
+    paths: Sequence[Path], options: FitOptions, cited: str, progress: ProgressCallback | None
+) -> FittedModule:
+    """Make a module of tables of rates, and perhaps a table of rows."""
     rows = [path for path in paths if is_row_table(path)]
     if len(rows) > 1:
         raise DataError(f"{rows[1]}: a second table of rows; expected one")
