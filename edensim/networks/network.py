@@ -90,6 +90,9 @@ class Layer:
         Padding at the top, left, bottom and right.
     function : str
         The function of the operator: "max", "average", "relu", "leaky", "mish", ...
+    input_shapes : tuple of tuple of int
+        The shape in which the layer sees each input, if it sees one in another shape than the
+        tensor is stored in (a fused view). Empty if it sees all of them as they are stored.
     """
 
     name: str
@@ -103,6 +106,7 @@ class Layer:
     dilation: tuple[int, int] = (1, 1)
     groups: int = 1
     function: str = ""
+    input_shapes: tuple[tuple[int, ...], ...] = ()
 
     @property
     def is_product(self) -> bool:
@@ -201,6 +205,15 @@ class Network:
             layer.groups,
         )
 
+    def ifm(self, layer: Layer, at: int = 0) -> Tensor:
+        """Return an input of a layer in the shape in which the layer sees it.
+
+        A fused view gives a tensor another shape, so machines take shapes of inputs from here. The
+        name is that of the tensor in memory.
+        """
+        stored = self.tensors[layer.inputs[at]]
+        return replace(stored, shape=layer.input_shapes[at]) if layer.input_shapes else stored
+
     @cached_property
     def readers(self) -> Counter[str]:
         """Number of layers that read each tensor."""
@@ -209,7 +222,8 @@ class Network:
     def fused(self) -> Network:
         """Return the network as run times execute it.
 
-        Views are gone, and elementwise layers with one input take place in the layer before.
+        Views are gone, and the layers that read them have `input_shapes`. Elementwise layers with
+        one input take place in the layer before.
         A normalization folds into the weights before it: a convolution or linear layer without bias
         gets one from it; behind an activation it keeps weights of its own. Elementwise layers that
         cannot be fused stay: if others read their input, too, if that is the input of the network,
@@ -250,6 +264,7 @@ class _Fusion:
     def add(self, layer: Layer) -> None:
         """Add the next layer, or fuse it into one before it."""
         inputs = tuple(self.alias.get(name, name) for name in layer.inputs)
+        shapes = tuple(self.tensors[name].shape for name in layer.inputs)
         source = inputs[0]
         at = self.writer.get(source)
         if layer.operator is Operator.VIEW:
@@ -263,17 +278,25 @@ class _Fusion:
             and at is not None
             and self.readers[source] == 1
         ):
-            self.layers[at] = self._fused(at, layer)
+            self.layers[at] = self._fused(at, layer, shapes[0])
             self.alias[layer.output] = source
             self.readers[source] = self.readers[layer.output]
         else:
             self.writer[layer.output] = len(self.layers)
-            self.layers.append(replace(layer, inputs=inputs))
+            stored = tuple(self.tensors[name].shape for name in inputs)
+            seen = shapes if shapes != stored else ()
+            self.layers.append(replace(layer, inputs=inputs, input_shapes=seen))
 
-    def _fused(self, at: int, layer: Layer) -> Layer:
-        """Return the layer of an index with an elementwise layer behind it."""
+    def _fused(self, at: int, layer: Layer, shape: tuple[int, ...]) -> Layer:
+        """Return the layer of an index with an elementwise layer behind it that sees a shape."""
         before = self.layers[at]
-        foldable = before.is_product and at not in self.activated
+        # Elsewhere, the channels of the normalization need not be the filters.
+        by_filter = before.operator is Operator.CONVOLUTION or (
+            before.is_product and len(shape) < 3
+        )
+        foldable = (
+            by_filter and at not in self.activated and shape == self.tensors[before.output].shape
+        )
         if layer.function != "normalization" or not foldable:
             self.activated.add(at)
             return replace(before, weights=(*before.weights, *layer.weights))

@@ -77,7 +77,7 @@ def layer_row(network: Network, layer: Layer) -> tuple[str, ...]:
     return (
         layer.name,
         " ".join(filter(None, (layer.operator.value, layer.function))),
-        " + ".join(text(network.tensors[name].shape) for name in layer.inputs),
+        " + ".join(text(network.ifm(layer, at).shape) for at in range(len(layer.inputs))),
         text(network.tensors[layer.output].shape),
         text(layer.kernel) if windows else "",
         text(layer.stride) if windows else "",

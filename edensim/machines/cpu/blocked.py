@@ -43,16 +43,16 @@ class BlockedLoops(StreamLoops):
             (window_of(layer) for layer in self.network.layers if layer.kernel != (1, 1)),
             default=KC,
         )
-        widest = max(self.image(layer.output)[3] for layer in self.network.layers) + self.nr
+        widest = max(self.ofm_image(layer)[3] for layer in self.network.layers) + self.nr
         self.panel = self.arena.take("", max(KC, most) * (self.nc + widest) * self.element)
 
     def convolution(self, builder: LayerBuilder, layer: Layer) -> None:
         """Add the groups of all images, each a product, one after the other."""
-        depth = self.image(layer.inputs[0])[1] // layer.groups
+        depth = self.ifm_image(layer)[1] // layer.groups
         if depth == 1 and layer.groups > 1:
             depthwise(self, builder, layer)
             return
-        rows = self.image(layer.output)[1] // layer.groups
+        rows = self.ofm_image(layer)[1] // layer.groups
         for addresses in self.parts(layer):
             self._product(builder, layer, addresses, rows, depth)
 
@@ -66,7 +66,7 @@ class BlockedLoops(StreamLoops):
     ) -> None:
         """Add the product of one group: for each block of columns and depth, pack and multiply."""
         source, weights, target = addresses
-        _, _, out_h, out_w = self.image(layer.output)
+        _, _, out_h, out_w = self.ofm_image(layer)
         window = window_of(layer)
         block_channels = max(1, KC // window)
         block_lines = max(1, self.nc // out_w)
@@ -99,8 +99,8 @@ class BlockedLoops(StreamLoops):
         their number.
         """
         (channel, channels), (top, lines) = block, rows
-        _, _, height, width = self.image(layer.inputs[0])
-        _, _, _, out_w = self.image(layer.output)
+        _, _, height, width = self.ifm_image(layer)
+        _, _, _, out_w = self.ofm_image(layer)
         kernel_h, kernel_w = layer.kernel
         (down, right), (stride_h, stride_w) = layer.dilation, layer.stride
         loops = (channels, kernel_h, kernel_w, lines)

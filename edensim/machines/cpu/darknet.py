@@ -143,7 +143,7 @@ class DarknetLoops:
         return self.network.tensors[tensor].elements * FLOAT
 
     def _shape(self, tensor: str) -> tuple[int, int, int, int]:
-        return image_shape(self.network, tensor)
+        return image_shape(self.network.tensors[tensor].shape)
 
     def _workspace_bytes(self, layer: Layer) -> int:
         if layer.operator is not Operator.CONVOLUTION or layer.kernel == (1, 1):

@@ -34,11 +34,11 @@ class DirectLoops(StreamLoops):
 
     def convolution(self, builder: LayerBuilder, layer: Layer) -> None:
         """Add the groups of all images, one after the other."""
-        depth = self.image(layer.inputs[0])[1] // layer.groups
+        depth = self.ifm_image(layer)[1] // layer.groups
         if depth == 1 and layer.groups > 1:
             depthwise(self, builder, layer)
             return
-        rows = self.image(layer.output)[1] // layer.groups
+        rows = self.ofm_image(layer)[1] // layer.groups
         for addresses in self.parts(layer):
             self._group(builder, layer, addresses, depth, rows)
 
@@ -50,8 +50,8 @@ class DirectLoops(StreamLoops):
         channels: int,
         filters: int,
     ) -> None:
-        _, _, height, width = self.image(layer.inputs[0])
-        _, _, out_h, out_w = self.image(layer.output)
+        _, _, height, width = self.ifm_image(layer)
+        _, _, out_h, out_w = self.ofm_image(layer)
         source, weights, target = addresses
         (kernel_h, kernel_w), (stride_h, stride_w) = layer.kernel, layer.stride
         few, some = block_of(channels), block_of(filters)
@@ -86,8 +86,8 @@ def depthwise(loops: StreamLoops, builder: LayerBuilder, layer: Layer) -> None:
 
     Each output row is made from the rows of its window; cores share the channels.
     """
-    batch, channels, height, width = loops.image(layer.inputs[0])
-    _, filters, out_h, _ = loops.image(layer.output)
+    batch, channels, height, width = loops.ifm_image(layer)
+    _, filters, out_h, _ = loops.ofm_image(layer)
     per_channel = filters // channels
     row = loops.bytes_of(width)
     taps = layer.kernel[0] * layer.kernel[1]

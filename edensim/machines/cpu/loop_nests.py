@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from edensim.networks.network import Network
 
 LINE_BYTES = 1 << LINE_BITS
 #: How a C library (glibc) aligns memory, and the size from which on a block gets pages of its own;
@@ -218,9 +217,8 @@ def padded(values: tuple[int, ...], filler: int) -> tuple[int, ...]:
     return (*values, *(filler,) * (LOOPS - len(values)))
 
 
-def image_shape(network: Network, tensor: str) -> tuple[int, int, int, int]:
+def image_shape(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
     """Return the shape of a tensor as (batch, channels, height, width)."""
-    shape = network.tensors[tensor].shape
     if len(shape) == 4:
         return shape[0], shape[1], shape[2], shape[3]
     return shape[0], prod(shape[1:]), 1, 1

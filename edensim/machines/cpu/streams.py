@@ -81,10 +81,7 @@ class StreamLoops(ABC):
             self.convolution(builder, layer)
         elif layer.operator is Operator.LINEAR:
             self.linear(builder, layer)
-        elif (
-            layer.operator is Operator.POOLING
-            and len(self.network.tensors[layer.inputs[0]].shape) == 4
-        ):
+        elif layer.operator is Operator.POOLING and len(self.network.ifm(layer).shape) == 4:
             self.pooling(builder, layer)
         elif layer.operator is Operator.UPSAMPLING:
             self.upsampling(builder, layer)
@@ -110,14 +107,18 @@ class StreamLoops(ABC):
         """Return the bytes of so many elements as they lie in memory."""
         return -(-elements * self.bits // 8)
 
-    def image(self, tensor: str) -> tuple[int, int, int, int]:
-        """Return the batch, channels, height and width of a tensor."""
-        return image_shape(self.network, tensor)
+    def ofm_image(self, layer: Layer) -> tuple[int, int, int, int]:
+        """Return the batch, channels, height and width of a layer's output."""
+        return image_shape(self.network.tensors[layer.output].shape)
+
+    def ifm_image(self, layer: Layer) -> tuple[int, int, int, int]:
+        """Return the batch, channels, height and width of a layer's first input."""
+        return image_shape(self.network.ifm(layer).shape)
 
     def parts(self, layer: Layer) -> Iterator[tuple[int, int, int]]:
         """Yield the addresses of ifm, weights and ofm of each group of each image, in order."""
-        batch, channels, height, width = self.image(layer.inputs[0])
-        _, filters, out_h, out_w = self.image(layer.output)
+        batch, channels, height, width = self.ifm_image(layer)
+        _, filters, out_h, out_w = self.ofm_image(layer)
         depth, rows = channels // layer.groups, filters // layer.groups
         group_weights = rows * depth * layer.kernel[0] * layer.kernel[1]
         for image in range(batch):
@@ -175,8 +176,8 @@ class StreamLoops(ABC):
 
     def pooling(self, builder: LayerBuilder, layer: Layer) -> None:
         """Make each output row from the rows of its windows."""
-        batch, channels, height, width = self.image(layer.inputs[0])
-        _, _, out_h, out_w = self.image(layer.output)
+        batch, channels, height, width = self.ifm_image(layer)
+        _, _, out_h, out_w = self.ofm_image(layer)
         if self.bits < 8:
             self.copies(builder, layer, COMBINE)
             return
@@ -203,7 +204,7 @@ class StreamLoops(ABC):
 
     def upsampling(self, builder: LayerBuilder, layer: Layer) -> None:
         """Read input rows as often as they are repeated, and write the output."""
-        factor = max(1, self.image(layer.output)[2] // self.image(layer.inputs[0])[2])
+        factor = max(1, self.ofm_image(layer)[2] // self.ifm_image(layer)[2])
         for _ in range(factor):
             self.read(builder, layer.inputs[0], MOVE)
         self.write(builder, layer, MOVE)

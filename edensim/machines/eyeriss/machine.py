@@ -209,13 +209,13 @@ class EyerissMachine:
 
     def _is_concatenation(self, layer: Layer) -> bool:
         """Say whether a layer puts its inputs behind each other, image by image."""
-        tensors = self.network.tensors
-        output = tensors[layer.output]
-        whole = sum(tensors[name].elements for name in layer.inputs) == output.elements
+        output = self.network.tensors[layer.output]
+        inputs = [self.network.ifm(layer, at) for at in range(len(layer.inputs))]
+        whole = sum(tensor.elements for tensor in inputs) == output.elements
         return (
             layer.operator is Operator.CONCATENATION
             and whole
-            and all(tensors[name].shape[0] == output.shape[0] for name in layer.inputs)
+            and all(tensor.shape[0] == output.shape[0] for tensor in inputs)
         )
 
     def _concatenated(self, layer: Layer) -> tuple[list[tuple[str, Runs]], Runs]:
@@ -272,9 +272,8 @@ def shape_of(network: Network, layer: Layer) -> ConvolutionShape:
 
     Raises NetworkError for features that are not (batch, channels, height, width).
     """
-    ifm, weights, ofm = (
-        network.tensors[name] for name in (layer.inputs[0], layer.weights[0], layer.output)
-    )
+    ifm = network.ifm(layer)
+    weights, ofm = (network.tensors[name] for name in (layer.weights[0], layer.output))
     if layer.operator is Operator.LINEAR:
         outputs, inputs = weights.shape[0], weights.elements // weights.shape[0]
         return ConvolutionShape(ofm.elements // outputs, 1, inputs, outputs, 1, 1, 1, 1)

@@ -182,7 +182,7 @@ def window_fields(network: Network, layer: Layer) -> dict[str, int]:
 
     If windows are single elements side by side, a plane is one row.
     """
-    _, _, height, width = image(network.tensors[layer.inputs[0]].shape)
+    _, _, height, width = image(network.ifm(layer).shape)
     _, _, out_height, out_width = image(network.tensors[layer.output].shape)
     if layer.kernel == layer.stride == (1, 1) and not any(layer.padding):
         height, width, out_height, out_width = 1, height * width, 1, out_height * out_width
@@ -240,7 +240,7 @@ def gemm_kernels(
     ofm = layout[layer.output]
     rows = layer.operator is Operator.LINEAR
     wave = tiling.resident * config.sms
-    _, channels, height, width = image(network.tensors[layer.inputs[0]].shape)
+    _, channels, height, width = image(network.ifm(layer).shape)
     fields = {
         **common,
         **tensor_fields("ifm", ifm),
@@ -340,7 +340,7 @@ def window_kernel(
     network: Network, layout: Layout, layer: Layer, common: dict[str, int], config: GpuConfig
 ) -> Kernel:
     """Run pooling or a depthwise convolution: each thread takes 32 bits of output, tap by tap."""
-    ifm, ofm = network.tensors[layer.inputs[0]], network.tensors[layer.output]
+    ifm, ofm = network.ifm(layer), network.tensors[layer.output]
     bits, taps = layout.bits, prod(layer.kernel)
     outputs = THREADS * WORD_BITS // bits
     blocks = -(-ofm.elements // outputs)

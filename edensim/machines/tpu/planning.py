@@ -131,7 +131,7 @@ def layer_shape(network: Network, layer: Layer, bits: int) -> LayerShape:
     """Return the shape of a layer that is a matrix product."""
     gemm = network.gemm(layer)
     assert gemm is not None
-    ifm, ofm = network.tensors[layer.inputs[0]], network.tensors[layer.output]
+    ifm, ofm = network.ifm(layer), network.tensors[layer.output]
     filters = gemm.rows * gemm.groups
     images, channels, height = ifm.elements // gemm.depth, gemm.depth, 1
     out_height, kernel, stride, dilation, padding = 1, 1, 1, 1, 0

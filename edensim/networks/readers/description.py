@@ -40,7 +40,11 @@ def save_network(network: Network, path: Path) -> None:
         tensors=tuple(network.tensors.values()),
         layers=network.layers,
     )
-    save_bytes(path, msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n")
+    plain = msgspec.to_builtins(content)
+    for layer in plain["layers"]:
+        if not layer["input_shapes"]:
+            del layer["input_shapes"]
+    save_bytes(path, msgspec.json.format(msgspec.json.encode(plain), indent=1) + b"\n")
 
 
 def read_description(
