@@ -264,7 +264,7 @@ class _Fusion:
     def add(self, layer: Layer) -> None:
         """Add the next layer, or fuse it into one before it."""
         inputs = tuple(self.alias.get(name, name) for name in layer.inputs)
-        shapes = tuple(self.tensors[name].shape for name in layer.inputs)
+        shapes = layer.input_shapes or tuple(self.tensors[name].shape for name in layer.inputs)
         source = inputs[0]
         at = self.writer.get(source)
         if layer.operator is Operator.VIEW:
