@@ -14,7 +14,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from edensim.config.models import PositiveFloat, Section
+from edensim.config.validation import PositiveFloat, Section
 
 _LN10 = math.log(10.0)
 

@@ -16,8 +16,8 @@ import msgspec
 
 from edensim.bit_errors.curve import ANY, PATTERNS, Curve, Spread, Structure, Table, regressors
 from edensim.config import paths as resources
-from edensim.config.models import PositiveFloat, Section
 from edensim.config.strict_yaml import load_yaml
+from edensim.config.validation import PositiveFloat, Section
 from edensim.exceptions import ModuleError, nearest
 
 #: Name and version of the format of module files.

@@ -7,12 +7,11 @@ each message, and the nearest known key.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, NoReturn, get_type_hints
+from typing import Any, Final, get_type_hints
 
 import msgspec
 
@@ -23,11 +22,11 @@ from edensim.config.models import (
     EnergyConfig,
     PartitionConfig,
     RunConfig,
-    Section,
     SourceConfig,
 )
 from edensim.config.plugins import ERROR_MODELS, MACHINES, SCHEDULERS
 from edensim.config.strict_yaml import load_yaml, parse_yaml
+from edensim.config.validation import Refuse, Section, alternatives, fits, fitted, shown
 from edensim.exceptions import ConfigError, nearest
 from edensim.files import flatten
 
@@ -188,7 +187,7 @@ def parse_setting(text: str, option: str = SET) -> tuple[str, Any]:
 
 def is_numeric(key: str) -> bool:
     """Whether a known key takes numbers."""
-    return bool(_alternatives(_type_of(key)) & {"IntType", "FloatType"})
+    return bool(alternatives(_type_of(key)) & {"IntType", "FloatType"})
 
 
 @cache
@@ -279,7 +278,7 @@ def _file_layers(path: Path, chain: tuple[Path, ...]) -> list[_Layer]:
         if not isinstance(extends, str):
             raise ConfigError(
                 f"{path}:{lines['extends']}: extends: "
-                f"expected the name of a YAML file, found {_shown(extends)}"
+                f"expected the name of a YAML file, found {shown(extends)}"
             )
         parent = path.parent / extends
         if not parent.is_file():
@@ -318,7 +317,7 @@ def _leaves(
         if key not in groups:
             yield key, value
         elif value is not None:
-            raise ConfigError(f"{place(key)}: expected keys and values, found {_shown(value)}")
+            raise ConfigError(f"{place(key)}: expected keys and values, found {shown(value)}")
 
 
 def _override(text: str, option: str = SET) -> _Layer:
@@ -335,14 +334,15 @@ def _override(text: str, option: str = SET) -> _Layer:
             f"{option} {text}: {key} holds several keys; set one of them ({key}.NAME=VALUE)"
         )
     _check_key(key, option)
-    kinds = _alternatives(_type_of(key))
+    kinds = alternatives(_type_of(key))
     listed = "VarTupleType" in kinds and value.lstrip().startswith("[")
     if not listed and any(kind in ("StrType", "LiteralType") for kind in kinds):
         return {key: (None if value == "null" and "NoneType" in kinds else value, option)}
     try:
         data, _ = parse_yaml(f"value: {value}", option)
     except ConfigError as exception:
-        raise ConfigError(f"{option} {text}: {str(exception).partition(': ')[2]}") from None
+        setting = text if len(text) <= 80 else f"{text[:80]}..."
+        raise ConfigError(f"{option} {setting}: {str(exception).partition(': ')[2]}") from None
     if set(data) != {"value"}:
         raise ConfigError(f"{option} {text}: expected one value")
     return {key: (data["value"], option)}
@@ -378,90 +378,19 @@ def _convert(leaves: _Layer, places: Mapping[str, str]) -> RunConfig:
         for section in sections:
             node = node.setdefault(section, {})
         node[name] = value
-    try:
-        config = msgspec.convert(nested, RunConfig)
-        finite = all(_finite(value) for value, _ in leaves.values())
-    except (msgspec.ValidationError, OverflowError):
-        finite = False
-    if not finite:
-        _refuse_first(leaves, places)
+    if not fits(nested, RunConfig):
+        for key, (value, origin) in leaves.items():
+            fitted(value, _type_of(key), key, _refusing(places, origin))
     for key, registry in REGISTRIES.items():
         value, origin = leaves.get(key, (None, DEFAULT))
         if value is not None and value not in registry.builtin:
             registry.find(value, _place(origin, key))
-    if (
-        config.dram.timings.get("nRCD") == 0
-    ):  # some timings may be 0; a row that opens in no time may not
-        key = "dram.timings.nRCD"
-        raise ConfigError(f"{_place(leaves[key][1], key)}: expected a whole number from 1, found 0")
-    return config
+    return msgspec.convert(nested, RunConfig)
 
 
-def _finite(value: Any) -> bool:
-    """No number in a value, or in a list of keys and values, is infinite."""
-    if isinstance(value, Mapping):
-        return all(map(_finite, value.values()))
-    return (
-        all(map(_finite, value))
-        if isinstance(value, list | tuple)
-        else not isinstance(value, float) or math.isfinite(value)
-    )
-
-
-def _refuse_first(leaves: _Layer, places: Mapping[str, str]) -> NoReturn:
-    """Name the first value that does not fit its key."""
-    for key, (value, origin) in leaves.items():
-        if key in _LISTS and isinstance(value, list | tuple):
-            for index, item in enumerate(value):
-                _refuse_item(f"{key}.{index}", item, _LISTS[key], places, origin)
-        else:
-            _refuse_value(key, value, _type_of(key), origin)
-    raise AssertionError("each value fits its key, but the configuration was refused")
-
-
-def _refuse_item(
-    key: str, item: Any, model: type[Section], places: Mapping[str, str], origin: str
-) -> None:
-    """Refuse an item of a list that does not fit its model."""
-    if not isinstance(item, Mapping):
-        raise ConfigError(
-            f"{_place(origin, key)}: expected keys and values such as {{vdd_V: 1.0}}, "
-            f"found {_shown(item)}"
-        )
-    for name, value in item.items():
-        place = f"{key}.{name}"
-        _check_key(place, places.get(place, origin))
-        _refuse_value(
-            place,
-            value,
-            get_type_hints(model, include_extras=True)[name],
-            places.get(place, origin),
-        )
-    for field in msgspec.structs.fields(model):
-        if field.required and field.name not in item:
-            raise ConfigError(f"{_place(origin, key)}: key {field.name!r} is missing")
-
-
-def _refuse_value(key: str, value: Any, kind: Any, origin: str) -> None:
-    try:
-        msgspec.convert(value, kind)
-        if _finite(value):
-            return
-    except (msgspec.ValidationError, OverflowError):
-        pass
-    expected = f"one of {', '.join(REGISTRIES[key].names())}" if key in REGISTRIES else ""
-    raise ConfigError(f"{_place(origin, key)}: {mismatch(value, kind, expected)}")
-
-
-def mismatch(value: Any, kind: Any, expected: str = "") -> str:
-    """Describe a value that does not fit its type: `expected ..., found ...`."""
-    info = msgspec.inspect.type_info(kind)
-    hint = (
-        nearest(value, [c for c in _choices(info) if isinstance(c, str)])
-        if isinstance(value, str)
-        else ""
-    )
-    return f"expected {expected or _expected(info)}, found {_shown(value)}{hint}"
+def _refusing(places: Mapping[str, str], origin: str) -> Refuse:
+    """Return what makes exceptions about a value from `origin`; items of lists have `places`."""
+    return lambda key, message: ConfigError(f"{_place(places.get(key, origin), key)}: {message}")
 
 
 def _type_of(key: str) -> Any:
@@ -475,76 +404,3 @@ def _type_of(key: str) -> Any:
         hints = get_type_hints(_SECTIONS.get(section, RunConfig), include_extras=True)
         return hints[mapping].__args__[1]
     return get_type_hints(_SECTIONS[section] if section else RunConfig, include_extras=True)[name]
-
-
-def _parts(info: msgspec.inspect.Type) -> tuple[msgspec.inspect.Type, ...]:
-    if isinstance(info, msgspec.inspect.Metadata):
-        info = info.type
-    return info.types if isinstance(info, msgspec.inspect.UnionType) else (info,)
-
-
-def _alternatives(kind: Any) -> set[str]:
-    return {type(part).__name__ for part in _parts(msgspec.inspect.type_info(kind))}
-
-
-def _choices(info: msgspec.inspect.Type) -> list[Any]:
-    return [
-        value
-        for part in _parts(info)
-        if isinstance(part, msgspec.inspect.LiteralType)
-        for value in part.values
-    ]
-
-
-def _expected(info: msgspec.inspect.Type) -> str:
-    """Describe a type in words: `a whole number from 1 to 64`."""
-    words = []
-    for part in _parts(info):
-        if isinstance(part, msgspec.inspect.IntType | msgspec.inspect.FloatType):
-            noun = "a whole number" if isinstance(part, msgspec.inspect.IntType) else "a number"
-            low = (
-                f"above {part.gt}"
-                if part.gt is not None
-                else f"from {part.ge}"
-                if part.ge is not None
-                else ""
-            )
-            high = f"and at most {part.le}" if part.gt is not None else f"to {part.le}"
-            words.append(
-                " ".join(word for word in (noun, low, high if part.le is not None else "") if word)
-            )
-        elif isinstance(part, msgspec.inspect.LiteralType):
-            words.append("one of " + ", ".join(sorted(map(str, part.values))))
-        elif isinstance(part, msgspec.inspect.StrType):
-            words.append("text")
-        elif isinstance(part, msgspec.inspect.BoolType):
-            words.append("true or false")
-        elif isinstance(part, msgspec.inspect.CustomType):
-            words.append("a path")
-        elif isinstance(part, msgspec.inspect.VarTupleType):
-            items = part.item_type
-            words.append(
-                "a list of keys and values"
-                if isinstance(items, msgspec.inspect.StructType)
-                else "a list of whole numbers"
-            )
-    return " or ".join(words)
-
-
-def _shown(value: Any) -> str:
-    """Describe a value for a message."""
-    if isinstance(value, str):
-        return f"the text {value!r}" if len(value) < 60 else "a long text"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if value is None:
-        return "nothing"
-    if isinstance(value, int | float):
-        return str(value)[:60]
-    return (
-        "keys and values"
-        if isinstance(value, Mapping)
-        else "a list"
-        if isinstance(value, list)
-        else type(value).__name__
-    )

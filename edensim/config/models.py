@@ -9,14 +9,10 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-Positive = Annotated[int, msgspec.Meta(ge=1, le=10**15)]
-PositiveFloat = Annotated[float, msgspec.Meta(gt=0)]
+from edensim.config.validation import Positive, PositiveFloat, Section
+
 #: Some of a level's nodes: [0, 1, 2, 5] or "0-2,5".
 Indices = tuple[Annotated[int, msgspec.Meta(ge=0, le=10**9)], ...] | str
-
-
-class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Any part of a configuration."""
 
 
 class PointConfig(Section, frozen=True, kw_only=True):

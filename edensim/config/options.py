@@ -75,6 +75,6 @@ def _checked(name: str, value: Any, kind: Any) -> Any:
     try:
         return msgspec.convert(value, kind, dec_hook=lambda wanted, given: wanted(given))
     except (msgspec.ValidationError, TypeError, OverflowError):
-        from edensim.config.loading import mismatch
+        from edensim.config.validation import mismatch
 
         raise InputError(f"{name}: {mismatch(value, kind)}") from None

@@ -3,8 +3,11 @@
 The parser's events are read directly, which is three times faster than building a node tree.
 Scalars are resolved by the few rules written here. Duplicate keys, anchors, tags and several
 documents are refused, with file and line, and so are plain words that other readers take for
-numbers or truth values (`1e5`, `0x10`, `010`, `1_000`, `12:30`, `yes`). Numbers have the forms `7`,
-`-0.5` and `1.0e+5`.
+numbers or truth values (`0x10`, `010`, `1_000`, `12:30`, `yes`). Numbers have the forms `7`,
+`-0.5`, `.5`, `1e5` and `1.0e+5`.
+
+What is read has limits: whole numbers have 64 bits, other numbers are finite and at most 1e30 in
+size, values are nested at most 32 levels deep, and a file has at most 64 MiB.
 """
 
 from __future__ import annotations
@@ -14,15 +17,24 @@ from pathlib import Path
 from typing import Any
 
 from edensim.exceptions import ConfigError
+from edensim.files import reason
 
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
-_FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]*)\.[0-9]+([eE][-+]?[0-9]+)?")
+_FLOAT = re.compile(r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
 _LIKE_NUMBER = re.compile(
     r"[-+]?(0[xob])?\.?[0-9][0-9_]*([.:][0-9_]*)*([eE][-+]?[0-9]+)?|[-+]?0x[0-9a-fA-F_]+|[-+]?\.(inf|nan)",
     re.IGNORECASE,
 )
 _LIKE_TRUTH = frozenset({"yes", "no", "on", "off", "y", "n"})
 _WORDS: dict[str, Any] = {"true": True, "false": False, "null": None, "~": None, "": None}
+
+#: Largest size of a number that is not whole.
+LARGEST = 1e30
+#: Largest whole number. `int` is not tried on a text with more digits than it has.
+LARGEST_INTEGER = 2**63 - 1
+_MOST_DIGITS = 20
+MOST_LEVELS = 32
+MOST_BYTES = 64 * 2**20
 
 
 def load_yaml(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
@@ -32,11 +44,15 @@ def load_yaml(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
     line, if the file cannot be read or breaks a rule above.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as exception:
-        raise ConfigError(f"{path}: cannot be read: {exception.strerror}") from None
+        with Path(path).open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+        text = content[:MOST_BYTES].decode("utf-8-sig")
     except UnicodeDecodeError as exception:
         raise ConfigError(f"{path}: is not UTF-8 text (byte {exception.start})") from None
+    except (OSError, ValueError) as exception:
+        raise ConfigError(f"{path}: cannot be read: {reason(exception)}") from None
+    if len(content) > MOST_BYTES:
+        raise ConfigError(f"{path}: has more than {MOST_BYTES >> 20} MiB; expected a smaller file")
     return parse_yaml(text, str(path))
 
 
@@ -52,6 +68,7 @@ class _Reader:
         self.name = name
         self.text = text
         self.lines: dict[str, int] = {}
+        self.level = 0
 
     def document(self) -> tuple[dict[str, Any], dict[str, int]]:
         import yaml
@@ -101,7 +118,12 @@ class _Reader:
         kind = type(event).__name__
         if kind == "ScalarEvent":
             return self._scalar(event)
-        return self._mapping(path) if kind == "MappingStartEvent" else self._sequence(path)
+        if self.level == MOST_LEVELS:
+            raise self._refuse(event, f"nested more than {MOST_LEVELS} levels deep")
+        self.level += 1
+        value = self._mapping(path) if kind == "MappingStartEvent" else self._sequence(path)
+        self.level -= 1
+        return value
 
     def _mapping(self, path: str) -> dict[str, Any]:
         content: dict[str, Any] = {}
@@ -142,17 +164,16 @@ class _Reader:
         text: str = event.value
         if not event.implicit[0]:  # quoted or block text: always a string
             return text
-        if _INTEGER.fullmatch(text):
-            return int(text)
-        if _FLOAT.fullmatch(text):
-            return float(text)
+        is_integer = _INTEGER.fullmatch(text) is not None
+        if is_integer or _FLOAT.fullmatch(text):
+            return self._number(event, text, is_integer)
         if text in _WORDS:
             return _WORDS[text]
         if _LIKE_NUMBER.fullmatch(text):
             raise self._refuse(
                 event,
                 f"{text!r} looks like a number, but YAML readers disagree on it; "
-                "write 100000 or 1.0e+5, or quotes around text",
+                "write 100000 or 1e5, or quotes around text",
             )
         if text.lower() in _LIKE_TRUTH or (text.lower() in _WORDS):
             raise self._refuse(
@@ -161,6 +182,20 @@ class _Reader:
                 "or put it in quotes if it is text",
             )
         return text
+
+    def _number(self, event: Any, text: str, is_integer: bool) -> int | float:
+        number: int | float
+        if not is_integer:
+            number, largest = float(text), LARGEST
+        else:
+            largest = LARGEST_INTEGER
+            number = int(text) if len(text) <= _MOST_DIGITS else largest + 1
+        if abs(number) > largest:
+            found = text if len(text) <= 40 else f"{text[:40]}..."
+            raise self._refuse(
+                event, f"{found} is out of range; expected at most {largest} in size"
+            )
+        return number
 
 
 def _kind(value: Any) -> str:

@@ -93,7 +93,7 @@ def test_a_resolved_configuration_loads_again(run: Path) -> None:
         ),
         (
             "dram.partitions=[{vdd_V: 1.0e+999}]",
-            "--set dram.partitions.0.vdd_V: expected a number above 0, found inf",
+            "--set dram.partitions=[{vdd_V: 1.0e+999}]: 1.0e+999 is out of range",
         ),
         ("dram.changes=[{vdd_V: 1.0}]", "--set dram.changes.0: key 'at_cycle' is missing"),
         (
