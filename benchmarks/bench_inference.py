@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import workloads as shared
 
-from edensim.accuracy.evaluation import planned
-from edensim.accuracy.evaluation_target import Subject, subject
+from edensim.accuracy.evaluation_target import EvaluationTarget, evaluation_target
+from edensim.accuracy.memory import configured_errors
+from edensim.accuracy.options import EvaluateOptions, MemoryOptions
 
 
-def seconds(tested: Subject, errors: list[Any] | None) -> float:
+def seconds(tested: EvaluationTarget, errors: list[Any] | None) -> float:
     """CPU seconds of the whole test: plain (None) or from memory."""
     begin = time.process_time()
     if errors is None:
@@ -27,30 +28,26 @@ def seconds(tested: Subject, errors: list[Any] | None) -> float:
 
 def main() -> None:
     """Time plain, quantized and injected passes in turn and print the median ratios."""
-    options = shared.parser(__doc__ or "", runs=15)
-    options.add_argument("network", nargs="?", default="lenet")
-    options.add_argument("--data", default="digits")
-    options.add_argument("--weights")
-    options.add_argument("--precision", default="int8")
-    options.add_argument("--images", type=int, default=160)
-    options.add_argument("--batch", type=int, default=32)
-    options.add_argument("--ber", type=float, default=1e-2)
-    arguments = options.parse_args()
-    chosen = {
-        name: getattr(arguments, name) for name in ("weights", "precision", "images", "batch")
-    }
-    tested = subject(arguments.network, arguments.data, **chosen)
+    parser = shared.parser(__doc__ or "", runs=15)
+    parser.add_argument("network", nargs="?", default="lenet")
+    parser.add_argument("--data", default="digits")
+    parser.add_argument("--weights")
+    parser.add_argument("--precision", default="int8")
+    parser.add_argument("--images", type=int, default=160)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--ber", type=float, default=1e-2)
+    arguments = parser.parse_args()
+    options = EvaluateOptions(
+        data=arguments.data,
+        weights=arguments.weights,
+        precision=arguments.precision,
+        images=arguments.images,
+        device="cpu",
+    )
+    tested = evaluation_target(arguments.network, options, batch=arguments.batch)
     cases: dict[str, list[Any] | None] = {"plain": None, "quantized": [None]}
     for model in range(4):
-        plan = planned(
-            module=None,
-            model=model,
-            ber=arguments.ber,
-            seed=None,
-            config=None,
-            overrides=(),
-            sections={},
-        )
+        plan = configured_errors(MemoryOptions(model=model), ber=arguments.ber)
         cases[f"model {model}"] = [plan.injector]
     times: dict[str, list[float]] = {name: [] for name in cases}
     for name, taken in shared.alternating(
@@ -72,7 +69,10 @@ def main() -> None:
         arguments,
         {
             "benchmark": "inference",
-            **chosen,
+            "weights": arguments.weights,
+            "precision": arguments.precision,
+            "images": arguments.images,
+            "batch": arguments.batch,
             "network": arguments.network,
             "ber": arguments.ber,
             "cpu_s": times,

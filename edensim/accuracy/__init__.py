@@ -1,1 +1,4 @@
-"""Inference on approximate DRAM with PyTorch: quantized networks whose weights and feature maps are read with bit errors. Needs edensim[torch]."""
+"""Inference on approximate DRAM with PyTorch; needs edensim[torch].
+
+Networks are quantized, and read their weights and feature maps with bit errors.
+"""

@@ -1,7 +1,10 @@
-"""A torch module whose weights and ifms come from approximate DRAM: each load is quantized, stored, flipped, bounded and used.
+"""A torch module whose weights and ifms come from approximate DRAM.
 
-A load's flips are a pure function of (seed, address, access): `access` counts the passes, and the loads of a tensor within one. Nothing else of
-a pass is kept in the module, so that threads can run passes side by side. Gradients go straight through a load.
+Each tensor that a layer loads is quantized and stored, its bits are flipped, implausible values are
+corrected, and the layer computes with the result. The flips of a load are a pure function of (seed,
+address, access), where `access` counts the passes, and the loads of a tensor within a pass. The
+module keeps nothing else of a pass, so that threads can run passes side by side. Gradients go
+straight through a load.
 """
 
 from __future__ import annotations
@@ -23,68 +26,67 @@ from edensim.bit_errors.bounding import Bounds
 from edensim.bit_errors.injector import Injector
 from edensim.exceptions import InputError, NetworkError
 
-#: Loads of one tensor in a pass that have accesses of their own.
+#: Number of accesses that each pass reserves for the loads of one tensor.
 LOADS_PER_PASS: Final = 1 << 10
 
-#: Injectors by item, or one for all; None: no errors.
+#: Errors by data item, or one kind for all; None: no errors.
 Errors = Mapping[str, Injector | None] | Injector | None
 
 
 @dataclass
-class Tally:
-    """What came of an item's loads. bits, flips: read and flipped; corrected: values beyond the bounds."""
+class LoadCounters:
+    """Bits read and flipped in the loads of a data item, and values corrected."""
 
     bits: int = 0
     flips: int = 0
     corrected: int = 0
 
-    def add(self, other: Tally) -> None:
-        """Count the other's too."""
+    def add(self, other: LoadCounters) -> None:
+        """Add other counters to these."""
         self.bits += other.bits
         self.flips += other.flips
         self.corrected += other.corrected
 
-    @property
-    def ber(self) -> float:
-        """Flipped bits of all bits read."""
-        return self.flips / self.bits if self.bits else 0.0
-
 
 @dataclass
 class Pass:
-    """One inference of a batch. number: how many came before; loads: of each item and calls of each layer so far."""
+    """One inference of a batch.
+
+    `number` is the number of passes before it; `uses` counts the loads of each item and the calls
+    of each layer so far.
+    """
 
     errors: Errors
     number: int
-    loads: dict[str, int] = field(default_factory=dict)
-    tallies: dict[str, Tally] = field(default_factory=dict)
+    uses: dict[str, int] = field(default_factory=dict)
+    counters: dict[str, LoadCounters] = field(default_factory=dict)
 
     def count(self, name: str) -> int:
-        """How often it was asked before."""
-        before = self.loads.get(name, 0)
-        self.loads[name] = before + 1
+        """Count one use of a name, and return how many there were before."""
+        before = self.uses.get(name, 0)
+        self.uses[name] = before + 1
         return before
 
     def injector(self, item: str) -> Injector | None:
-        """That of an item."""
+        """Return the errors of a data item."""
         return self.errors.get(item) if isinstance(self.errors, Mapping) else self.errors
 
 
 @dataclass(frozen=True)
 class Range:
-    """Least and greatest value of an item in clean runs."""
+    """Least and greatest value of a data item in clean runs."""
 
     low: float
     high: float
 
     def including(self, values: torch.Tensor) -> Range:
-        """Wide enough for these, too."""
+        """Widen the range so that it includes some values."""
         low, high = torch.aminmax(values.detach())
         return Range(min(self.low, float(low)), max(self.high, float(high)))
 
 
 class _StraightThrough(torch.autograd.Function):  # type: ignore[misc]
-    """What was loaded, with the gradient of what was stored."""
+    """Give loaded values the gradient of the stored ones."""
 
     @staticmethod
     def forward(_: Any, stored: torch.Tensor, loaded: torch.Tensor) -> torch.Tensor:
@@ -96,9 +98,11 @@ class _StraightThrough(torch.autograd.Function):  # type: ignore[misc]
 
 
 class ApproximateNetwork:
-    """A module wrapped for approximate memory; the module itself stays as it is, but for the forward of the layers that load while `attached`.
+    """A module wrapped for approximate memory.
 
-    correction: zero, saturate, or None for no bounding. ranges: of items in clean runs, set by `calibrate`; of them follow scales and bounds.
+    The module itself is not changed, except for the forward of its layers while it is `attached`.
+    Scales and bounds follow from the items' ranges in clean runs, which `calibrate` measures.
+    Implausible values are replaced (`correction` zero or saturate), or stay (None).
     """
 
     def __init__(
@@ -115,8 +119,8 @@ class ApproximateNetwork:
         self.ranges: dict[str, Range] = {}
         self.storages: dict[str, Storage] = {}
         self.bounds: dict[str, Bounds | None] = {}
-        self._kept: dict[str, tuple[tuple[int, int], NDArray[Any]]] = {}
-        self._own = threading.local()
+        self._stored: dict[str, tuple[tuple[int, int], NDArray[Any]]] = {}
+        self._local = threading.local()
 
     # -- passes
 
@@ -126,38 +130,40 @@ class ApproximateNetwork:
         *,
         errors: Errors = None,
         number: int = 0,
-        tallies: dict[str, Tally] | None = None,
+        counters: dict[str, LoadCounters] | None = None,
     ) -> torch.Tensor:
-        """Outputs of a batch at the network's precision. number: of the pass; tallies: where to add up what came of each item's loads.
+        """Compute a batch at the network's precision, with errors in the loads of its data items.
 
-        Raises InputError for a batch larger than the layout's, and before `calibrate`.
+        `number` is the number of the pass. The loads are added to `counters`. Raises InputError for
+        a batch that is larger than the layout's, and before `calibrate`.
         """
         if not self.storages:
             raise InputError(
-                f"{self.placing.layout.network.name}: not calibrated: scales and bounds come from clean runs"
+                f"{self.placing.layout.network.name}: not calibrated: scales and bounds come from "
+                "clean runs; expected a call of calibrate before"
             )
         batch = self.placing.layout.network.batch
         if len(images) > batch:
             raise InputError(f"a batch of {len(images)} inputs: laid out for {batch}")
-        own = Pass(errors, number)
-        with self._passing(own):
+        current = Pass(errors, number)
+        with self._passing(current):
             result = cast(torch.Tensor, self.module(images))
-        if tallies is not None:
-            for name, tally in own.tallies.items():
-                tallies.setdefault(name, Tally()).add(tally)
+        if counters is not None:
+            for name, counter in current.counters.items():
+                counters.setdefault(name, LoadCounters()).add(counter)
         return result
 
     @contextmanager
     def _passing(self, current: Pass | dict[str, Range]) -> Iterator[None]:
-        self._own.current = current
+        self._local.current = current
         try:
             yield
         finally:
-            self._own.current = None
+            self._local.current = None
 
     @contextmanager
     def attached(self) -> Iterator[ApproximateNetwork]:
-        """While this lasts, the module's layers load from approximate memory in `run`, and only there."""
+        """Let the module's layers load from approximate memory in `run`, and only there."""
         layers = dict(self.module.named_modules())
         for path in self.placing.calls:
             layers[path].forward = functools.partial(self._forward, path, layers[path])
@@ -168,7 +174,7 @@ class ApproximateNetwork:
                 del layers[path].forward
 
     def calibrate(self, batches: Iterator[torch.Tensor] | list[torch.Tensor]) -> None:
-        """Scales and bounds from the module's weights and from what its layers read for these inputs, without errors, at FP32.
+        """Take scales and bounds from the weights and from what layers read in clean FP32 passes.
 
         Raises NetworkError for a tensor that is not finite.
         """
@@ -179,15 +185,16 @@ class ApproximateNetwork:
         self.set_ranges(ranges)
 
     def set_ranges(self, ranges: Mapping[str, Range]) -> None:
-        """Scales and bounds for items of these ranges."""
-        for name, seen in ranges.items():
-            if not np.isfinite([seen.low, seen.high]).all():
+        """Set scales and bounds for data items that have these ranges."""
+        for name, span in ranges.items():
+            if not np.isfinite([span.low, span.high]).all():
                 raise NetworkError(
-                    f"{self.placing.layout.network.name}: {name!r} has values that are not finite: {seen.low:g} to {seen.high:g}"
+                    f"{self.placing.layout.network.name}: {name!r} has values that are not finite: "
+                    f"{span.low:g} to {span.high:g}"
                 )
-            storage = Storage.of(self.precision, max(abs(seen.low), abs(seen.high)))
-            low, high = storage.numbers(torch.tensor([seen.low, seen.high])).tolist()
-            self.ranges[name], self.storages[name] = seen, storage
+            storage = Storage.of(self.precision, max(abs(span.low), abs(span.high)))
+            low, high = storage.numbers(torch.tensor([span.low, span.high])).tolist()
+            self.ranges[name], self.storages[name] = span, storage
             self.bounds[name] = (
                 None
                 if self.correction is None
@@ -197,8 +204,8 @@ class ApproximateNetwork:
     # -- loads
 
     def _forward(self, path: str, layer: Any, images: torch.Tensor) -> torch.Tensor:
-        """What a layer does instead of its own forward."""
-        current = getattr(self._own, "current", None)
+        """Compute a layer with loaded values; this replaces the layer's own forward."""
+        current = getattr(self._local, "current", None)
         if current is None:
             return cast(torch.Tensor, type(layer).forward(layer, images))
         calls = self.placing.calls[path]
@@ -207,9 +214,8 @@ class ApproximateNetwork:
                 current[name] = current.get(name, Range(np.inf, -np.inf)).including(values)
             return cast(torch.Tensor, type(layer).forward(layer, images))
         weights, ifm = calls[current.count(f"call of {path}") % len(calls)]
-        buffers = (
-            None if torch.is_grad_enabled() else self._buffers()
-        )  # what a gradient is made of must last
+        # Gradients are made of loaded values, which must then outlast the next load.
+        buffers = None if torch.is_grad_enabled() else self._buffers()
         read = self._load(current, ifm, images, self.storages[ifm].stored(images, buffers), buffers)
         return _compute(
             layer,
@@ -218,19 +224,18 @@ class ApproximateNetwork:
         )
 
     def _buffers(self) -> Buffers:
-        """This thread's."""
-        if not hasattr(self._own, "buffers"):
-            self._own.buffers = Buffers()
-        return cast(Buffers, self._own.buffers)
+        """Return the buffers of this thread."""
+        if not hasattr(self._local, "buffers"):
+            self._local.buffers = Buffers()
+        return cast(Buffers, self._local.buffers)
 
     def _stored_weights(self, name: str, weights: torch.Tensor) -> NDArray[Any]:
-        """A fresh copy of weights as stored; they are quantized again only after they have changed."""
+        """Return a copy of weights as stored; they are quantized again only after a change."""
         state = (id(weights), weights._version)
-        kept = self._kept.get(name)
-        if kept is None or kept[0] != state:
-            kept = (state, self.storages[name].stored(weights))
-            self._kept[name] = kept
-        return kept[1].copy()
+        known = self._stored.get(name)
+        if known is None or known[0] != state:
+            known = self._stored[name] = (state, self.storages[name].stored(weights))
+        return known[1].copy()
 
     def _load(
         self,
@@ -240,27 +245,27 @@ class ApproximateNetwork:
         stored: NDArray[Any],
         buffers: Buffers | None = None,
     ) -> torch.Tensor:
-        """An item read from memory, where it is `stored`."""
+        """Read a data item from memory, which holds it as `stored`."""
         injector = current.injector(name)
         flips = 0
         bounds = None
         if injector is not None:
             access = current.number * LOADS_PER_PASS + current.count(name)
             flips = injector.flip(stored, self.placing.items[name].address, access=access)
-            bounds = self.bounds[
-                name
-            ]  # also where nothing flipped: the logic sees loads, not errors
+            bounds = self.bounds[name]  # even if no bit flipped: the logic cannot know
         loaded, corrected = self.storages[name].loaded(
             stored, values.shape, bounds, values.device, buffers
         )
-        current.tallies.setdefault(name, Tally()).add(Tally(8 * stored.nbytes, flips, corrected))
+        current.counters.setdefault(name, LoadCounters()).add(
+            LoadCounters(8 * stored.nbytes, flips, corrected)
+        )
         if values.requires_grad and torch.is_grad_enabled():
             return cast(torch.Tensor, _StraightThrough.apply(values, loaded))
         return loaded
 
 
 def _compute(layer: Any, images: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """A layer's output with other weights."""
+    """Compute a layer's output with the given weights."""
     if isinstance(layer, torch.nn.Linear):
         return torch.nn.functional.linear(images, weights, layer.bias)
     return cast(torch.Tensor, layer._conv_forward(images, weights, layer.bias))

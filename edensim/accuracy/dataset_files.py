@@ -1,4 +1,7 @@
-"""Labelled images in files: idx (MNIST, Fashion-MNIST), CIFAR-10 binaries, image folders and archives of images."""
+"""Labelled images in files.
+
+These are idx files (MNIST, Fashion-MNIST), CIFAR-10 binaries, and folders and archives of images.
+"""
 
 from __future__ import annotations
 
@@ -14,32 +17,33 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edensim.accuracy.datasets import Dataset, chosen_index
+from edensim.accuracy.dataset import Dataset, chosen_index
 from edensim.exceptions import InputError
 
 _IDX: Final = {"train": "train", "test": "t10k"}
 _SUFFIXES: Final = (".jpg", ".jpeg", ".png")
-#: Folders of each split.
+#: Names of the folders of each split.
 _FOLDERS: Final = {"train": ("train",), "test": ("test", "val")}
 _CIFAR_BYTES: Final = 1 + 3 * 32 * 32
 
 
 def idx_files(folder: Path, split: str) -> tuple[Path, Path] | None:
-    """Images and labels of a split in a folder; None where there are no such files."""
+    """Find the idx files of a split, images and labels; None if there are no such files."""
     stems = [f"{_IDX[split]}-{kind}-ubyte" for kind in ("images-idx3", "labels-idx1")]
-    found = [
+    images, labels = (
         next((path for suffix in ("", ".gz") if (path := folder / (stem + suffix)).is_file()), None)
         for stem in stems
-    ]
-    return (found[0], found[1]) if found[0] is not None and found[1] is not None else None
+    )
+    return (images, labels) if images is not None and labels is not None else None
 
 
 def read_idx(name: str, split: str, images: Path, labels: Path) -> Dataset:
-    """Of two idx files of bytes."""
+    """Read the images and labels of two idx files of bytes."""
     pixels, numbers = _idx(images, 3), _idx(labels, 1)
     if len(pixels) != len(numbers):
         raise InputError(
-            f"{labels}: {len(numbers)} labels; expected one for each of the {len(pixels)} images of {images.name}"
+            f"{labels}: {len(numbers)} labels; expected one for each of the {len(pixels)} images "
+            f"of {images.name}"
         )
     return Dataset(
         name, split, pixels[:, None], numbers.astype(np.int64), tuple(map(str, range(10)))
@@ -47,13 +51,15 @@ def read_idx(name: str, split: str, images: Path, labels: Path) -> Dataset:
 
 
 def _idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
+    """Read an idx file of bytes, plain or compressed."""
     try:
         data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (OSError, EOFError) as exception:
         raise InputError(f"{path}: cannot be read: {exception}") from None
     if data[:4] != bytes((0, 0, 8, dimensions)) or len(data) < 4 + 4 * dimensions:
         raise InputError(
-            f"{path}: expected an idx file of bytes with {dimensions} dimensions, found {data[:4].hex() or 'nothing'}"
+            f"{path}: expected an idx file of bytes with {dimensions} dimensions, "
+            f"found {data[:4].hex() or 'nothing'}"
         )
     shape = tuple(int(extent) for extent in np.frombuffer(data, ">u4", dimensions, 4))
     values = np.frombuffer(data, np.uint8, offset=4 + 4 * dimensions)
@@ -65,19 +71,20 @@ def _idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
 
 
 def cifar_files(folder: Path, split: str) -> list[Path]:
-    """CIFAR-10's official binaries, in the folder or in its cifar-10-batches-bin."""
+    """List the official CIFAR-10 binaries of a folder, or of its cifar-10-batches-bin."""
     pattern = "data_batch_*.bin" if split == "train" else "test_batch.bin"
     return sorted(folder.glob(pattern)) or sorted((folder / "cifar-10-batches-bin").glob(pattern))
 
 
 def read_cifar(name: str, split: str, files: list[Path], folder: Path) -> Dataset:
-    """Records of a label and 3x32x32 bytes."""
+    """Read CIFAR-10 binaries: records of a label and 3x32x32 bytes."""
     parts = []
     for path in files:
         data = np.fromfile(path, np.uint8)
         if data.size == 0 or data.size % _CIFAR_BYTES:
             raise InputError(
-                f"{path}: {data.size} bytes; expected records of {_CIFAR_BYTES} (a label and 3x32x32)"
+                f"{path}: {data.size} bytes; expected records of {_CIFAR_BYTES} "
+                "(a label and 3x32x32)"
             )
         parts.append(data.reshape(-1, _CIFAR_BYTES))
     records = np.concatenate(parts)
@@ -93,24 +100,19 @@ def read_cifar(name: str, split: str, files: list[Path], folder: Path) -> Datase
 
 
 def read_images(path: Path, split: str, images: int | None, size: int | None) -> Dataset:
-    """Image files in a folder or archive, by class."""
+    """Read image files of a folder or archive, which have to be of one size."""
     with _source(path) as (names, read):
         labelled, classes = _labelled(path, names, split)
         chosen = [labelled[index] for index in chosen_index(len(labelled), images)]
         pixels = read({name for name, _ in chosen})
         arrays = [_pixels(path, name, pixels[name], size) for name, _ in chosen]
-    odd = next(
-        (
-            (name, array.shape)
-            for (name, _), array in zip(chosen, arrays, strict=True)
-            if array.shape != arrays[0].shape
-        ),
-        None,
-    )
-    if odd is not None:
-        raise InputError(
-            f"{path}: {odd[0]}: {odd[1][1]}x{odd[1][2]}; expected {arrays[0].shape[1]}x{arrays[0].shape[2]} as the first; say a size"
-        )
+    _, first_height, first_width = arrays[0].shape
+    for (name, _), array in zip(chosen, arrays, strict=True):
+        if array.shape != arrays[0].shape:
+            raise InputError(
+                f"{path}: {name}: {array.shape[1]}x{array.shape[2]}; expected "
+                f"{first_height}x{first_width} as the first has; say a size"
+            )
     return Dataset(
         path.name.partition(".")[0],
         split,
@@ -122,31 +124,31 @@ def read_images(path: Path, split: str, images: int | None, size: int | None) ->
 
 @contextmanager
 def _source(path: Path) -> Iterator[tuple[list[str], Any]]:
-    """Names of image files, relative, and what reads a set of them."""
+    """Return the relative names of image files, and a function that reads a set of them."""
     if path.is_dir():
         names = [
-            str(each.relative_to(path))
-            for each in path.rglob("*")
-            if each.suffix.lower() in _SUFFIXES
+            str(file.relative_to(path))
+            for file in path.rglob("*")
+            if file.suffix.lower() in _SUFFIXES
         ]
         yield names, lambda wanted: {name: (path / name).read_bytes() for name in wanted}
         return
     try:
         with tarfile.open(path) as archive:
             members = {
-                each.name.removeprefix("./"): each
-                for each in archive
-                if each.isfile() and each.name.lower().endswith(_SUFFIXES)
+                member.name.removeprefix("./"): member
+                for member in archive
+                if member.isfile() and member.name.lower().endswith(_SUFFIXES)
             }
 
             def read(wanted: set[str]) -> dict[str, bytes]:
-                """In the order of the file: going back in a compressed one is slow."""
-                found = {}
+                """Read in the order of the file: to go back in a compressed one is slow."""
+                contents = {}
                 for name in sorted(wanted, key=lambda name: members[name].offset):
                     data = archive.extractfile(members[name])
                     assert data is not None
-                    found[name] = data.read()
-                return found
+                    contents[name] = data.read()
+                return contents
 
             yield list(members), read
     except (tarfile.TarError, EOFError, gzip.BadGzipFile) as exception:
@@ -158,16 +160,17 @@ def _source(path: Path) -> Iterator[tuple[list[str], Any]]:
 def _labelled(
     path: Path, names: list[str], split: str
 ) -> tuple[list[tuple[str, int]], tuple[str, ...]]:
-    """(name, label) of the images of a split, in a fixed order, and the classes."""
+    """Return name and label of the images of a split in a fixed order, and the classes."""
     if not names:
         raise InputError(
-            f"{path}: has no images ({', '.join(_SUFFIXES)}), idx files or CIFAR-10 binaries of the split {split!r}"
+            f"{path}: has no images ({', '.join(_SUFFIXES)}), idx files or CIFAR-10 binaries of "
+            f"the split {split!r}"
         )
     split_names = {folder for folders in _FOLDERS.values() for folder in folders}
     parts = {name: name.split("/") for name in names}
-    if any(set(each[:-1]) & split_names for each in parts.values()):
+    if any(split_names.intersection(folders) for *folders, _ in parts.values()):
         wanted = set(_FOLDERS[split])
-        parts = {name: each for name, each in parts.items() if wanted & set(each[:-1])}
+        parts = {name: part for name, part in parts.items() if wanted.intersection(part[:-1])}
         if not parts:
             raise InputError(f"{path}: has no images in a folder {' or '.join(_FOLDERS[split])}")
     ordered = sorted(parts)
@@ -176,17 +179,22 @@ def _labelled(
         return list(zip(ordered, labels, strict=True)), tuple(
             map(str, range(max(1000, max(labels) + 1)))
         )
-    if any(len(parts[name]) < 2 for name in ordered):
-        lone = next(name for name in ordered if len(parts[name]) < 2)
+    lone = next((name for name in ordered if len(parts[name]) < 2), None)
+    if lone is not None:
         raise InputError(
-            f"{path}: {lone}: in no folder of a class, and its name does not begin with the number of one (NNNN_)"
+            f"{path}: {lone}: in no folder of a class, and its name does not begin with the number "
+            "of one (NNNN_)"
         )
     classes = tuple(sorted({parts[name][-2] for name in ordered}))
     return [(name, classes.index(parts[name][-2])) for name in ordered], classes
 
 
 def _pixels(path: Path, name: str, data: bytes, size: int | None) -> NDArray[np.uint8]:
-    """Channels, height, width. size: shorter side scaled to 256/224 of it and the centre cut out, as ImageNet's networks are tested."""
+    """Decode an image to channels, height and width.
+
+    If a size is given, the shorter side is scaled to 256/224 of it and the centre is cut out, as
+    ImageNet's networks are tested.
+    """
     try:
         from PIL import Image
     except ImportError:

@@ -1,6 +1,7 @@
-"""Detection as YOLO v3 does it (Redmon and Farhadi, 2018): boxes from outputs, the loss, and mean average precision.
+"""Detection as YOLO v3 does it: boxes from outputs, the loss, and mean average precision.
 
-Boxes are (centre x, centre y, width, height) as shares of the image; a target is (class, box), class -1 where an image has fewer.
+The method is that of Redmon and Farhadi (2018). Boxes are (centre x, centre y, width, height) as
+shares of the image. A target is (class, box), with class -1 if an image has fewer objects.
 """
 
 from __future__ import annotations
@@ -17,14 +18,16 @@ from edensim.exceptions import NetworkError
 
 Floats = NDArray[np.float64]
 
-#: Of a box: place, size and confidence, before its classes.
+#: Numbers of a box before its classes: place, size and confidence.
 BOX: Final = 5
-#: DarkNet's thresholds: least confidence of a detection in a test, overlap at which the lesser of two detections of a class is dropped, and overlap
-#: with an object at which a box that is not assigned to it is not taught to be empty (examples/detector.c; cfg/yolov3-tiny.cfg).
+#: DarkNet's thresholds (examples/detector.c, cfg/yolov3-tiny.cfg): least confidence of a detection
+#: in a test; overlap at which the lesser of two detections of a class is dropped; and overlap with
+#: an object at which a box that is not assigned to it is not taught to be empty.
 CONFIDENCE: Final = 0.005
 OVERLAP: Final = 0.45
 IGNORED: Final = 0.7
-#: Overlap from which on a detection is right (PASCAL VOC; mAP@0.5), and how many an image may have (COCO).
+#: Overlap from which on a detection is right (PASCAL VOC; mAP@0.5), and number of detections that
+#: an image may have (COCO).
 RIGHT: Final = 0.5
 MOST: Final = 100
 #: Bound of a size's exponent, so that a flipped bit gives a large box, not an infinite one.
@@ -33,7 +36,7 @@ LARGEST: Final = 8.0
 
 @dataclass(frozen=True)
 class Head:
-    """Predictions of one scale. anchors: (width, height) of its boxes, as shares of the image."""
+    """The predictions of one scale; anchors are (width, height) as shares of the image."""
 
     rows: int
     columns: int
@@ -42,7 +45,7 @@ class Head:
 
 @dataclass(frozen=True)
 class Judged:
-    """Detections of a batch: class, confidence, whether it is right; truths: objects of each class."""
+    """Class, confidence and rightness of detections; `truths` counts objects by class."""
 
     classes: NDArray[np.int64]
     confidences: Floats
@@ -52,7 +55,11 @@ class Judged:
 
 @dataclass(frozen=True)
 class Detection:
-    """Outputs are [n, anchors * (5 + classes), cells], the cells of all heads one behind the other, rows first."""
+    """The criterion of a network that detects objects.
+
+    Outputs are [n, anchors * (5 + classes), cells], with the cells of all heads one after the
+    other, rows first.
+    """
 
     heads: tuple[Head, ...]
     classes: int
@@ -60,21 +67,25 @@ class Detection:
 
     @property
     def cells(self) -> int:
-        """Of all heads."""
+        """Number of cells of all heads."""
         return sum(head.rows * head.columns for head in self.heads)
 
     def check(self, name: str, outputs: torch.Tensor, classes: int) -> None:
-        """The shape above."""
+        """Raise NetworkError for outputs of another shape."""
         channels = len(self.heads[0].anchors) * (BOX + classes)
         if outputs.ndim != 3 or tuple(outputs.shape[1:]) != (channels, self.cells):
             raise NetworkError(
-                f"{name}: outputs of shape {tuple(outputs.shape)}; expected {channels} channels of {self.cells} cells"
+                f"{name}: outputs of shape {tuple(outputs.shape)}; expected {channels} channels of "
+                f"{self.cells} cells"
             )
 
     # -- boxes
 
     def boxes(self, outputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Boxes [n, anchors, cells, 4], confidences [n, anchors, cells] and classes' probabilities [n, anchors, cells, classes]."""
+        """Return boxes, their confidences, and the probabilities of classes.
+
+        The shapes are [n, anchors, cells, 4], [n, anchors, cells] and [n, anchors, cells, classes].
+        """
         raw = self._split(outputs)
         columns, rows, widths, heights, anchors = self._grid(outputs)
         centres = (raw[..., :2].sigmoid() + torch.stack((columns, rows), -1)) / torch.stack(
@@ -84,20 +95,23 @@ class Detection:
         return torch.cat((centres, sizes), -1), raw[..., 4].sigmoid(), raw[..., BOX:].sigmoid()
 
     def _split(self, outputs: torch.Tensor) -> torch.Tensor:
-        """[n, anchors, cells, 5 + classes]."""
+        """Return the outputs as [n, anchors, cells, 5 + classes]."""
         return outputs.unflatten(1, (len(self.heads[0].anchors), BOX + self.classes)).transpose(
             2, 3
         )
 
     def _grid(self, like: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Of each cell: column, row, columns and rows of its head; and [anchors, cells, 2]."""
+        """Return each cell's column and row, its head's columns and rows, and anchors.
+
+        The anchors are [anchors, cells, 2].
+        """
         parts = []
         for head in self.heads:
             at = torch.arange(head.rows * head.columns, device=like.device)
             sizes = (torch.full_like(at, head.columns), torch.full_like(at, head.rows))
             parts.append((at % head.columns, at // head.columns, *sizes))
         columns, rows, widths, heights = (
-            torch.cat(each).to(like.dtype) for each in zip(*parts, strict=True)
+            torch.cat(values).to(like.dtype) for values in zip(*parts, strict=True)
         )
         anchors = [
             torch.tensor(head.anchors, device=like.device, dtype=like.dtype)[:, None].expand(
@@ -110,7 +124,11 @@ class Detection:
     # -- training
 
     def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """YOLO v3's: each object is the one box's whose anchor's shape is nearest to its own, in the cell of its centre. Mean over images."""
+        """Return YOLO v3's loss, as the mean over images.
+
+        Each object is assigned to one box: that in the cell of its centre whose anchor is nearest
+        to its own shape.
+        """
         raw = self._split(outputs)
         image, cell, anchor, offsets, objects, shapes = self._assigned(targets)
         binary = torch.nn.functional.binary_cross_entropy_with_logits
@@ -135,7 +153,10 @@ class Detection:
         return total / len(outputs)
 
     def _assigned(self, targets: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Of each object: image, cell, anchor; its centre within the cell; itself; its anchor's shape."""
+        """Return image, cell and anchor of each object, its centre in the cell, itself, and shape.
+
+        The shape is that of its anchor.
+        """
         image, which = torch.nonzero(targets[..., 0] >= 0, as_tuple=True)
         objects = targets[image, which]
         shapes = targets.new_tensor([anchor for head in self.heads for anchor in head.anchors])
@@ -144,14 +165,9 @@ class Detection:
             1
         )
         head, anchor = nearest // len(self.heads[0].anchors), nearest % len(self.heads[0].anchors)
-        sizes = targets.new_tensor([(each.columns, each.rows) for each in self.heads])[head]
-        first = torch.tensor(
-            [
-                sum(each.rows * each.columns for each in self.heads[:at])
-                for at in range(len(self.heads))
-            ],
-            device=targets.device,
-        )[head]
+        sizes = targets.new_tensor([(scale.columns, scale.rows) for scale in self.heads])[head]
+        ends = np.cumsum([scale.rows * scale.columns for scale in self.heads])
+        first = torch.tensor([0, *ends[:-1].tolist()], device=targets.device)[head]
         places = objects[:, 1:3] * sizes
         corners = torch.minimum(places.floor(), sizes - 1)  # a centre on the edge
         cell = first + (corners[:, 1] * sizes[:, 0] + corners[:, 0]).long()
@@ -160,54 +176,54 @@ class Detection:
     # -- testing
 
     def judged(self, outputs: torch.Tensor, targets: torch.Tensor) -> Judged:
-        """Detections of a batch after non-maximum suppression, each right or not. Outputs that are not finite detect nothing."""
+        """Judge the detections of a batch after non-maximum suppression.
+
+        Outputs that are not finite detect nothing.
+        """
         boxes, confidences, kinds = (
-            each.detach().to("cpu", torch.float64).flatten(1, 2).numpy()
-            for each in self.boxes(outputs)
+            values.detach().to("cpu", torch.float64).flatten(1, 2).numpy()
+            for values in self.boxes(outputs)
         )
         wanted = targets.detach().to("cpu", torch.float64).numpy()
-        found = [
-            _of_image(*each)
-            for each in zip(boxes, confidences[..., None] * kinds, wanted, strict=True)
-        ]
-        classes, scores, right = (np.concatenate(each) for each in zip(*found, strict=True))
+        images = zip(boxes, confidences[..., None] * kinds, wanted, strict=True)
+        detections = zip(*(_detections(*image) for image in images), strict=True)
+        classes, scores, right = (np.concatenate(values) for values in detections)
         present = wanted[..., 0][wanted[..., 0] >= 0].astype(np.int64)
         return Judged(classes, scores, right, np.bincount(present, minlength=self.classes))
 
     def score(self, judged: Sequence[Judged], images: int) -> float:
-        """Mean average precision over the classes that the test has objects of."""
+        """Return the mean average precision over the classes that the test has objects of."""
         classes, confidences, right = (
-            np.concatenate([getattr(each, what) for each in judged])
-            for what in ("classes", "confidences", "right")
+            np.concatenate([getattr(batch, name) for batch in judged])
+            for name in ("classes", "confidences", "right")
         )
-        truths = np.sum([each.truths for each in judged], 0)
-        present = np.flatnonzero(truths)
-        if not len(present):
-            return 0.0
-        return float(
-            np.mean(
-                [
-                    average_precision(
-                        confidences[classes == each], right[classes == each], int(truths[each])
-                    )
-                    for each in present
-                ]
-            )
-        )
+        truths = np.sum([batch.truths for batch in judged], 0)
+        precisions = [
+            average_precision(confidences[classes == kind], right[classes == kind], count)
+            for kind, count in enumerate(truths.tolist())
+            if count
+        ]
+        return float(np.mean(precisions)) if precisions else 0.0
 
 
 def average_precision(confidences: Floats, right: NDArray[np.bool_], truths: int) -> float:
-    """Area under precision over recall, each precision the best at its recall or any greater one (PASCAL VOC from 2010 on)."""
+    """Return the area under the curve of precision over recall (PASCAL VOC from 2010 on).
+
+    Each precision is the best at its recall or any greater one.
+    """
     order = np.argsort(-confidences, kind="stable")
     hits = np.cumsum(right[order])
     precisions = np.maximum.accumulate((hits / np.arange(1, len(order) + 1))[::-1])[::-1]
     return float(precisions[right[order]].sum()) / truths
 
 
-def _of_image(
+def _detections(
     boxes: Floats, scores: Floats, wanted: Floats
 ) -> tuple[NDArray[np.int64], Floats, NDArray[np.bool_]]:
-    """Classes, confidences and rightness of an image's detections. boxes: [m, 4]; scores: [m, classes]; wanted: [objects, 5]."""
+    """Return classes, confidences and rightness of an image's detections.
+
+    The shapes are [m, 4] for boxes, [m, classes] for scores, and [objects, 5] for wanted.
+    """
     sound = np.isfinite(boxes.sum(1))
     at, kinds = np.nonzero((scores > CONFIDENCE) & sound[:, None])  # a NaN is not greater
     best = np.argsort(-scores[at, kinds], kind="stable")[: 4 * MOST]
@@ -215,27 +231,28 @@ def _of_image(
     chosen, confidences = boxes[at], scores[at, kinds]
     rivals = (_overlap_table(chosen, chosen) > OVERLAP) & (kinds[:, None] == kinds)
     alone = np.ones(len(at), np.bool_)
-    for each in range(len(at)):
-        if alone[each]:
-            alone[each + 1 :] &= ~rivals[each, each + 1 :]
-    kept = np.flatnonzero(alone)[:MOST]
-    chosen, kinds, confidences = chosen[kept], kinds[kept], confidences[kept]
+    for index in range(len(at)):
+        if alone[index]:
+            alone[index + 1 :] &= ~rivals[index, index + 1 :]
+    best = np.flatnonzero(alone)[:MOST]
+    chosen, kinds, confidences = chosen[best], kinds[best], confidences[best]
     objects = wanted[wanted[:, 0] >= 0]
     overlaps = _overlap_table(chosen, objects[:, 1:]) * (kinds[:, None] == objects[:, 0])
-    right = np.zeros(len(kept), bool)
-    for each in range(len(kept)):  # in order of confidence: each object is found once
-        if overlaps.shape[1] and overlaps[each].max() >= RIGHT:
-            right[each] = True
-            overlaps[:, overlaps[each].argmax()] = 0
+    right = np.zeros(len(best), bool)
+    for index in range(len(best)):  # in order of confidence: each object is found once
+        if overlaps.shape[1] and overlaps[index].max() >= RIGHT:
+            right[index] = True
+            overlaps[:, overlaps[index].argmax()] = 0
     return kinds.astype(np.int64), confidences, right
 
 
 def _overlap_table(first: Floats, second: Floats) -> Floats:
+    """Return the overlaps of all pairs of two lists of boxes."""
     return np.asarray(_overlaps(torch.from_numpy(first[:, None]), torch.from_numpy(second[None])))
 
 
 def _overlaps(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-    """Intersection over union of boxes [..., 4]."""
+    """Return the intersection over union of boxes [..., 4]."""
     low = torch.maximum(first[..., :2] - first[..., 2:] / 2, second[..., :2] - second[..., 2:] / 2)
     high = torch.minimum(first[..., :2] + first[..., 2:] / 2, second[..., :2] + second[..., 2:] / 2)
     common = (high - low).clamp(min=0).prod(-1)

@@ -3,32 +3,49 @@
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edensim.exceptions import ConfigError, InputError, nearest
+from edensim.accuracy.memory import configured_errors
+from edensim.accuracy.options import EvaluateOptions, TrainOptions
+from edensim.exceptions import InputError
+from edensim.vocabulary import ProgressCallback
 
 if TYPE_CHECKING:
     import torch
 
-    from edensim.accuracy.datasets import Dataset
-    from edensim.accuracy.evaluation_target import Outcome, Subject
-    from edensim.accuracy.weights import Normalization
+    from edensim.accuracy.evaluation_target import EvaluationTarget, Outcome
     from edensim.bit_errors.plan import ErrorPlan
-
-#: What becomes of implausible values.
-BOUNDINGS = ("zero", "saturate", "off")
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Accuracies (shares of images; where objects are detected, mean average precisions). unquantized: of the module as it is; clean: at the
-    precision, without errors; with_errors: one a repeat.
+    """Accuracies of a network without and with bit errors.
 
-    interval: 95 % of the mean over repeats (None: one repeat). items: of each data item: role, address, bytes, bits read, flips, BER, corrections.
+    An accuracy is the share of images that are classified right, or the mean average precision if
+    objects are detected.
+
+    Attributes
+    ----------
+    network, dataset : str
+        What was tested, and on what.
+    images : int
+        Number of images.
+    precision, bounding : str
+        How data were stored, and what became of implausible values.
+    unquantized : float
+        Accuracy of the module as it is.
+    clean : float
+        Accuracy at the precision, without errors.
+    with_errors : tuple of float
+        Accuracy with errors, in each of the memories.
+    interval : tuple of float, optional
+        95 % confidence interval of the mean of `with_errors`; None if there is one memory.
+    items : Mapping
+        Role, address, bytes, bits read, flips, BER and corrections of each data item.
+    notes : Mapping
+        Error model, calibration and other circumstances.
     """
 
     network: str
@@ -45,17 +62,17 @@ class Evaluation:
 
     @property
     def mean(self) -> float:
-        """Accuracy with errors, over the repeats."""
+        """Mean accuracy with errors."""
         return sum(self.with_errors) / len(self.with_errors)
 
     @property
     def ber(self) -> float:
-        """Flipped bits of all bits read."""
+        """Share of flipped bits in all bits read."""
         bits = sum(item["bits"] for item in self.items.values())
         return sum(item["flips"] for item in self.items.values()) / bits if bits else 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, as --json writes them."""
+        """Return plain values, as --json writes them."""
         return {
             "network": self.network,
             "dataset": self.dataset,
@@ -77,27 +94,25 @@ class Evaluation:
         }
 
     def summary(self) -> str:
-        """A few lines."""
-        spread = (
-            f" ({self.interval[0]:.2%} to {self.interval[1]:.2%} at 95 %)"
-            if self.interval is not None
-            else ""
-        )
+        """Return a few lines of text."""
         repeats = f" over {len(self.with_errors)} repeats" if len(self.with_errors) > 1 else ""
-        what = self.notes.get("measure", "accuracy")
+        measure = self.notes.get("measure", "accuracy")
+        bits = sum(item["bits"] for item in self.items.values())
         return (
-            f"{self.network} on {self.images:,} images of {self.dataset}, {self.precision}, bounding {self.bounding}\n"
-            f"{what} without errors  {self.clean:.2%} (unquantized {self.unquantized:.2%})\n"
-            f"{what} with errors     {self.mean:.2%}{repeats}{spread}\n"
-            f"BER                      {self.ber:.3g} of {sum(item['bits'] for item in self.items.values()):,} bits read"
+            f"{self.network} on {self.images:,} images of {self.dataset}, {self.precision}, "
+            f"bounding {self.bounding}\n"
+            f"{measure} without errors  {self.clean:.2%} (unquantized {self.unquantized:.2%})\n"
+            f"{measure} with errors     {self.mean:.2%}{repeats}{spread_of(self.interval)}\n"
+            f"BER                      {self.ber:.3g} of {bits:,} bits read"
         )
 
     def items_table(self) -> str:
-        """A line per data item."""
+        """Return a table with a line per data item."""
         width = max(len(name) for name in self.items)
         lines = [f"{'item':<{width}}  role     {'bytes':>10}  {'BER':>9}  {'corrected':>10}"]
         lines += [
-            f"{name:<{width}}  {item['role']:<7}  {item['bytes']:>10,}  {item['ber']:>9.3g}  {item['corrected']:>10,}"
+            f"{name:<{width}}  {item['role']:<7}  {item['bytes']:>10,}  {item['ber']:>9.3g}  "
+            f"{item['corrected']:>10,}"
             for name, item in self.items.items()
         ]
         return "\n".join(lines)
@@ -106,217 +121,155 @@ class Evaluation:
 def evaluate(
     network: str | torch.nn.Module,
     *,
-    data: str | os.PathLike[str] | Dataset = "digits",
-    weights: str | os.PathLike[str] | None = None,
-    precision: str = "int8",
-    module: str | os.PathLike[str] | None = None,
-    model: str | int | None = None,
-    ber: float | None = None,
-    bounding: str = "zero",
-    comparison: str = "value",
-    repeats: int = 5,
-    seed: int | None = None,
-    images: int | None = None,
-    batch: int = 32,
-    size: int | None = None,
-    normalization: Normalization | None = None,
-    threads: int = 1,
-    device: str = "auto",
-    config: str | os.PathLike[str] | None = None,
-    overrides: Sequence[str] = (),
-    save_weights: str | os.PathLike[str] | None = None,
-    progress: Callable[[int, int | None], None] | None = None,
-    **sections: Mapping[str, Any],
+    options: EvaluateOptions | None = None,
+    progress: ProgressCallback | None = None,
+    **arguments: Any,
 ) -> Evaluation:
-    """Accuracy of a network whose weights and ifms are read from approximate DRAM, each load with new failures of the same weak cells.
+    """Measure the accuracy of a network that reads its data from approximate DRAM.
 
-    network: a name, or a trained torch.nn.Module with one input of images. data: digits, a folder or archive of images, or a Dataset.
-    module at the configuration's operating point, or model with ber, as for `edensim.inject`; neither: as the configuration says.
-    bounding: what becomes of values that no clean run has: zero, saturate, off. repeats: memories (seeds) that it is repeated with.
-    normalization: (means, deviations) of the channels that a module of one's own was trained with (None: those of the data).
-    device: cpu, cuda, or auto (a GPU where torch finds one).
-    batch: images of one pass: they lie in memory together. save_weights: where to keep weights that were trained here.
+    Weights and ifms are read from the memory. Each load sees new failures of the same weak cells.
 
-    Raises InputError for what cannot be accepted.
+    Parameters
+    ----------
+    network : str or torch.nn.Module
+        A name, or a trained module that takes batches of images.
+    options : EvaluateOptions, optional
+        Data, weights, precision, errors and so on. Errors are those of a DRAM module at the
+        operating point of the configuration (`module`), those of an error model (`model` and
+        `ber`), or else those that the configuration states.
+    progress : callable, optional
+        Is called with the number of repeats done, and of all.
+    **arguments
+        Fields of `EvaluateOptions` by name, which take precedence over `options`, and sections of
+        the configuration (``dram={"vdd_V": 1.1}``). As `data` a `Dataset` is accepted, too.
+
+    Returns
+    -------
+    Evaluation
+        Accuracies without and with errors, and what became of each data item.
+
+    Raises
+    ------
+    InputError
+        If an option cannot be accepted, or the parts do not belong together.
     """
-    for what, value in (("repeats", repeats), ("threads", threads)):
-        if value < 1:
-            raise InputError(f"{what}: expected 1 or more, found {value}")
-    if bounding not in BOUNDINGS:
-        raise InputError(
-            f"bounding: expected one of {', '.join(BOUNDINGS)}, found {bounding!r}{nearest(bounding, BOUNDINGS)}"
-        )
+    options, sections = EvaluateOptions.gather(options, arguments)
     require_torch()
-    from edensim.accuracy.evaluation_target import subject
-
-    plan = planned(
-        module=module,
-        model=model,
-        ber=ber,
-        seed=seed,
-        config=config,
-        overrides=overrides,
-        sections=sections,
+    return _evaluated(
+        network, options, configured_errors(options, sections, ber=options.ber), progress
     )
-    capacity = plan.geometry.mapping.capacity_bytes
-    correction = None if bounding == "off" else bounding
-    options: dict[str, Any] = {
-        "images": images,
-        "batch": batch,
-        "size": size,
-        "capacity_bytes": capacity,
-        "correction": correction,
-    }
-    options |= {"device": device, "normalization": normalization}
-    tested = subject(
-        network, data, weights=weights, precision=precision, comparison=comparison, **options
-    )
-    if save_weights is not None:
-        from edensim.accuracy.weights import save_weights as save
 
-        save(tested.network.module, Path(save_weights), tested.normalization)
+
+def _evaluated(
+    network: str | torch.nn.Module,
+    options: EvaluateOptions,
+    plan: ErrorPlan,
+    progress: ProgressCallback | None,
+) -> Evaluation:
+    """Test a network without errors, and in each memory."""
+    from edensim.accuracy.evaluation_target import evaluation_target
+    from edensim.accuracy.weights import save_weights
+
+    target = evaluation_target(
+        network,
+        options,
+        batch=options.batch,
+        capacity_bytes=plan.geometry.mapping.capacity_bytes,
+    )
+    if options.save_weights is not None:
+        save_weights(target.network.module, options.save_weights, target.normalization)
+    repeats, threads = options.repeats, options.threads
     injectors = [
         replace(plan.injector, seed=plan.injector.seed + repeat) for repeat in range(repeats)
     ]
-    unquantized = tested.unquantized_accuracy()
-    [clean] = tested.outcomes([None], threads=threads)
+    unquantized = target.unquantized_accuracy()
+    [clean] = target.outcomes([None], threads=threads)
     outcomes: list[Outcome] = []
     for at in range(0, repeats, threads):
-        outcomes += tested.outcomes(injectors[at : at + threads], threads=threads)
+        outcomes += target.outcomes(injectors[at : at + threads], threads=threads)
         if progress is not None:
             progress(len(outcomes), repeats)
-    items = figures_of(tested, outcomes)
     accuracies = tuple(outcome.accuracy for outcome in outcomes)
-    notes = {"errors": plan.notes, "batch": batch, **tested.notes}
-    dataset = tested.dataset
     return Evaluation(
-        tested.name,
-        dataset.name,
-        len(dataset),
-        precision,
-        bounding,
-        unquantized,
-        clean.accuracy,
-        accuracies,
-        interval_of(accuracies),
-        items,
-        notes,
+        network=target.name,
+        dataset=target.dataset.name,
+        images=len(target.dataset),
+        precision=options.precision,
+        bounding=options.bounding,
+        unquantized=unquantized,
+        clean=clean.accuracy,
+        with_errors=accuracies,
+        interval=interval_of(accuracies),
+        items=_item_figures(target, outcomes),
+        notes={"errors": plan.notes, "batch": options.batch, **target.notes},
     )
 
 
-def figures_of(tested: Subject, outcomes: Sequence[Outcome]) -> dict[str, dict[str, Any]]:
-    """Of each data item, over all outcomes: role, address, bytes, and what came of its loads."""
+def _item_figures(
+    target: EvaluationTarget, outcomes: Sequence[Outcome]
+) -> dict[str, dict[str, Any]]:
+    """Return role, address and bytes of each data item, and what became of its loads."""
     items = {}
-    for name, item in tested.network.placing.items.items():
-        tallies = [outcome.items[name] for outcome in outcomes if name in outcome.items]
-        bits, flips, corrected = (
-            sum(getattr(tally, what) for tally in tallies)
-            for what in ("bits", "flips", "corrected")
-        )
-        figures = {
-            "bits": bits,
-            "flips": flips,
-            "ber": flips / bits if bits else 0.0,
-            "corrected": corrected,
-        }
+    for name, item in target.network.placing.items.items():
+        counters = [outcome.items[name] for outcome in outcomes if name in outcome.items]
+        bits, flips = (sum(getattr(each, key) for each in counters) for key in ("bits", "flips"))
         items[name] = {
             "role": item.role,
             "address": item.address,
             "bytes": item.size_bytes,
-            **figures,
+            "bits": bits,
+            "flips": flips,
+            "ber": flips / bits if bits else 0.0,
+            "corrected": sum(counter.corrected for counter in counters),
         }
     return items
 
 
 def train_file(
     network: str,
-    target: Path,
     *,
-    data: str = "digits",
-    epochs: int = 8,
-    batch: int = 64,
-    rate: float = 2e-3,
-    seed: int = 1,
-    images: int | None = None,
-    progress: Callable[[int, int | None], None] | None = None,
+    options: TrainOptions | None = None,
+    progress: ProgressCallback | None = None,
+    **arguments: Any,
 ) -> str:
-    """Train a network on a data set's training split and write its weights; returns how accurate it is. `edensim train`.
+    """Train a network on the training split of a data set, and write its weights.
 
-    The file also says what images are normalized by.
-
-    Raises InputError for what cannot be used together.
+    The file also states what images are normalized by. Returns a line that says how accurate the
+    network is. Raises InputError if an option cannot be accepted.
     """
+    options, _ = TrainOptions.gather(options, arguments)
     require_torch()
     from edensim.accuracy.criteria import criterion_of
     from edensim.accuracy.datasets import load_dataset
     from edensim.accuracy.training import accuracy_of, normalization_for, train
     from edensim.accuracy.weights import save_weights
 
-    dataset = load_dataset(data, "train", images)
+    dataset = load_dataset(options.data, "train", options.images)
     normalization = normalization_for(network, dataset)
-    options: dict[str, Any] = {
-        "epochs": epochs,
-        "batch": batch,
-        "rate": rate,
-        "seed": seed,
-        "normalization": normalization,
-    }
-    module = train(network, dataset, **options, progress=progress)
-    save_weights(module, target, normalization)
-    tests = load_dataset(data, "test", None)
-    found, measure = accuracy_of(module, tests, normalization), criterion_of(module).measure
-    said = (
-        f"{found:.2%} of its test"
-        if measure == "accuracy"
-        else f"{measure} of its test {found:.2%}"
+    module = train(
+        network,
+        dataset,
+        epochs=options.epochs,
+        batch=options.batch,
+        rate=options.rate,
+        seed=options.seed,
+        normalization=normalization,
+        progress=progress,
     )
-    return f"{network}, {epochs} epochs on {len(dataset):,} images of {dataset.name}: {said}"
-
-
-def planned(
-    *,
-    module: str | os.PathLike[str] | None,
-    model: str | int | None,
-    ber: float | None,
-    seed: int | None,
-    config: str | os.PathLike[str] | None,
-    overrides: Sequence[str],
-    sections: Mapping[str, Any],
-) -> ErrorPlan:
-    """The memory's errors. Raises ConfigError."""
-    from edensim.bit_errors.models import at_ber
-    from edensim.bit_errors.plan import plan_errors
-    from edensim.config.loading import load_config
-    from edensim.dram.memory_system import MemorySystem
-
-    named = [*overrides]
-    if module is not None:
-        named.append(f"errors.module={os.fspath(module)}")
-    if seed is not None:
-        named.append(f"errors.seed={seed}")
-    loaded = load_config(Path(config) if config is not None else None, named, sections)
-    if model is not None and ber is None:
-        raise ConfigError("ber: missing; expected the bit error rate of the model")
-    given = at_ber("uniform" if model is None else model, ber) if ber is not None else None
-    with loaded.locating():
-        if given is not None and loaded.config.errors.module is not None:
-            raise ConfigError(
-                "ber: given beside a module, which knows its own; expected one of the two"
-            )
-        plan = plan_errors(
-            MemorySystem.resolve(loaded.config.dram, loaded.config.controller),
-            loaded.config.errors,
-            model=given,
-        )
-    if plan.exposure == "elapsed":
-        raise ConfigError(
-            "errors.exposure: 'elapsed' needs the clocks of each read, which only a simulation knows; expected every_access"
-        )
-    return plan
+    save_weights(module, options.output, normalization)
+    accuracy = accuracy_of(module, load_dataset(options.data, "test"), normalization)
+    measure = criterion_of(module).measure
+    outcome = (
+        f"{accuracy:.2%} of its test"
+        if measure == "accuracy"
+        else f"{measure} of its test {accuracy:.2%}"
+    )
+    images = f"{len(dataset):,} images of {dataset.name}"
+    return f"{network}, {options.epochs} epochs on {images}: {outcome}"
 
 
 def interval_of(values: Sequence[float]) -> tuple[float, float] | None:
-    """95 % of the mean by Student's t; None of fewer than two values."""
+    """Return the 95 % confidence interval of a mean (Student's t); None for fewer than 2 values."""
     if len(values) < 2:
         return None
     from scipy.special import stdtrit  # scipy.stats takes a second to import
@@ -327,8 +280,13 @@ def interval_of(values: Sequence[float]) -> tuple[float, float] | None:
     return mean - half, mean + half
 
 
+def spread_of(interval: tuple[float, float] | None) -> str:
+    """Describe the interval of an accuracy, in brackets; an empty text if there is none."""
+    return "" if interval is None else f" ({interval[0]:.2%} to {interval[1]:.2%} at 95 %)"
+
+
 def require_torch() -> None:
-    """Raises InputError where torch is not installed."""
+    """Raise InputError if torch is not installed."""
     try:
         import torch  # noqa: F401
     except ImportError:

@@ -1,263 +1,286 @@
-"""A trained network, the data it is tested on, and its accuracy under any bit errors: what evaluation, boosting and characterization share."""
+"""A trained network, the data that it is tested on, and its accuracy under any bit errors."""
 
 from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import torch
 
-from edensim.accuracy.approximate import ApproximateNetwork, Errors, Tally
-from edensim.accuracy.criteria import Classification, criterion_of
-from edensim.accuracy.datasets import COMPOSED, Dataset, load_dataset, normalization_of, normalized
+from edensim.accuracy.approximate import ApproximateNetwork, Errors, LoadCounters
+from edensim.accuracy.criteria import criterion_of
+from edensim.accuracy.dataset import Dataset, normalization_of
+from edensim.accuracy.datasets import load_dataset
 from edensim.accuracy.devices import device_of
 from edensim.accuracy.networks.registry import ENTRIES, build, known_name
+from edensim.accuracy.options import PASS_IMAGES, TargetOptions
 from edensim.accuracy.placement import place
-from edensim.accuracy.quantization import check_precision
+from edensim.accuracy.scoring import Batch, batched, check_kind, one_thread_each, score_of
+from edensim.accuracy.training import train
 from edensim.accuracy.weights import Normalization, check_finite, load_weights
 from edensim.exceptions import InputError
 
 #: Images of the training split that scales and bounds are taken from.
 CALIBRATION_IMAGES: Final = 512
+#: Seed of networks that are trained on the fly.
+TRAINING_SEED: Final = 1
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """accuracy: share of the `images` that are classified right (of a detection set: mean average precision); items: what came of each data
-    item's loads."""
+    """What a test gave.
+
+    Attributes
+    ----------
+    accuracy : float
+        Share of the images that are classified right; mean average precision of a detection set.
+    images : int
+        Number of images.
+    items : dict
+        Bits read, flips and corrections of each data item.
+    """
 
     accuracy: float
     images: int
-    items: dict[str, Tally]
+    items: dict[str, LoadCounters]
 
 
 @dataclass(frozen=True)
-class Subject:
-    """A calibrated network and its test. normalization: of its images; batches: (normalized images, labels); notes: what results say of it."""
+class EvaluationTarget:
+    """A calibrated network and its test.
+
+    Attributes
+    ----------
+    name : str
+        What the network is called.
+    network : ApproximateNetwork
+        The network, with scales and bounds.
+    dataset, calibration : Dataset
+        The test's images, and those that scales and bounds are taken from.
+    normalization : tuple
+        Means and deviations of the channels.
+    batches : tuple
+        The test's normalized images and labels, on the device that computes.
+    options : TargetOptions
+        The options that it was made with.
+    notes : dict
+        What results say about it.
+    """
 
     name: str
     network: ApproximateNetwork
     dataset: Dataset
+    calibration: Dataset
     normalization: Normalization
-    batches: tuple[tuple[torch.Tensor, torch.Tensor], ...]
+    batches: tuple[Batch, ...]
+    options: TargetOptions
     notes: dict[str, Any]
 
     def outcomes(
         self, errors: Sequence[Errors], *, threads: int = 1, first: int = 0
     ) -> list[Outcome]:
-        """The test once under each of some errors. first: number of each one's first pass.
+        """Run the test once under each of some errors.
 
-        Each batch is computed by one thread, so that sums are in the same order with any number of them.
+        `first` is the number of each test's first pass. A batch is computed by one thread, so that
+        sums are made in the same order with any number of threads.
         """
         criterion = criterion_of(self.network.module)
-        jobs = [
-            (each, number) for each in range(len(errors)) for number in range(len(self.batches))
-        ]
+        count = len(self.batches)
 
-        def run(job: tuple[int, int]) -> tuple[Any, dict[str, Tally]]:
+        def run(job: int) -> tuple[Any, dict[str, LoadCounters]]:
             torch.set_num_threads(1)
-            images, labels = self.batches[job[1]]
-            tallies: dict[str, Tally] = {}
+            images, labels = self.batches[job % count]
+            counters: dict[str, LoadCounters] = {}
             with torch.inference_mode():
                 outputs = self.network.run(
-                    images, errors=errors[job[0]], number=first + job[1], tallies=tallies
+                    images,
+                    errors=errors[job // count],
+                    number=first + job % count,
+                    counters=counters,
                 )
-                return criterion.judged(outputs, labels), tallies
+                return criterion.judged(outputs, labels), counters
 
+        jobs = range(len(errors) * count)
         with one_thread_each(), self.network.attached():
             if threads == 1:
                 results = [run(job) for job in jobs]
             else:
                 with ThreadPoolExecutor(threads) as pool:
                     results = list(pool.map(run, jobs))
-        found = []
-        for each in range(len(errors)):
-            items: dict[str, Tally] = {}
-            own = results[each * len(self.batches) : (each + 1) * len(self.batches)]
-            for _, tallies in own:
-                for name, tally in tallies.items():
-                    items.setdefault(name, Tally()).add(tally)
-            found.append(
-                Outcome(
-                    criterion.score([judged for judged, _ in own], len(self.dataset)),
-                    len(self.dataset),
-                    items,
-                )
-            )
-        return found
+        outcomes = []
+        for at in range(0, len(results), count):
+            items: dict[str, LoadCounters] = {}
+            for _, counters in results[at : at + count]:
+                for name, counter in counters.items():
+                    items.setdefault(name, LoadCounters()).add(counter)
+            judged = [judgement for judgement, _ in results[at : at + count]]
+            score = criterion.score(judged, len(self.dataset))
+            outcomes.append(Outcome(score, len(self.dataset), items))
+        return outcomes
 
     def unquantized_accuracy(self) -> float:
-        """The module's own, without any memory."""
+        """Measure the accuracy of the module as it is, without any memory."""
         with one_thread_each():
             return score_of(self.network.module, self.batches, len(self.dataset))
 
+    def with_module(self, module: torch.nn.Module) -> EvaluationTarget:
+        """Return the same test of another module of this structure, calibrated anew."""
+        batch = self.network.placing.layout.network.batch
+        network = _calibrated(
+            self.name, module, self.calibration, self.normalization, self.options, batch
+        )
+        return replace(self, network=network)
 
-def score_of(
-    module: torch.nn.Module, batches: Iterable[tuple[torch.Tensor, torch.Tensor]], images: int
-) -> float:
-    """Accuracy of a module on (normalized images, labels), as its criterion has it."""
-    criterion = criterion_of(module)
-    with torch.inference_mode():
-        return criterion.score(
-            [criterion.judged(module(inputs), labels) for inputs, labels in batches], images
+    def sampled(self, images: int) -> EvaluationTarget:
+        """Return a test of the same network with only some of the images."""
+        dataset = self.dataset.chosen(images)
+        batch = self.network.placing.layout.network.batch
+        device = self.batches[0][0].device
+        return replace(
+            self, dataset=dataset, batches=_on(device, dataset, self.normalization, batch)
         )
 
 
-@contextmanager
-def one_thread_each() -> Iterator[None]:
-    """One thread a batch: with several, sums of floats depend on how many."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def subject(
+def evaluation_target(
     network: str | torch.nn.Module,
-    data: str | os.PathLike[str] | Dataset = "digits",
+    options: TargetOptions,
     *,
-    weights: str | os.PathLike[str] | None = None,
-    precision: str = "int8",
-    correction: str | None = "zero",
-    comparison: str = "value",
-    images: int | None = None,
-    batch: int = 32,
-    size: int | None = None,
-    normalization: Normalization | None = None,
+    batch: int = PASS_IMAGES,
     capacity_bytes: int | None = None,
-    seed: int = 1,
-    device: str = "cpu",
-) -> Subject:
-    """A network by name (with weights from a file; without any it is trained, which is quick on small data only) or a trained module.
+) -> EvaluationTarget:
+    """Prepare the test of a network.
 
-    data: a name, a path (both: its test split) or a Dataset. normalization: None: what the weights' file says, else what published weights were
-    trained with, else the data's own. device: cpu, cuda or auto, that it computes on.
+    Parameters
+    ----------
+    network : str or torch.nn.Module
+        A name, or a trained module. A network by name that has no weights in `options` is trained,
+        which is quick on small data only.
+    options : TargetOptions
+        The data set (its test split), the precision and so on. Without a normalization, that of the
+        weights file counts, else that of the published weights, else that of the data.
+    batch : int
+        Images of one pass.
+    capacity_bytes : int, optional
+        Size of the memory that the network must fit into.
 
-    Raises InputError (NetworkError) for what cannot be used together.
+    Returns
+    -------
+    EvaluationTarget
+        The calibrated network and its test.
+
+    Raises
+    ------
+    InputError
+        If the network, its weights and the data do not belong together.
     """
-    check_precision(precision)
-    computes_on = device_of(device)
-    if batch < 1:
-        raise InputError(f"batch: expected 1 or more, found {batch}")
-    if isinstance(data, Dataset):
-        tests, calibration, note = (
-            data.chosen(images),
-            data.chosen(CALIBRATION_IMAGES),
-            "the test's own images",
-        )
-    else:
-        tests = load_dataset(os.fspath(data), "test", images, size=size)
-        calibration, note = _calibration(os.fspath(data), tests, size)
+    tests, calibration, source = _datasets(options)
     notes: dict[str, Any] = {}
     if isinstance(network, str):
         name = known_name(network)
-        module, known = _named(name, weights, data, tests, seed, notes)
+        module, known = _named(name, options, tests, notes)
     else:
         name, module, known = type(network).__name__, network, None
     check_kind(name, module, tests)
-    normalization = normalization or known or normalization_of(calibration.images)
+    normalization = options.normalization or known or normalization_of(calibration.images)
     if len(normalization[0]) != tests.shape[0]:
-        raise InputError(
-            f"{name}: its images have {len(normalization[0])} channels, those of {tests.name} have {tests.shape[0]}"
-        )
+        channels = f"{len(normalization[0])} channels, those of {tests.name} have {tests.shape[0]}"
+        raise InputError(f"{name}: its images have {channels}")
+    data = calibration, normalization
+    approximate = _calibrated(name, module, *data, options, batch, capacity_bytes)
+    module, device = approximate.module, device_of(options.device)
+    batches = _on(device, tests, normalization, batch)
+    criterion = criterion_of(module)
+    with torch.inference_mode():
+        criterion.check(name, module(batches[0][0][:1]), len(tests.classes))
+    notes |= {
+        "measure": criterion.measure,
+        "device": device.type,
+        "normalization": normalization,
+        "calibration": f"{len(calibration)} images of {source}",
+    }
+    return EvaluationTarget(
+        name, approximate, tests, calibration, normalization, batches, options, notes
+    )
+
+
+def _calibrated(
+    name: str,
+    module: torch.nn.Module,
+    calibration: Dataset,
+    normalization: Normalization,
+    options: TargetOptions,
+    batch: int,
+    capacity_bytes: int | None = None,
+) -> ApproximateNetwork:
+    """Lay a module out in memory, and take its scales and bounds from clean runs."""
+    device = device_of(options.device)
     module.eval()
     check_finite(module, name)
-    placed = place(module, name, tests.shape, batch, precision, capacity_bytes)
-    if computes_on.type != "cpu":
-        module = copy.deepcopy(module).to(computes_on)
-    approximate = ApproximateNetwork(
-        module, placed, precision, correction=correction, comparison=comparison
+    placing = place(module, name, calibration.shape, batch, options.precision, capacity_bytes)
+    if device.type != "cpu":
+        module = copy.deepcopy(module).to(device)
+    network = ApproximateNetwork(
+        module,
+        placing,
+        options.precision,
+        correction=options.correction,
+        comparison=options.comparison,
     )
-    with one_thread_each(), approximate.attached():
-        approximate.calibrate(
-            [images.to(computes_on) for images, _ in batched(calibration, normalization, batch)]
+    with one_thread_each(), network.attached():
+        network.calibrate(
+            [images.to(device) for images, _ in batched(calibration, normalization, batch)]
         )
-    batches = tuple(
-        (images.to(computes_on), labels.to(computes_on))
-        for images, labels in batched(tests, normalization, batch)
+    return network
+
+
+def _on(
+    device: torch.device, dataset: Dataset, normalization: Normalization, batch: int
+) -> tuple[Batch, ...]:
+    """Return the batches of a data set on a device."""
+    return tuple(
+        (images.to(device), labels.to(device))
+        for images, labels in batched(dataset, normalization, batch)
     )
-    with torch.inference_mode():
-        criterion_of(module).check(name, module(batches[0][0][:1]), len(tests.classes))
-    notes = {
-        **notes,
-        "measure": criterion_of(module).measure,
-        "device": computes_on.type,
-        "normalization": normalization,
-        "calibration": f"{len(calibration)} images of {note}",
-    }
-    return Subject(name, approximate, tests, normalization, batches, notes)
 
 
-def batched(
-    dataset: Dataset, normalization: Normalization, batch: int
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """(normalized images, labels) in order."""
-    for at in range(0, len(dataset), batch):
-        chosen = slice(at, at + batch)
-        yield (
-            torch.from_numpy(normalized(dataset.images[chosen], normalization)),
-            torch.from_numpy(dataset.labels[chosen]),
-        )
-
-
-def _calibration(data: str, tests: Dataset, size: int | None) -> tuple[Dataset, str]:
+def _datasets(options: TargetOptions) -> tuple[Dataset, Dataset, str]:
+    """Return the images to test and to calibrate with, and where the latter come from."""
+    own = "the test's own images"
+    if isinstance(options.data, Dataset):
+        dataset = options.data
+        return dataset.chosen(options.images), dataset.chosen(CALIBRATION_IMAGES), own
+    name = os.fspath(options.data)
+    tests = load_dataset(name, "test", options.images, size=options.size)
+    own = f"{own} (there is no training split)"
     try:
-        found = load_dataset(data, "train", CALIBRATION_IMAGES, size=size)
+        training = load_dataset(name, "train", CALIBRATION_IMAGES, size=options.size)
     except InputError:
-        return tests.chosen(
-            CALIBRATION_IMAGES
-        ), "the test's own images (there is no training split)"
-    same = found.images is not tests.images and not (
-        len(found) == len(tests) and (found.images == tests.images).all()
-    )
-    return (
-        found,
-        "the training split" if same else "the test's own images (there is no training split)",
-    )
+        return tests, tests.chosen(CALIBRATION_IMAGES), own
+    is_same = len(training) == len(tests) and bool((training.images == tests.images).all())
+    return tests, training, own if is_same else "the training split"
 
 
 def _named(
-    name: str,
-    weights: str | os.PathLike[str] | None,
-    data: str | os.PathLike[str] | Dataset,
-    tests: Dataset,
-    seed: int,
-    notes: dict[str, Any],
+    name: str, options: TargetOptions, tests: Dataset, notes: dict[str, Any]
 ) -> tuple[torch.nn.Module, Normalization | None]:
-    """The module of a name, trained, and what its images are normalized by, where that is known."""
-    if weights is not None:
-        module = build(name, tests.shape, len(tests.classes), seed=seed)
-        said = load_weights(module, Path(weights), name)
-        notes["weights"] = os.fspath(weights)
-        return module, said or (ENTRIES[name].normalization if tests.shape[0] == 3 else None)
-    if data != "digits":
+    """Return the trained module of a name, and the normalization of its images if it is known."""
+    if options.weights is not None:
+        module = build(name, tests.shape, len(tests.classes), seed=TRAINING_SEED)
+        normalization = load_weights(module, options.weights, name)
+        notes["weights"] = os.fspath(options.weights)
+        published = ENTRIES[name].normalization if tests.shape[0] == 3 else None
+        return module, normalization or published
+    if options.data != "digits":
         raise InputError(
-            f"{name}: no weights are given; `edensim train {name} --data ... -o FILE` makes them (only digits are trained on the fly)"
+            f"{name}: no weights are given; `edensim train {name} --data ... -o FILE` makes them "
+            "(only digits are trained on the fly)"
         )
-    from edensim.accuracy.training import train
-
-    notes["weights"] = f"trained on digits at seed {seed}"
+    notes["weights"] = f"trained on digits at seed {TRAINING_SEED}"
     dataset = load_dataset("digits", "train")
     normalization = normalization_of(dataset.images)
-    return train(name, dataset, normalization=normalization, seed=seed), normalization
-
-
-def check_kind(name: str, module: torch.nn.Module, dataset: Dataset) -> None:
-    """Raises InputError where one detects objects and the other has none, or the other way round."""
-    detects, boxed = not isinstance(criterion_of(module), Classification), dataset.labels.ndim == 3
-    if detects and not boxed:
-        raise InputError(
-            f"{name} detects objects: {dataset.name} has one class an image; expected a detection set, such as {COMPOSED}{dataset.name}"
-        )
-    if boxed and not detects:
-        raise InputError(
-            f"{name} gives one class an image; expected another data set than {dataset.name}, whose images have several objects"
-        )
+    module = train(name, dataset, normalization=normalization, seed=TRAINING_SEED)
+    return module, normalization

@@ -1,4 +1,4 @@
-"""The data items of a network, one weight tensor or one ifm each, and where they lie."""
+"""The data items of a network (weight tensors and ifms), and their addresses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,19 @@ LOADING: Final = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d, torch.nn.Li
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A data item. role: weights or ifm; address: of its first byte; size_bytes: at the precision of the placing, of the whole batch."""
+    """A data item.
+
+    Attributes
+    ----------
+    name : str
+        The tensor.
+    role : str
+        ``weights`` or ``ifm``.
+    address : int
+        Address of the first byte.
+    size_bytes : int
+        Size at the network's precision, of the whole batch.
+    """
 
     name: str
     role: str
@@ -29,16 +41,21 @@ class Item:
 
 @dataclass(frozen=True)
 class Placing:
-    """Items by name, in the order of their first use; calls: of each layer (a module's name), the (weights, ifm) of its calls in a pass."""
+    """Where a network's data lie, and what its layers load.
+
+    Attributes
+    ----------
+    items : Mapping
+        Data items by name, in the order of their first use.
+    calls : Mapping
+        Weights and ifm of each call in a pass, by the layer's module name.
+    layout : Layout
+        The addresses of all tensors.
+    """
 
     items: Mapping[str, Item]
     calls: Mapping[str, tuple[tuple[str, str], ...]]
     layout: Layout
-
-    @property
-    def end(self) -> int:
-        """First address behind all tensors."""
-        return self.layout.end
 
 
 def place(
@@ -51,8 +68,9 @@ def place(
 ) -> Placing:
     """Lay a module out for batches of inputs of a shape (channels, height, width).
 
-    Raises NetworkError for a module that cannot be traced, that computes with weights outside of modules of convolution and linear layers (nothing
-    can come between these and their memory), and that does not fit.
+    Raises NetworkError for a module that cannot be traced, that does not fit, or that computes with
+    weights outside of convolution and linear modules, because nothing can come between such weights
+    and their memory.
     """
     network = read_module(module, batch=batch, shape=tuple(shape)).fused()
     layout = lay_out(network, precision, capacity_bytes=capacity_bytes)
@@ -69,12 +87,15 @@ def place(
 def _calls(
     module: torch.nn.Module, name: str, network: Network
 ) -> dict[str, tuple[tuple[str, str], ...]]:
-    """Weights and ifm of each call of each layer. Raises NetworkError where not all of the network's weights are those of such layers."""
+    """Return weights and ifm of each call of each layer.
+
+    Raises NetworkError if some of the weights are not those of such a layer.
+    """
     parameters = parameter_names(module)
     owners = {
-        parameters[id(each.weight)]: path
-        for path, each in module.named_modules()
-        if isinstance(each, LOADING)
+        parameters[id(layer.weight)]: path
+        for path, layer in module.named_modules()
+        if isinstance(layer, LOADING)
     }
     calls: dict[str, list[tuple[str, str]]] = {}
     for layer in network.layers:
@@ -83,7 +104,8 @@ def _calls(
         weights = layer.weights[0]
         if weights not in owners:
             raise NetworkError(
-                f"{name}: weights {weights!r} are used by a function; expected a convolution or linear module for them"
+                f"{name}: weights {weights!r} are used by a function; expected a convolution or "
+                "linear module for them"
             )
         calls.setdefault(owners[weights], []).append((weights, layer.inputs[0]))
     if not calls:

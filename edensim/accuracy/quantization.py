@@ -1,71 +1,69 @@
-"""Tensors as memory stores them: symmetric integers of one scale per tensor, two int4 in a byte, or FP32 as it is."""
+"""Tensors as memory stores them: symmetric integers with one scale per tensor, or FP32.
+
+Two int4 lie in a byte.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from edensim.bit_errors.bounding import Bounds, bound, pack_int4, unpack_int4
-from edensim.exceptions import InputError, nearest
 from edensim.kernels.cells import quantization as storing
 from edensim.networks.layout import PRECISION_BITS
 
-PRECISIONS: Final = tuple(PRECISION_BITS)
-
-
-def check_precision(precision: str) -> str:
-    """The precision. Raises InputError for one that is not known."""
-    if precision not in PRECISIONS:
-        raise InputError(
-            f"precision: expected one of {', '.join(PRECISIONS)}, found {precision!r}{nearest(precision, PRECISIONS)}"
-        )
-    return precision
-
 
 class Buffers:
-    """Memory that loads use again, for what is needed only until the next load of the same kind. New memory costs as much as the load itself."""
+    """Memory that loads use again, for values that are needed only until the next load of a kind.
+
+    New memory would cost as much as the load itself.
+    """
 
     def __init__(self) -> None:
         self._arrays: dict[str, NDArray[Any]] = {}
 
     def take(self, kind: str, size: int, dtype: Any) -> NDArray[Any]:
-        """An array of what it was left with."""
-        kept = self._arrays.get(kind)
-        if kept is None or kept.size < size or kept.dtype != dtype:
-            kept = self._arrays[kind] = np.empty(size, dtype)
-        return kept[:size]
+        """Return an array with arbitrary content."""
+        array = self._arrays.get(kind)
+        if array is None or array.size < size or array.dtype != dtype:
+            array = self._arrays[kind] = np.empty(size, dtype)
+        return array[:size]
 
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """How one tensor is stored. scale: value of an integer's 1 (1.0 at FP32, where nothing is scaled)."""
+    """How one tensor is stored; an integer of 1 has the value `scale` (1.0 at FP32)."""
 
     precision: str
     scale: float = 1.0
 
     @classmethod
     def of(cls, precision: str, largest: float) -> Storage:
-        """For values from -largest to largest. Integers go from -2^(b-1) to 2^(b-1)-1, of which `largest` becomes the greatest."""
+        """Return the storage of values from -largest to largest.
+
+        Integers of b bits go from -2^(b-1) to 2^(b-1)-1; `largest` becomes the greatest.
+        """
         if precision == "fp32" or largest == 0:
             return cls(precision)
         return cls(precision, largest / ((1 << (PRECISION_BITS[precision] - 1)) - 1))
 
     @property
     def limits(self) -> tuple[int, int]:
-        """Least and greatest integer."""
+        """The least and the greatest integer."""
         half = 1 << (PRECISION_BITS[self.precision] - 1)
         return -half, half - 1
 
     def numbers(self, values: torch.Tensor, buffers: Buffers | None = None) -> NDArray[Any]:
-        """Values as the numbers that are stored, flat and in new memory (or the buffers'): integers (int4: as int8, unpacked), or at FP32 themselves.
+        """Return the numbers that stand for values, flat, in new memory or in that of the buffers.
 
-        Values beyond the limits become these.
+        They are integers (int4 as int8, unpacked), or the values themselves at FP32. Values beyond
+        the limits become the limits.
         """
         buffers = buffers or Buffers()
         flat = np.ascontiguousarray(
@@ -75,17 +73,17 @@ class Storage:
             same = buffers.take("stored", flat.size, np.float32)
             same[:] = flat
             return same
-        law = np.array([1.0 / self.scale, *self.limits], np.float32)
+        scaling = np.array([1.0 / self.scale, *self.limits], np.float32)
         if self.precision == "int16":
             wide = buffers.take("stored", flat.size, np.int16)
-            storing.quantize_16(flat, wide, law)
+            storing.quantize_16(flat, wide, scaling)
             return wide
         narrow = buffers.take("stored", flat.size, np.int8)
-        storing.quantize_8(flat, narrow, law)
+        storing.quantize_8(flat, narrow, scaling)
         return narrow
 
     def stored(self, values: torch.Tensor, buffers: Buffers | None = None) -> NDArray[Any]:
-        """Values as what lies in memory, flat and in new memory (or the buffers')."""
+        """Return values as they lie in memory, flat, in new memory or in that of the buffers."""
         numbers = self.numbers(values, buffers)
         return pack_int4(numbers) if self.precision == "int4" else numbers
 
@@ -97,9 +95,9 @@ class Storage:
         device: Any = "cpu",
         buffers: Buffers | None = None,
     ) -> tuple[torch.Tensor, int]:
-        """Values of what was read, after the correction of implausible ones; and how many of these there were. bounds: of the numbers stored.
+        """Return the values of what was read, and how many implausible ones were corrected.
 
-        At FP32 the values are the memory given.
+        The bounds are those of the stored numbers. At FP32 the values share the memory of `stored`.
         """
         if self.precision == "fp32":
             corrected = _bound_floats(stored, bounds) if bounds is not None else 0
@@ -119,6 +117,7 @@ class Storage:
 
 
 def _bound_floats(values: NDArray[np.float32], bounds: Bounds) -> int:
+    """Correct implausible FP32 values in place, and return how many there were."""
     if bounds.correction != "zero":
         return bound(values, bounds)
     return int(storing.zero_beyond(values, np.array(bounds.limits(values.dtype), np.float32)))

@@ -1,18 +1,18 @@
-"""Training without errors: what gives a network to start from where no trained weights are at hand."""
+"""Training without errors, which gives a network to begin with if there are no trained weights."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import cast
 
 import torch
 
 from edensim.accuracy.criteria import criterion_of
-from edensim.accuracy.datasets import Dataset, normalization_of, normalized
-from edensim.accuracy.evaluation_target import batched, check_kind, score_of
+from edensim.accuracy.dataset import Dataset, normalization_of, normalized
 from edensim.accuracy.networks.registry import ENTRIES, build, known_name
+from edensim.accuracy.scoring import batched, check_kind, one_thread_each, score_of
 from edensim.accuracy.weights import Normalization
 from edensim.exceptions import EdensimError
+from edensim.vocabulary import ProgressCallback
 
 
 def train(
@@ -24,11 +24,12 @@ def train(
     rate: float = 2e-3,
     normalization: Normalization | None = None,
     seed: int = 1,
-    progress: Callable[[int, int | None], None] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> torch.nn.Module:
-    """A network trained with AdamW and one cycle of the learning rate (its peak: `rate`), in evaluation mode. The same for the same seed.
+    """Train a network with AdamW and one cycle of the learning rate, whose peak is `rate`.
 
-    Raises EdensimError where training diverges.
+    The network comes back in evaluation mode, and is the same for the same seed. Raises
+    EdensimError if training diverges.
     """
     module = (
         build(network, dataset.shape, len(dataset.classes), seed=seed)
@@ -47,15 +48,13 @@ def train(
         optimizer, max_lr=rate, total_steps=epochs * steps
     )
     generator = torch.Generator().manual_seed(seed)
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        module.train()
+    module.train()
+    with one_thread_each():
         for epoch in range(epochs):
             order = torch.randperm(len(labels), generator=generator)
             for step in range(steps):
-                chosen = order[step * batch : (step + 1) * batch]
-                loss = criterion.loss(module(images[chosen]), labels[chosen])
+                drawn = order[step * batch : (step + 1) * batch]
+                loss = criterion.loss(module(images[drawn]), labels[drawn])
                 if not bool(torch.isfinite(loss)):
                     raise EdensimError(
                         f"training diverged in epoch {epoch + 1}: the loss is {float(loss)}"
@@ -66,13 +65,14 @@ def train(
                 schedule.step()
                 if progress is not None:
                     progress(epoch * steps + step + 1, epochs * steps)
-    finally:
-        torch.set_num_threads(before)
     return cast(torch.nn.Module, module.eval())
 
 
 def normalization_for(network: str, dataset: Dataset) -> Normalization:
-    """What images are normalized by: the figures of the network's published weights where it has such, else those of the images."""
+    """Return what a network's images are normalized by.
+
+    These are the figures of its published weights if it has some, else those of the images.
+    """
     published = ENTRIES[known_name(network)].normalization
     return (
         published
@@ -84,5 +84,5 @@ def normalization_for(network: str, dataset: Dataset) -> Normalization:
 def accuracy_of(
     module: torch.nn.Module, dataset: Dataset, normalization: Normalization, batch: int = 256
 ) -> float:
-    """Share of images that a module classifies right, or what its criterion has instead."""
+    """Measure the share of images that a module classifies right, or the score of its criterion."""
     return score_of(module, batched(dataset, normalization, batch), len(dataset))

@@ -1,4 +1,8 @@
-"""Trained weights from files and to files. Files are read by torch's restricted unpickler: tensors and plain values, never code."""
+"""Trained weights in files.
+
+Files are read by torch's restricted unpickler, which makes tensors and plain values, and never runs
+code.
+"""
 
 from __future__ import annotations
 
@@ -16,69 +20,85 @@ from edensim.files import replacing
 Normalization = tuple[tuple[float, ...], tuple[float, ...]]
 
 
+def save_tensors(path: Path, values: dict[str, Any]) -> None:
+    """Write tensors and plain values to a file, whole or not at all; raises InputError."""
+    with replacing(path) as temporary:
+        torch.save(values, temporary)
+
+
+def load_tensors(path: Path) -> Any:
+    """Read a file of tensors and plain values; raises ValueError with the reason in one line."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # files of old torch versions are read, too
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as exception:  # a broken file can raise anything in an unpickler
+        reason = (str(exception).strip().splitlines() or [type(exception).__name__])[0]
+        raise ValueError(reason[:200]) from None
+
+
 def load_weights(module: torch.nn.Module, path: Path, name: str) -> Normalization | None:
-    """Give a module the weights of a file: a state dict, or a checkpoint with one under `state_dict`; names may begin with `module.`.
+    """Give a module the weights of a file.
 
-    Returns what the images that they were trained on were normalized by, where the file says it.
-
-    Raises NetworkError for a file that holds none, weights of another network, and weights that are not finite.
+    The file is a state dict, or a checkpoint with one under `state_dict`; names may begin with
+    `module.`. Returns the normalization of the training images, if the file has it. Raises
+    NetworkError for a file without weights, for weights of another network, and for weights that
+    are not finite.
     """
-    given, normalization = read_weights(path)
-    wanted = module.state_dict()
+    weights, normalization = read_weights(path)
+    expected = module.state_dict()
     missing = [
-        key for key in wanted if key not in given and not key.endswith("num_batches_tracked")
+        key for key in expected if key not in weights and not key.endswith("num_batches_tracked")
     ]
-    unknown = [key for key in given if key not in wanted]
+    unknown = [key for key in weights if key not in expected]
     if missing or unknown:
+        differences = [
+            f"{verb} {len(keys)} tensors ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''})"
+            for verb, keys in (("lacks", missing), ("has beyond it", unknown))
+            if keys
+        ]
         raise NetworkError(
-            f"{path}: weights of another network than {name}: "
-            + "; ".join(
-                f"{what} {len(keys)} tensors ({_few(keys)})"
-                for what, keys in (("lacks", missing), ("has beyond it", unknown))
-                if keys
-            )
+            f"{path}: weights of another network than {name}: {'; '.join(differences)}"
         )
-    for key, tensor in given.items():
-        if tuple(tensor.shape) != tuple(wanted[key].shape):
+    for key, tensor in weights.items():
+        if tensor.shape != expected[key].shape:
             raise NetworkError(
-                f"{path}: {key}: expected the shape {_shape(wanted[key])} of {name}, found {_shape(tensor)}"
+                f"{path}: {key}: expected the shape {_shape(expected[key])} of {name}, "
+                f"found {_shape(tensor)}"
             )
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise NetworkError(
-                f"{path}: {key}: has {int((~torch.isfinite(tensor)).sum())} values that are not finite (NaN or infinite)"
-            )
-    module.load_state_dict(given, strict=False)
+    _check_finite(weights, str(path))
+    module.load_state_dict(weights, strict=False)
     return normalization
 
 
 def read_weights(path: Path) -> tuple[dict[str, torch.Tensor], Normalization | None]:
-    """Tensors by name, and the normalization if the file has one. Raises NetworkError."""
+    """Read tensors by name, and the normalization if the file has one; raises NetworkError."""
     if not path.is_file():
         raise NetworkError(f"{path}: there is no such file of weights")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # old formats are read, too
-            found: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as exception:  # whatever a broken file makes of an unpickler
-        said = (str(exception).strip().splitlines() or [type(exception).__name__])[0]
-        raise NetworkError(f"{path}: torch cannot load it as weights: {said[:200]}") from None
-    normalization = (
-        _normalization(path, found.get("normalization")) if isinstance(found, Mapping) else None
-    )
-    if isinstance(found, Mapping) and isinstance(found.get("state_dict"), Mapping):
-        found = found["state_dict"]
+        content = load_tensors(path)
+    except ValueError as reason:
+        raise NetworkError(f"{path}: torch cannot load it as weights: {reason}") from None
+    normalization = None
+    if isinstance(content, Mapping):
+        normalization = _normalization(path, content.get("normalization"))
+        if isinstance(content.get("state_dict"), Mapping):
+            content = content["state_dict"]
     if (
-        not isinstance(found, Mapping)
-        or not found
-        or not all(isinstance(value, torch.Tensor) for value in found.values())
+        not isinstance(content, Mapping)
+        or not content
+        or not all(isinstance(value, torch.Tensor) for value in content.values())
     ):
         raise NetworkError(
-            f"{path}: expected a state dict (tensors by name), found {type(found).__name__}"
+            f"{path}: expected a state dict (tensors by name), found {type(content).__name__}"
         )
-    return {str(key).removeprefix("module."): value for key, value in found.items()}, normalization
+    return {
+        str(key).removeprefix("module."): value for key, value in content.items()
+    }, normalization
 
 
 def _normalization(path: Path, given: Any) -> Normalization | None:
+    """Check the normalization of a file."""
     if given is None:
         return None
     try:
@@ -95,22 +115,22 @@ def _normalization(path: Path, given: Any) -> Normalization | None:
 
 
 def save_weights(module: torch.nn.Module, path: Path, normalization: Normalization) -> None:
-    """Write a module's state dict and what its images are normalized by, whole or not at all."""
-    with replacing(path) as temporary:
-        torch.save({"state_dict": module.state_dict(), "normalization": normalization}, temporary)
+    """Write a module's state dict and the normalization of its images, whole or not at all."""
+    save_tensors(path, {"state_dict": module.state_dict(), "normalization": normalization})
 
 
 def check_finite(module: torch.nn.Module, name: str) -> None:
-    """Raises NetworkError for weights that are NaN or infinite."""
-    for key, tensor in module.state_dict().items():
+    """Raise NetworkError if a weight is NaN or infinite."""
+    _check_finite(module.state_dict(), name)
+
+
+def _check_finite(tensors: Mapping[str, torch.Tensor], name: str) -> None:
+    for key, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise NetworkError(
-                f"{name}: {key}: has {int((~torch.isfinite(tensor)).sum())} values that are not finite (NaN or infinite)"
+                f"{name}: {key}: has {int((~torch.isfinite(tensor)).sum())} values that are not "
+                "finite (NaN or infinite); expected finite weights"
             )
-
-
-def _few(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
 def _shape(tensor: torch.Tensor) -> str:

@@ -1,4 +1,4 @@
-"""EDEN's whole loop."""
+"""`edensim eden`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from edensim.cli.options import Overrides
+from edensim.cli.options import Overrides, Quiet
+from edensim.exceptions import InputError
 
 
 def eden(
@@ -15,7 +16,8 @@ def eden(
         Path,
         typer.Argument(
             metavar="RUN.yaml",
-            help="A machine, `errors.module` and `eden.*`, such as configs/runs/eden-lenet-cpu.yaml.",
+            help="Run file with a machine, `errors.module` and `eden.*`, such as "
+            "configs/runs/eden-lenet-cpu.yaml.",
         ),
     ],
     output: Annotated[
@@ -24,35 +26,42 @@ def eden(
             "--output",
             "-o",
             metavar="DIR",
-            help="Folder for weights, tolerance, mapped run and result (eden.json).",
+            help="Folder for the weights, the tolerance, the mapped run and the result "
+            "(eden.json).",
         ),
     ],
     threads: Annotated[
         int,
-        typer.Option(metavar="N", min=1, help="Batches at once; the result is the same with any."),
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Batches computed at once; the result does not depend on it.",
+        ),
     ] = 1,
     overrides: Overrides = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Boost a network, find what it tolerates, map it to DRAM, and run it there: accuracy, energy and speedup. Goes on where it was interrupted."""
+    """Boost a network, find what it tolerates, map it to DRAM, and run it there.
+
+    The result has its accuracy, energy and speedup. The same command continues an interrupted run.
+    """
     from edensim.cli.progress import Progress
-    from edensim.eden.loop import eden as looped
-    from edensim.exceptions import InputError
+    from edensim.eden.loop import eden as run_loop
 
     if output.exists() and not output.is_dir():
         raise InputError(f"{output}: expected a folder, found a file")
 
-    def say(text: str) -> None:
+    def announce(text: str) -> None:
         if not quiet:
             typer.echo(text, err=True)
 
-    result = looped(
+    result = run_loop(
         run,
         output,
         overrides=overrides or [],
         threads=threads,
-        say=say,
-        watch=lambda unit: Progress(quiet, unit),
+        announce=announce,
+        progress_of=lambda unit: Progress(quiet, unit),
     )
     if not quiet:
         typer.echo(result.summary())

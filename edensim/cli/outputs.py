@@ -1,4 +1,4 @@
-"""Where results go, and what is said when a command cannot go on."""
+"""Where results go, and what a user reads when a command cannot go on."""
 
 from __future__ import annotations
 
@@ -6,19 +6,36 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import typer
 
-from edensim.cli.options import INTERRUPTED
 from edensim.exceptions import InputError
 
 if TYPE_CHECKING:
     from edensim.cli.progress import Progress
 
+#: Exit code that shells give to a process ended by SIGINT.
+INTERRUPTED: Final = 130
+
+
+class Result(Protocol):
+    """What a command reports."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+
+
+def report(result: Result, text: str, json_path: Path | None, quiet: bool = False) -> None:
+    """Write a result as JSON if a path is given, and print the text that describes it."""
+    if json_path is not None:
+        write_json(json_path, result.to_dict())
+    if not quiet and not is_stdout(json_path):
+        typer.echo(text)
+
 
 def complain(message: str, code: int) -> int:
-    """Say what was wrong; returns the exit code."""
+    """Print what was wrong on standard error, and return the exit code."""
     typer.echo(f"edensim: {message}", err=True)
     return code
 
@@ -27,7 +44,7 @@ def complain(message: str, code: int) -> int:
 def interruptible(
     progress: Progress, outcome: str = "no output file was written"
 ) -> Iterator[None]:
-    """Say how far a run had come when the user ends it."""
+    """Tell how far a run had come if the user ends it."""
     try:
         yield
     except KeyboardInterrupt:
@@ -36,12 +53,12 @@ def interruptible(
 
 
 def is_stdout(path: Path | None) -> bool:
-    """Whether a path stands for standard output."""
+    """Return whether a path stands for standard output."""
     return path is not None and str(path) == "-"
 
 
 def write_json(path: Path, values: dict[str, Any]) -> None:
-    """Write a result to a file, whole or not at all, or to standard output."""
+    """Write values to a file, whole or not at all, or to standard output."""
     import json
 
     from edensim.files import save_text
@@ -53,9 +70,9 @@ def write_json(path: Path, values: dict[str, Any]) -> None:
         save_text(path, text + "\n")
 
 
-def check_outputs(*outputs: Path | None, inputs: Sequence[Path] = ()) -> None:
-    """Refuse outputs that cannot be written, before a long run finds out. Raises InputError."""
-    taken = {os.path.realpath(path): "an input" for path in inputs}
+def check_outputs(*outputs: Path | None, inputs: Sequence[Path | None] = ()) -> None:
+    """Raise InputError for outputs that cannot be written, before a long run finds out."""
+    taken = {os.path.realpath(path): "an input" for path in inputs if path is not None}
     for path in outputs:
         if path is None or is_stdout(path):
             continue

@@ -1,4 +1,4 @@
-"""A progress bar with requests (points of a sweep) per second: on a terminal only, and only for runs that last."""
+"""A progress bar with a rate, on a terminal only, and only for runs that last."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ import sys
 import time
 from typing import Any
 
-#: Seconds before the bar appears (most runs are over by then, and drawing has to be loaded), and between two drawings.
+#: Seconds before the bar appears (most runs are over by then, and drawing has to be loaded), and
+#: between two drawings.
 PATIENCE_s = 0.5
 INTERVAL_s = 0.1
 
 
 class Progress:
-    """Called with requests (or another unit) done and, where known, in all; remembers both for a message when the run is cut short."""
+    """A progress callback that draws a bar.
+
+    It is called with the number of units done, and of all if it is known. It remembers both for a
+    message in case the run is interrupted.
+    """
 
     def __init__(self, quiet: bool = False, unit: str = "requests") -> None:
         self.unit = unit
@@ -25,6 +30,7 @@ class Progress:
         self._task: Any = None
 
     def __call__(self, done: int, total: int | None) -> None:
+        """Take note of the progress, and draw the bar if it is time."""
         self.done, self.total = done, total
         if self._wanted and time.monotonic() >= self._next:
             self._draw()

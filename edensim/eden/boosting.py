@@ -1,26 +1,33 @@
-"""`edensim.boost`: retraining with the bit errors of approximate memory (Koppula et al., MICRO 2019, section 3.2).
+"""`edensim.boost`: retraining with the bit errors of approximate memory.
 
-Errors come into weights and ifms as they are loaded, in the forward pass only; gradients go straight through. The BER rises from 0 to the target in
-equal steps, one every two epochs (variant `curricular`); `constant` has the target from the first epoch on (the paper's non-curricular retraining),
-`none` has no errors (a control of the same length). Values beyond the bounds are corrected, as in inference; bounds and scales are taken
-anew before each epoch, from the network's clean runs. Statistics of batch normalization stay as they were trained: errors would move them.
-The model to train with may be another than the memory's (a poor fit). Each step is in a memory of its own
-(another seed), as the places of weak cells in the memory to come are not known. The same seed gives the same weights, to the last bit.
+Boosting is described in section 3.2 of Koppula et al., MICRO 2019. Weights and ifms have errors as
+they are loaded, in the forward pass only; gradients go straight through. The BER rises from 0 to
+the target in equal steps, one every two epochs (variant `curricular`). The variant `constant` has
+the target from the first epoch on, which the paper calls non-curricular; `none` has no errors and
+is a control of the same length.
+
+Values beyond the bounds are corrected, as in inference. Bounds and scales are taken anew before
+each epoch, from clean runs of the network. Statistics of batch normalization stay as they are,
+because errors would move them. The error model that is trained with may be another one than the
+memory's (a poor fit). Each step is in a memory of its own (another seed), because the places of
+weak cells in the memory to come are not known. The same seed gives the same weights, to the last
+bit.
 """
 
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from edensim._version import __version__
-from edensim.accuracy.evaluation import BOUNDINGS, interval_of, require_torch
-from edensim.eden.memory import Memory, memory_of
-from edensim.exceptions import EdensimError, InputError, nearest
+from edensim.accuracy.evaluation import interval_of, require_torch
+from edensim.accuracy.memory import ApproximateMemory, approximate_memory
+from edensim.accuracy.options import MemoryOptions
+from edensim.eden.options import BoostOptions
+from edensim.eden.schedule import Schedule
+from edensim.exceptions import EdensimError
 from edensim.results.data_frame import data_frame
 from edensim.vocabulary import ProgressCallback
 
@@ -28,18 +35,16 @@ if TYPE_CHECKING:
     import pandas as pd
     import torch
 
-    from edensim.accuracy.datasets import Dataset
-    from edensim.accuracy.evaluation_target import Subject
-    from edensim.accuracy.weights import Normalization
-
-VARIANTS: Final = ("curricular", "constant", "none")
-#: Epochs that each step of the BER lasts (section 3.2 of the paper).
-EPOCHS_A_STEP: Final = 2
+    from edensim.accuracy.evaluation_target import EvaluationTarget
+    from edensim.eden.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """ber: errors were trained with; loss: mean over the epoch's batches (of a classifier: cross entropy, nats)."""
+    """BER that an epoch was trained with, and the mean loss of its batches.
+
+    The loss of a classifier is the cross entropy, in nats.
+    """
 
     ber: float
     loss: float
@@ -47,9 +52,32 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Boosted:
-    """A retrained network. before, after: accuracies (shares of the test's images) with errors at the target BER, one a memory; clean ones without.
+    """A retrained network, and its accuracies.
 
-    module: the network itself. intervals: 95 % of means over the memories.
+    Attributes
+    ----------
+    network, dataset : str
+        What was retrained, and what it was tested on.
+    images : int
+        Number of images of the test.
+    precision : str
+        How data were stored.
+    variant : str
+        How the BER rose.
+    ber : float
+        The target BER.
+    epochs : tuple of Epoch
+        BER and loss of each epoch.
+    clean_before, clean_after : float
+        Accuracy without errors, before and after retraining.
+    before, after : tuple of float
+        Accuracy with errors at the target BER, in each of the memories.
+    seed : int
+        Seed of the first memory.
+    config, notes : Mapping
+        What the result depends on, and what is to be known about it.
+    module : torch.nn.Module
+        The retrained network.
     """
 
     network: str
@@ -69,7 +97,7 @@ class Boosted:
     module: torch.nn.Module = field(repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, as --json writes them."""
+        """Return plain values, as --json writes them."""
         return {
             "network": self.network,
             "dataset": self.dataset,
@@ -96,7 +124,7 @@ class Boosted:
         }
 
     def to_dataframe(self) -> pd.DataFrame:
-        """A row an epoch."""
+        """Return a table with a row per epoch: epoch, ber and loss."""
         return data_frame(
             [
                 {"epoch": number + 1, "ber": epoch.ber, "loss": epoch.loss}
@@ -105,176 +133,114 @@ class Boosted:
         )
 
     def summary(self) -> str:
-        """A few lines."""
-        means = [sum(values) / len(values) for values in (self.before, self.after)]
-        what = self.notes.get("measure", "accuracy")
+        """Return a few lines of text."""
+        before, after = (sum(values) / len(values) for values in (self.before, self.after))
+        measure = self.notes.get("measure", "accuracy")
         return (
-            f"{self.network} on {self.images:,} images of {self.dataset}, {self.precision}, {len(self.epochs)} epochs ({self.variant})\n"
-            f"{what} without errors     {self.clean_before:.2%} before, {self.clean_after:.2%} after\n"
-            f"{what} at BER {self.ber:<9.3g}   {means[0]:.2%} before, {means[1]:.2%} after, over {len(self.after)} memories"
+            f"{self.network} on {self.images:,} images of {self.dataset}, {self.precision}, "
+            f"{len(self.epochs)} epochs ({self.variant})\n"
+            f"{measure} without errors     {self.clean_before:.2%} before, "
+            f"{self.clean_after:.2%} after\n"
+            f"{measure} at BER {self.ber:<9.3g}   {before:.2%} before, {after:.2%} after, "
+            f"over {len(self.after)} memories"
         )
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """How a network is retrained. rate: peak of the learning rate (one cycle); batch: images of a step."""
-
-    variant: str = "curricular"
-    epochs: int = 10
-    batch: int = 64
-    rate: float = 2e-3
-
-    def __post_init__(self) -> None:
-        if self.variant not in VARIANTS:
-            raise InputError(
-                f"variant: expected one of {', '.join(VARIANTS)}, found {self.variant!r}{nearest(self.variant, VARIANTS)}"
-            )
-        for what in ("epochs", "batch"):
-            if getattr(self, what) < 1:
-                raise InputError(f"{what}: expected 1 or more, found {getattr(self, what)}")
-        if not 0 < self.rate <= 1:
-            raise InputError(f"rate: expected more than 0 and at most 1, found {self.rate!r}")
-
-    def bers(self, target: float) -> list[float]:
-        """Of each epoch. Curricular: 0 first, the target last."""
-        if self.variant != "curricular":
-            return [target if self.variant == "constant" else 0.0] * self.epochs
-        steps = math.ceil(self.epochs / EPOCHS_A_STEP)
-        return [
-            target * (epoch // EPOCHS_A_STEP) / (steps - 1) if steps > 1 else target
-            for epoch in range(self.epochs)
-        ]
 
 
 def boost(
     network: str | torch.nn.Module,
     *,
-    ber: float,
-    data: str | os.PathLike[str] | Dataset = "digits",
-    weights: str | os.PathLike[str] | None = None,
-    precision: str = "int8",
-    model: str | int | None = None,
-    module: str | os.PathLike[str] | None = None,
-    train_model: str | int | None = None,
-    variant: str = "curricular",
-    epochs: int = 10,
-    batch: int = 64,
-    rate: float = 2e-3,
-    bounding: str = "zero",
-    comparison: str = "value",
-    repeats: int = 5,
-    seed: int | None = None,
-    train_images: int | None = None,
-    images: int | None = None,
-    size: int | None = None,
-    normalization: Normalization | None = None,
-    threads: int = 1,
-    device: str = "auto",
-    output: str | os.PathLike[str] | None = None,
-    checkpoint: str | os.PathLike[str] | None = None,
-    resume: bool = False,
-    config: str | os.PathLike[str] | None = None,
-    overrides: Sequence[str] = (),
+    options: BoostOptions | None = None,
     progress: ProgressCallback | None = None,
-    **sections: Mapping[str, Any],
+    **arguments: Any,
 ) -> Boosted:
-    """Retrain a network with errors up to `ber`, and test it before and after in `repeats` memories that it was not trained in.
+    """Retrain a network with bit errors, and test it before and after.
 
-    network, data, weights, bounding, comparison, size, normalization, threads, device: as for `evaluate`; a module of one's own is not
-    changed, the result has a copy.
-    model or module: whose structure the memory's errors have; train_model: another one to train with (poor fit). variant, epochs, batch, rate: see
-    `Schedule`. train_images, images: of the training and test splits (None: all). output: file of the weights. checkpoint: file
-    that keeps what a run needs to go on, written after each epoch; with `resume`, a run goes on from it and ends with the same bits.
+    The tests are in memories that the network was not trained in.
 
-    Raises InputError for what cannot be accepted (also a checkpoint of another run), EdensimError where training diverges.
+    Parameters
+    ----------
+    network : str or torch.nn.Module
+        A name, or a trained module, which is not changed: the result has a copy.
+    options : BoostOptions, optional
+        Target BER, data, errors, schedule and so on. With a checkpoint, a run that was interrupted
+        can be resumed, and ends with the same bits.
+    progress : callable, optional
+        Is called with the number of training steps done, and of all.
+    **arguments
+        Fields of `BoostOptions` by name, which take precedence over `options`, and sections of the
+        configuration (``dram={"channels": 2}``). As `data` a `Dataset` is accepted, too.
+
+    Returns
+    -------
+    Boosted
+        The retrained network, and its accuracies.
+
+    Raises
+    ------
+    InputError
+        If an option cannot be accepted, or a checkpoint is of another run.
+    EdensimError
+        If training diverges.
+
+    References
+    ----------
+    S. Koppula et al., "EDEN: Enabling Energy-Efficient, High-Performance Deep Neural Network
+    Inference Using Approximate DRAM", MICRO 2019, section 3.2.
     """
-    schedule = Schedule(variant, epochs, batch, rate)
-    if not 0 < ber <= 1:
-        raise InputError(f"ber: expected more than 0 and at most 1, found {ber!r}")
-    if repeats < 1:
-        raise InputError(f"repeats: expected 1 or more, found {repeats}")
-    if bounding not in BOUNDINGS:
-        raise InputError(
-            f"bounding: expected one of {', '.join(BOUNDINGS)}, found {bounding!r}{nearest(bounding, BOUNDINGS)}"
-        )
-    if resume and checkpoint is None:
-        raise InputError("resume: needs a checkpoint to go on from")
+    options, sections = BoostOptions.gather(options, arguments)
     require_torch()
-    from edensim.accuracy.evaluation_target import subject
-    from edensim.eden.retraining import Checkpoint, retrain, training_split
+    return _boosted(network, options, sections, progress)
 
-    memory = memory_of(
-        module=module, model=model, seed=seed, config=config, overrides=overrides, sections=sections
-    )
-    memory.injector(ber)  # a BER that the model cannot have is found out now
-    trained_with = (
-        memory
-        if train_model is None
-        else memory_of(
-            module=None, model=train_model, seed=memory.seed, config=None, overrides=(), sections={}
-        )
-    )
-    options: dict[str, Any] = {
-        "precision": precision,
-        "comparison": comparison,
-        "images": images,
-        "size": size,
-    }
-    options |= {
-        "device": device,
-        "capacity_bytes": memory.geometry.mapping.capacity_bytes,
-        "correction": None if bounding == "off" else bounding,
-    }
-    tested = subject(network, data, weights=weights, normalization=normalization, **options)
-    split = training_split(data, tested, train_images, size)
-    asked = {
-        **schedule.__dict__,
+
+def _boosted(
+    network: str | torch.nn.Module,
+    options: BoostOptions,
+    sections: Mapping[str, Any],
+    progress: ProgressCallback | None,
+) -> Boosted:
+    """Test, retrain and test again."""
+    from edensim.accuracy.evaluation_target import evaluation_target
+    from edensim.accuracy.weights import save_weights
+    from edensim.eden.retraining import retrain, training_split
+
+    ber = options.ber
+    memory = approximate_memory(options, sections)
+    memory.injector(ber)  # a BER that the model cannot have is refused before the training
+    trained_memory = memory
+    if options.train_model is not None:
+        poor_fit = MemoryOptions(model=options.train_model, seed=memory.seed)
+        trained_memory = approximate_memory(poor_fit)
+    target = evaluation_target(network, options, capacity_bytes=memory.capacity_bytes)
+    split = training_split(target, options.train_images)
+    schedule = Schedule(options.variant, options.epochs, options.batch, options.rate)
+    settings = {
+        **vars(schedule),
         "ber": ber,
-        "bounding": bounding,
-        "comparison": comparison,
+        "bounding": options.bounding,
+        "comparison": options.comparison,
         "train_images": len(split),
-        "size": size,
+        "size": options.size,
+        "train_errors": trained_memory.free_model,
     }
-    asked |= {"train_errors": {**trained_with.structure.to_dict(), "weak_fraction": None}}
-    kept = (
-        Checkpoint(
-            Path(checkpoint),
-            {
-                "network": tested.name,
-                "dataset": split.name,
-                "precision": precision,
-                "seed": memory.seed,
-                **asked,
-            },
-        )
-        if (checkpoint is not None)
-        else None
-    )
-    clean_before, before = _accuracies(tested, memory, ber, repeats, threads)
-    retrained, records = retrain(
-        tested,
+    clean_before, before = _accuracies(target, memory, options)
+    module, records = retrain(
+        target,
         split,
-        trained_with,
-        [float(each) for each in schedule.bers(ber)],
+        trained_memory,
+        [float(value) for value in schedule.bers(ber)],
         schedule=schedule,
-        checkpoint=kept,
-        resume=resume,
+        checkpoint=_checkpoint(options, target.name, split.name, memory.seed, settings),
         progress=progress,
     )
-    after_subject = replace(
-        subject(retrained, data, normalization=tested.normalization, **options), name=tested.name
-    )
-    clean_after, after = _accuracies(after_subject, memory, ber, repeats, threads)
-    if output is not None:
-        from edensim.accuracy.weights import save_weights
-
-        save_weights(retrained, Path(output), tested.normalization)
+    clean_after, after = _accuracies(target.with_module(module), memory, options)
+    if options.output is not None:
+        save_weights(module, options.output, target.normalization)
     return Boosted(
-        network=tested.name,
-        dataset=tested.dataset.name,
-        images=len(tested.dataset),
-        precision=precision,
-        variant=variant,
+        network=target.name,
+        dataset=target.dataset.name,
+        images=len(target.dataset),
+        precision=options.precision,
+        variant=options.variant,
         ber=ber,
         epochs=tuple(Epoch(*record) for record in records),
         clean_before=clean_before,
@@ -282,23 +248,36 @@ def boost(
         before=before,
         after=after,
         seed=memory.seed,
-        config={
-            "boosting": asked,
-            "errors": {**memory.structure.to_dict(), "weak_fraction": None},
-            "run": memory.config,
-        },
-        notes={"errors": memory.notes, **tested.notes},
-        module=retrained,
+        config={"boosting": settings, "errors": memory.free_model, "run": memory.config},
+        notes={"errors": memory.notes, **target.notes},
+        module=module,
     )
+
+
+def _checkpoint(
+    options: BoostOptions, network: str, dataset: str, seed: int, settings: Mapping[str, Any]
+) -> Checkpoint | None:
+    """Return the file that the retraining can be resumed from, if one is asked for."""
+    from edensim.eden.checkpoint import Checkpoint
+
+    if options.checkpoint is None:
+        return None
+    identity = {
+        "network": network,
+        "dataset": dataset,
+        "precision": options.precision,
+        "seed": seed,
+        **settings,
+    }
+    return Checkpoint(options.checkpoint, identity, options.resume)
 
 
 def _accuracies(
-    tested: Subject, memory: Memory, ber: float, repeats: int, threads: int
+    target: EvaluationTarget, memory: ApproximateMemory, options: BoostOptions
 ) -> tuple[float, tuple[float, ...]]:
-    """Without errors, and in each memory: those that `tolerance` tests in, none that was trained in."""
-    outcomes = tested.outcomes(
-        [None, *(memory.injector(ber, repeat) for repeat in range(repeats))], threads=threads
-    )
-    if math.isnan(outcomes[0].accuracy):
-        raise EdensimError(f"{tested.name}: its accuracy is not a number")
-    return outcomes[0].accuracy, tuple(outcome.accuracy for outcome in outcomes[1:])
+    """Measure the accuracy without errors, and in each memory that `tolerance` tests in, too."""
+    errors = [memory.injector(options.ber, repeat) for repeat in range(options.repeats)]
+    clean, *others = target.outcomes([None, *errors], threads=options.threads)
+    if math.isnan(clean.accuracy):
+        raise EdensimError(f"{target.name}: its accuracy is not a number")
+    return clean.accuracy, tuple(outcome.accuracy for outcome in others)

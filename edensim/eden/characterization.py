@@ -1,521 +1,289 @@
-"""`edensim.tolerance`: how many bit errors a network tolerates (Koppula et al., MICRO 2019, section 3.3), coarse and fine.
+"""`edensim.tolerance`: how many bit errors a network tolerates, coarse and fine.
 
-Coarse: a binary search over a logarithmic grid of BERs for the highest one whose accuracy is within a drop of the accuracy without errors, at the
-same precision. Each probe is repeated in several memories, which are the same for all probes: cells that fail at one BER fail at any higher one,
-so that accuracies fall as the BER rises, as the search needs. A probe passes where the mean of its repeats (rule `mean`), or the lower end of their
-95 % interval (rule `interval`), is within the drop. Fine: see fine.py; what it finds is tested on all images in all memories, and raised less
-where that fails; where even a quarter of the raises fails, all items have the coarse BER.
+It is described in section 3.3 of Koppula et al., MICRO 2019. The coarse search is a binary search
+over a logarithmic grid of BERs for the highest one whose accuracy is within a drop of the accuracy
+without errors, at the same precision. Each probe is repeated in several memories, which are the
+same for all probes: cells that fail at one BER fail at any higher one, so that accuracies fall as
+the BER rises, as the search needs. A probe passes if the mean of its repeats (rule `mean`), or the
+lower end of their 95 % interval (rule `interval`), is within the drop.
+
+The fine search is described in fine.py. What it finds is tested on all images in all memories, and
+raised less if that fails. If even a quarter of the raises fails, all items have the coarse BER.
 """
 
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from edensim.accuracy.evaluation import BOUNDINGS, interval_of, require_torch
-from edensim.eden.fine import ROUNDING, raise_items
-from edensim.eden.memory import Memory, memory_of
-from edensim.eden.tolerance import ItemTolerance, Probe, Tolerance
-from edensim.exceptions import InputError, nearest
+from edensim.accuracy.evaluation import interval_of, require_torch
+from edensim.accuracy.memory import ApproximateMemory, approximate_memory
+from edensim.eden.fine import ROUNDING
+from edensim.eden.fine_search import FineSearch
+from edensim.eden.options import ToleranceOptions
+from edensim.eden.tolerance import Probe, Tolerance
+from edensim.exceptions import InputError
 from edensim.vocabulary import ProgressCallback
 
 if TYPE_CHECKING:
     import torch
 
-    from edensim.accuracy.datasets import Dataset
-    from edensim.accuracy.evaluation_target import Subject
-    from edensim.accuracy.placement import Item
-    from edensim.accuracy.weights import Normalization
-    from edensim.eden.item_retraining import ItemRetraining
+    from edensim.accuracy.evaluation_target import EvaluationTarget
+    from edensim.eden.retraining import ItemRetraining
 
-RULES: Final = ("mean", "interval")
-#: Shares of the raises found on the sample that are tried on all images, in this order.
-SHARES: Final = (1.0, 0.75, 0.5, 0.25)
+#: Share of the accuracy without errors that may be lost if no other is asked for.
+DEFAULT_DROP: Final = 0.01
+#: Options that the result keeps, in this order.
+_RECORDED: Final = (
+    "drop target lowest highest resolution_decades repeats rule fine begin step cap "
+    "validation_share fine_repeats fine_epochs"
+).split()
+#: Options that may differ from those of the coarse search that one goes on from.
+_FINE_OPTIONS: Final = frozenset(_RECORDED[_RECORDED.index("fine") :])
 
 Retrain = Callable[[float], "torch.nn.Module"]
-
-
-@dataclass(frozen=True)
-class Search:
-    """What is asked for; fields as the arguments of `tolerance`."""
-
-    drop: float | None = None
-    target: float | None = None
-    lowest: float = 1e-7
-    highest: float = 0.5
-    resolution_decades: float = 0.1
-    repeats: int = 5
-    rule: str = "mean"
-    fine: bool = False
-    begin: float = 1.0
-    step: float = 0.125
-    cap: float = 20.0
-    validation_share: float = 0.1
-    fine_repeats: int = 1
-    fine_epochs: int = 0
-
-    def __post_init__(self) -> None:
-        if self.drop is not None and self.target is not None:
-            raise InputError(
-                f"drop: given ({self.drop:g}) beside a target accuracy ({self.target:g}); expected one of the two"
-            )
-        _within("drop", 0.01 if self.drop is None else self.drop, 0, 1)
-        _within("target", 0.5 if self.target is None else self.target, 0, 1)
-        _within("lowest", self.lowest, 0, 1)
-        _within("highest", self.highest, 0, 1)
-        if self.lowest >= self.highest:
-            raise InputError(
-                f"lowest: expected a BER below the highest, {self.highest:g}, found {self.lowest:g}"
-            )
-        _within("resolution_decades", self.resolution_decades, 0, 10)
-        _within("begin", self.begin, 0, 1)
-        _within("step", self.step, 0, 100)
-        _within("cap", self.cap, self.begin, 1e6)
-        _within("validation_share", self.validation_share, 0, 1)
-        for what in ("repeats", "fine_repeats"):
-            if getattr(self, what) < 1:
-                raise InputError(f"{what}: expected 1 or more, found {getattr(self, what)}")
-        if self.fine_epochs < 0 or (self.fine_epochs and not self.fine):
-            expected = "0 or more" if self.fine_epochs < 0 else "0 where no items are raised (fine)"
-            raise InputError(f"fine_epochs: expected {expected}, found {self.fine_epochs}")
-        if self.rule not in RULES:
-            raise InputError(
-                f"rule: expected one of {', '.join(RULES)}, found {self.rule!r}{nearest(self.rule, RULES)}"
-            )
-        if self.rule == "interval" and self.repeats < 2:
-            raise InputError("repeats: 1; expected 2 or more for the rule 'interval'")
-
-    @property
-    def grid(self) -> list[float]:
-        """BERs that may be probed, ascending: from the lowest in steps of the resolution, and the highest."""
-        decades = math.log10(self.highest / self.lowest)
-        count = math.ceil(decades / self.resolution_decades - 1e-9)
-        return [self.lowest * 10 ** (self.resolution_decades * index) for index in range(count)] + [
-            self.highest
-        ]
-
-    def accepted(self, clean: float, network: str) -> float:
-        """Drop of the clean accuracy. Raises InputError for a target that the network does not reach without errors."""
-        if self.target is None:
-            return 0.01 if self.drop is None else self.drop
-        if self.target > clean:
-            raise InputError(
-                f"target: {self.target:.2%} is above what {network} reaches without errors, {clean:.2%}; expected at most that"
-            )
-        return clean - self.target
-
-    def passes(self, accuracies: Sequence[float], threshold: float) -> bool:
-        """Whether repeats of a probe are within the drop."""
-        interval = interval_of(accuracies)
-        reached = (
-            interval[0]
-            if self.rule == "interval" and interval is not None
-            else sum(accuracies) / len(accuracies)
-        )
-        return reached >= threshold - ROUNDING
 
 
 def tolerance(
     network: str | torch.nn.Module,
     *,
-    data: str | os.PathLike[str] | Dataset = "digits",
-    weights: str | os.PathLike[str] | None = None,
-    precision: str = "int8",
-    model: str | int | None = None,
-    module: str | os.PathLike[str] | None = None,
-    drop: float | None = None,
-    target: float | None = None,
-    lowest: float = 1e-7,
-    highest: float = 0.5,
-    resolution_decades: float = 0.1,
-    repeats: int = 5,
-    rule: str = "mean",
-    fine: bool = False,
-    begin: float = 1.0,
-    step: float = 0.125,
-    cap: float = 20.0,
-    validation_share: float = 0.1,
-    fine_repeats: int = 1,
-    fine_epochs: int = 0,
-    train_images: int | None = None,
-    save_weights: str | os.PathLike[str] | None = None,
-    bounding: str = "zero",
-    comparison: str = "value",
-    seed: int | None = None,
-    threads: int = 1,
-    device: str = "auto",
-    images: int | None = None,
-    batch: int = 32,
-    size: int | None = None,
-    normalization: Normalization | None = None,
+    options: ToleranceOptions | None = None,
     retrain: Retrain | None = None,
-    output: str | os.PathLike[str] | None = None,
-    resume: str | os.PathLike[str] | Tolerance | None = None,
-    config: str | os.PathLike[str] | None = None,
-    overrides: Sequence[str] = (),
     progress: ProgressCallback | None = None,
-    **sections: Mapping[str, Any],
+    **arguments: Any,
 ) -> Tolerance:
-    """The highest BER whose accuracy is within `drop` (a share of the images; default 0.01) of that without errors, or is at least `target`.
+    """Find the highest BER at which a network's accuracy is within a drop.
 
-    network, data, weights, bounding, comparison, images, batch, size, normalization, device: as for `evaluate`.
-    model: whose structure errors have; or module: the model
-    that its data have at the operating point. lowest, highest: BERs to search between, resolution_decades apart.
-    fine: also for each data item. begin: share of the coarse BER that items begin at (the paper: 1); step: by which an item's BER is raised, of
-    the coarse one; cap: times the coarse one, beyond which none is raised; validation_share: of the images, that trials are run on, in fine_repeats
-    memories. fine_epochs: of retraining after each round of raises, with each item's BER, on train_images of the training split (None: all), as the
-    paper does; 0: none. save_weights: file for the network that the result is true of, which is another one where it was retrained.
-    retrain: gives the module to test at a BER (boosting at each probe, as the paper does); None: always the same.
-    output: file that has what was found so far, also where the search is interrupted; resume: such a file or result, to go on from.
+    Parameters
+    ----------
+    network : str or torch.nn.Module
+        A name, or a trained module.
+    options : ToleranceOptions, optional
+        Data, errors, the accepted drop, the BERs to search, and whether to search a BER for each
+        data item, too. With `output`, a file has what is known so far, also if the search is
+        interrupted, and `resume` goes on from such a file or result.
+    retrain : callable, optional
+        Returns the module to test at a BER: the paper boosts at each probe. Without it, the network
+        is always the same.
+    progress : callable, optional
+        Is called with the number of tests done, and of all if it is known.
+    **arguments
+        Fields of `ToleranceOptions` by name, which take precedence over `options`, and sections of
+        the configuration (``dram={"channels": 2}``). As `data` a `Dataset` is accepted, too.
 
-    The result is the same with any number of threads. Raises InputError for what cannot be accepted, and for a target above the clean accuracy.
+    Returns
+    -------
+    Tolerance
+        The same with any number of threads.
+
+    Raises
+    ------
+    InputError
+        If an option cannot be accepted, or the network does not reach the target without errors.
+
+    References
+    ----------
+    S. Koppula et al., "EDEN: Enabling Energy-Efficient, High-Performance Deep Neural Network
+    Inference Using Approximate DRAM", MICRO 2019, section 3.3.
     """
-    search = Search(
-        drop,
-        target,
-        lowest,
-        highest,
-        resolution_decades,
-        repeats,
-        rule,
-        fine,
-        begin,
-        step,
-        cap,
-        validation_share,
-        fine_repeats,
-        fine_epochs,
-    )
-    if threads < 1:
-        raise InputError(f"threads: expected 1 or more, found {threads}")
-    if bounding not in BOUNDINGS:
-        raise InputError(
-            f"bounding: expected one of {', '.join(BOUNDINGS)}, found {bounding!r}{nearest(bounding, BOUNDINGS)}"
-        )
+    options, sections = ToleranceOptions.gather(options, arguments)
     require_torch()
-    from edensim.accuracy.evaluation_target import subject
+    from edensim.accuracy.evaluation_target import evaluation_target
 
-    before = resume if isinstance(resume, Tolerance) or resume is None else Tolerance.load(resume)
-    memory = memory_of(
-        module=module, model=model, seed=seed, config=config, overrides=overrides, sections=sections
+    before = options.resume
+    if before is not None and not isinstance(before, Tolerance):
+        before = Tolerance.load(before)
+    memory = approximate_memory(options, sections)
+    memory.injector(options.highest)  # a BER that the model cannot have is refused at once
+    target = evaluation_target(
+        network, options, batch=options.batch, capacity_bytes=memory.capacity_bytes
     )
-    memory.injector(highest)  # a BER that the model cannot have is found out now
-    capacity = memory.geometry.mapping.capacity_bytes
-    correction = None if bounding == "off" else bounding
-    options: dict[str, Any] = {
-        "precision": precision,
-        "comparison": comparison,
-        "images": images,
-        "batch": batch,
-        "size": size,
-    }
-    options |= {"capacity_bytes": capacity, "correction": correction, "device": device}
-    tested = subject(network, data, weights=weights, normalization=normalization, **options)
+    return _Search(options, memory, target, retrain, before, progress).run()
 
-    def at(ber: float) -> Subject:
-        """The network to be tested at a BER."""
-        if retrain is None:
-            return tested
-        return replace(
-            subject(retrain(ber), data, normalization=tested.normalization, **options),
-            name=tested.name,
+
+class _Search:
+    """A search under way; `found` is what is known so far."""
+
+    def __init__(
+        self,
+        options: ToleranceOptions,
+        memory: ApproximateMemory,
+        target: EvaluationTarget,
+        retrain: Retrain | None,
+        before: Tolerance | None,
+        progress: ProgressCallback | None,
+    ) -> None:
+        self.options, self.memory, self.target = options, memory, target
+        self.retrain, self.before, self.progress = retrain, before, progress
+        self.tests_done = 0
+        self.tests: int | None = None
+        self.found = self._begun()
+        if before is not None:
+            _check_same(before, self.found)
+        self.retraining: ItemRetraining | None = None
+        if options.fine_epochs:
+            from edensim.eden import retraining
+
+            split = retraining.training_split(target, options.train_images)
+            self.retraining = retraining.ItemRetraining(split, memory, options.fine_epochs)
+
+    def _begun(self) -> Tolerance:
+        """Test the network without errors, and return a tolerance that has no BER yet."""
+        options, memory, target = self.options, self.memory, self.target
+        [clean] = target.outcomes([None], threads=options.threads)
+        settings = {
+            "comparison": options.comparison,
+            "batch": options.batch,
+            "size": options.size,
+            "retrain": self.retrain is not None,
+            **{name: getattr(options, name) for name in _RECORDED},
+        }
+        if options.fine_epochs:
+            settings["train_images"] = options.train_images
+        return Tolerance(
+            network=target.name,
+            dataset=target.dataset.name,
+            images=len(target.dataset),
+            precision=options.precision,
+            bounding=options.bounding,
+            clean_accuracy=clean.accuracy,
+            drop=_accepted_drop(options, clean.accuracy, target.name),
+            ber=0.0,
+            probes=(),
+            seed=memory.seed,
+            complete=False,
+            config={"tolerance": settings, "errors": memory.free_model, "run": memory.config},
+            notes={"errors": memory.notes, **target.notes},
         )
 
-    [clean] = tested.outcomes([None], threads=threads)
-    asked = {
-        "comparison": comparison,
-        "batch": batch,
-        "size": size,
-        "retrain": retrain is not None,
-        **search.__dict__,
-    }
-    asked |= {"train_images": train_images} if fine_epochs else {}
-    found = Tolerance(
-        network=tested.name,
-        dataset=tested.dataset.name,
-        images=len(tested.dataset),
-        precision=precision,
-        bounding=bounding,
-        clean_accuracy=clean.accuracy,
-        drop=search.accepted(clean.accuracy, tested.name),
-        ber=0.0,
-        probes=(),
-        seed=memory.seed,
-        complete=False,
-        config={
-            "tolerance": asked,
-            "errors": {**memory.structure.to_dict(), "weak_fraction": None},
-            "run": memory.config,
-        },
-        notes={"errors": memory.notes, **tested.notes},
-    )
-    if before is not None:
-        _check_same(before, found)
-    between = None
-    if fine_epochs:
-        from edensim.eden.item_retraining import ItemRetraining
-        from edensim.eden.retraining import training_split
+    def run(self) -> Tolerance:
+        """Search, and keep what is known if the user interrupts."""
+        tested: EvaluationTarget | None = None
+        try:
+            self._coarse()
+            if self.options.fine and self.found.ber > 0:
+                tested = self._fine()
+        except KeyboardInterrupt:
+            self._keep(self.found)
+            raise
+        self._keep(replace(self.found, complete=True))
+        if self.options.save_weights is not None:
+            from edensim.accuracy.weights import save_weights
 
-        def rebuilt(module: torch.nn.Module) -> Subject:
-            return replace(
-                subject(module, data, normalization=tested.normalization, **options),
-                name=tested.name,
-            )
+            tested = tested or self._target_at(self.found.ber)
+            save_weights(tested.network.module, self.options.save_weights, tested.normalization)
+        return self.found
 
-        between = ItemRetraining(
-            training_split(data, tested, train_images, size), memory, fine_epochs, rebuilt
-        )
-    run = _Run(search, memory, at, threads, found, before, progress, output, between)
-    try:
-        run.coarse()
-        if fine and run.found.ber > 0:
-            run.fine()
-    except KeyboardInterrupt:
-        run.keep()
-        raise
-    run.found = replace(run.found, complete=True)
-    run.keep()
-    if save_weights is not None:
-        from edensim.accuracy.weights import save_weights as save
+    def _keep(self, found: Tolerance) -> None:
+        """Set what is known, and write it to the file."""
+        self.found = found
+        if self.options.output is not None:
+            found.save(self.options.output)
 
-        last = run.last or at(run.found.ber)
-        save(last.network.module, Path(save_weights), last.normalization)
-    return run.found
+    def _target_at(self, ber: float) -> EvaluationTarget:
+        """Return the network to be tested at a BER."""
+        return self.target if self.retrain is None else self.target.with_module(self.retrain(ber))
 
-
-@dataclass
-class _Run:
-    """A search under way. found: so far; between: what retrains between rounds of raises; last: the network after these."""
-
-    search: Search
-    memory: Memory
-    at: Callable[[float], Subject]
-    threads: int
-    found: Tolerance
-    before: Tolerance | None
-    progress: ProgressCallback | None
-    output: str | os.PathLike[str] | None
-    between: ItemRetraining | None = None
-    last: Subject | None = None
-    done: int = 0
-    known: dict[float, Probe] = field(default_factory=dict)
-
-    def keep(self) -> None:
-        """Write what was found so far."""
-        if self.output is not None:
-            self.found.save(self.output)
-
-    def coarse(self) -> None:
-        """The binary search, probe by probe."""
-        self.known = (
-            {probe.ber: probe for probe in self.before.probes} if self.before is not None else {}
-        )
-        grid = self.search.grid
-        low, high = -1, len(grid)  # the highest that passes lies from low to below high
+    def _coarse(self) -> None:
+        """Search the grid of BERs, probe by probe."""
+        known = {probe.ber: probe for probe in self.before.probes} if self.before else {}
+        grid = ber_grid(self.options)
+        self.tests = self.options.repeats * math.ceil(math.log2(len(grid) + 1))
+        low, high = -1, len(grid)  # the highest that passes is at `low` or between the two
         while high - low > 1:
             middle = (low + high) // 2
-            probe = self.known.get(grid[middle]) or self._probe(
-                grid[middle], self.search.repeats * math.ceil(math.log2(len(grid) + 1))
-            )
+            probe = known.get(grid[middle]) or self._probe(grid[middle])
             low, high = (middle, high) if probe.passed else (low, middle)
-            probes = sorted((*self.found.probes, probe), key=lambda each: each.ber)
-            self.found = replace(
-                self.found, probes=tuple(probes), ber=grid[low] if low >= 0 else 0.0
-            )
-            self.keep()
-        said = {"beyond": "not even the lowest BER is within the drop"} if low < 0 else {}
-        said |= (
-            {"beyond": "the highest BER is within the drop, too"} if low == len(grid) - 1 else {}
-        )
-        self.found = replace(self.found, notes={**self.found.notes, **said})
+            probes = tuple(sorted((*self.found.probes, probe), key=lambda probe: probe.ber))
+            ber = grid[low] if low >= 0 else 0.0
+            self._keep(replace(self.found, probes=probes, ber=ber))
+        self.tests = None
+        beyond = None
+        if low < 0:
+            beyond = "not even the lowest BER is within the drop"
+        elif low == len(grid) - 1:
+            beyond = "the highest BER is within the drop, too"
+        if beyond is not None:
+            self.found = replace(self.found, notes={**self.found.notes, "beyond": beyond})
 
-    def _probe(self, ber: float, total: int) -> Probe:
-        tested = self.at(ber)
-        accuracies = tuple(
-            self._accuracies(
-                tested, lambda repeat: self.memory.injector(ber, repeat), self.search.repeats, total
-            )
-        )
+    def _probe(self, ber: float) -> Probe:
+        """Test the network at a BER in each of the memories."""
+        target = self._target_at(ber)
+        errors = (self.memory.injector(ber, repeat) for repeat in range(self.options.repeats))
+        accuracies = tuple(self._measure(target, errors))
         mean = sum(accuracies) / len(accuracies)
-        return Probe(
-            ber,
-            accuracies,
-            mean,
-            interval_of(accuracies),
-            self.search.passes(accuracies, self.found.threshold),
-        )
+        return Probe(ber, accuracies, mean, interval_of(accuracies), self._passes(accuracies))
 
-    def _accuracies(
-        self, tested: Subject, errors: Callable[[int], Any], repeats: int, total: int | None = None
-    ) -> Iterator[float]:
-        """Of each memory."""
-        for repeat in range(repeats):
-            [outcome] = tested.outcomes([errors(repeat)], threads=self.threads)
-            self.done += 1
+    def _passes(self, accuracies: Sequence[float]) -> bool:
+        """Return whether the repeats of a test are within the drop."""
+        reached = sum(accuracies) / len(accuracies)
+        interval = interval_of(accuracies)
+        if self.options.rule == "interval" and interval is not None:
+            reached = interval[0]
+        return reached >= self.found.threshold - ROUNDING
+
+    def _measure(self, target: EvaluationTarget, errors: Iterable[Any]) -> list[float]:
+        """Measure the accuracy under each of some errors."""
+        accuracies = []
+        for injector in errors:
+            [outcome] = target.outcomes([injector], threads=self.options.threads)
+            accuracies.append(outcome.accuracy)
+            self.tests_done += 1
             if self.progress is not None:
-                self.progress(self.done, total)
-            yield outcome.accuracy
+                self.progress(self.tests_done, self.tests)
+        return accuracies
 
-    def fine(self) -> None:
-        """Item by item on the sample, then all together on all images."""
-        from edensim.accuracy.evaluation_target import batched
-
-        search, coarse = self.search, self.found.ber
-        tested = self.at(coarse)
-        sample = tested.dataset.chosen(max(1, round(search.validation_share * len(tested.dataset))))
-        device = tested.batches[0][0].device
-        drawn = batched(sample, tested.normalization, self.found.config["tolerance"]["batch"])
-        batches = tuple((images.to(device), labels.to(device)) for images, labels in drawn)
-        state = {"whole": tested, "sampled": replace(tested, dataset=sample, batches=batches)}
-        [clean] = state["sampled"].outcomes([None], threads=self.threads)
-        adopted = list[int]()
-
-        def accuracy(bers: Mapping[str, float]) -> float:
-            values = list(
-                self._accuracies(
-                    state["sampled"], lambda repeat: self._errors(bers, repeat), search.fine_repeats
-                )
-            )
-            return sum(values) / len(values)
-
-        def retrained(round_: int, bers: Mapping[str, float]) -> None:
-            assert self.between is not None
-            earlier, before = dict(state), accuracy(bers)
-            whole = self.between.after(round_, state["whole"], bers)
-            state.update(whole=whole, sampled=replace(whole, dataset=sample, batches=batches))
-            if accuracy(bers) < before:
-                state.update(earlier)
-            else:
-                adopted.append(round_)
-
-        placed = tested.network.placing.items
-        first = coarse * search.begin
-        raised = dict.fromkeys(placed, first)
-        begin = accuracy(raised)
-        threshold = min(
-            clean.accuracy - self.found.drop, begin
-        )  # what the first BER loses on few images may be more than on all
-        last = dict.fromkeys(placed, begin)
-        options: dict[str, Any] = {
-            "begin": search.begin,
-            "step": search.step,
-            "threshold": threshold,
-        }
-        options["highest"] = min(search.highest, search.cap * coarse)
-        options["known"] = self.before.trials if self.before is not None else ()
-        options["after_round"] = None if self.between is None else retrained
-        said = {
-            "sample": {
-                "images": len(sample),
-                "clean_accuracy": clean.accuracy,
-                "first_accuracy": begin,
-                "threshold": threshold,
-            }
-        }
-        self._set(placed, said, raised, last)
-        for trial, raised in raise_items(  # noqa: B007
-            list(placed), coarse=coarse, accuracy=accuracy, seed=self.memory.seed, **options
-        ):
-            if trial.passed:
-                last[trial.item] = trial.accuracy
-            self.found = replace(self.found, trials=(*self.found.trials, trial))
-            self.keep()
-        share, tests = self._confirmed(state["whole"], first, raised)
-        self.last = state["whole"] if share > 0 else tested
-        confirmed = {
-            name: first + share * (ber - first) if share > 0 else coarse
-            for name, ber in raised.items()
-        }  # coarse has passed, too
-        self._set(
-            placed,
-            {
-                **said,
-                "bers_on_sample": raised,
-                "share_of_raises": share,
-                "tests": tests,
-                "retrained_after": adopted,
-            },
-            confirmed,
-            last,
+    def _fine(self) -> EvaluationTarget:
+        """Search a BER for each data item; return the network that they are true of."""
+        search = FineSearch(
+            self.options,
+            self.memory,
+            self._target_at(self.found.ber),
+            self._measure,
+            self._passes,
+            self.retraining,
+            self.found,
         )
-
-    def _set(
-        self,
-        placed: Mapping[str, Item],
-        said: Mapping[str, Any],
-        bers: Mapping[str, float],
-        accuracies: Mapping[str, float],
-    ) -> None:
-        """What is known of the items."""
-        items = {
-            name: ItemTolerance(item.role, item.size_bytes, bers[name], accuracies[name])
-            for name, item in placed.items()
-        }
-        self.found = replace(self.found, items=items, notes={**self.found.notes, "fine": said})
-
-    def _errors(self, bers: Mapping[str, float], repeat: int) -> dict[str, Any]:
-        return {name: self.memory.injector(ber, repeat) for name, ber in bers.items()}
-
-    def _confirmed(
-        self, tested: Subject, first: float, bers: Mapping[str, float]
-    ) -> tuple[float, list[dict[str, Any]]]:
-        """The largest share of all raises (0: none) that passes on all images in all memories, as a coarse probe does, and what each share gave."""
-        tests: list[dict[str, Any]] = []
-        for share in SHARES:
-            shared = {name: first + share * (ber - first) for name, ber in bers.items()}
-            accuracies = list(
-                self._accuracies(
-                    tested,
-                    lambda repeat, shared=shared: self._errors(shared, repeat),  # type: ignore[misc]
-                    self.search.repeats,
-                )
-            )
-            passed = self.search.passes(accuracies, self.found.threshold)
-            tests.append({"share": share, "accuracies": accuracies, "passed": passed})
-            if passed:
-                return share, tests
-        return 0.0, tests
+        self.found = search.run(self.before.trials if self.before else (), self._keep)
+        return search.target
 
 
-def _within(what: str, value: float, low: float, high: float) -> None:
-    if not low < value <= high:
+def ber_grid(options: ToleranceOptions) -> list[float]:
+    """Return the BERs that may be probed: from the lowest in steps, and the highest."""
+    lowest, step = options.lowest, options.resolution_decades
+    count = math.ceil(math.log10(options.highest / lowest) / step - 1e-9)
+    return [lowest * 10 ** (step * index) for index in range(count)] + [options.highest]
+
+
+def _accepted_drop(options: ToleranceOptions, clean: float, network: str) -> float:
+    """Return the accepted drop; raises InputError for a target that is above the accuracy."""
+    if options.target is None:
+        return DEFAULT_DROP if options.drop is None else options.drop
+    if options.target > clean:
         raise InputError(
-            f"{what}: expected more than {low:g} and at most {high:g}, found {value!r}"
+            f"target: {options.target:.2%} is above what {network} reaches without errors, "
+            f"{clean:.2%}; expected at most that"
         )
+    return clean - options.target
 
 
-#: Keys of the search that may differ where one goes on from another's probes.
-_FREE: Final = frozenset(
-    {"fine", "begin", "step", "cap", "validation_share", "fine_repeats", "fine_epochs"}
-)
-
-
-def _check_same(before: Tolerance, found: Tolerance) -> None:
-    """Raise InputError where a search cannot go on from an earlier one's."""
-    for what in (
-        "network",
-        "dataset",
-        "images",
-        "precision",
-        "bounding",
-        "clean_accuracy",
-        "drop",
-        "seed",
-    ):
-        old, new = getattr(before, what), getattr(found, what)
+def _check_same(before: Tolerance, begun: Tolerance) -> None:
+    """Raise InputError if a search cannot go on from an earlier one's."""
+    free = frozenset({"fine"}) if before.trials else _FINE_OPTIONS
+    names = "network dataset images precision bounding clean_accuracy drop seed".split()
+    pairs = [(name, getattr(before, name), getattr(begun, name)) for name in names]
+    for part in ("tolerance", "errors"):
+        earlier = before.config.get(part, {})
+        pairs += [
+            (name, earlier.get(name), new)
+            for name, new in begun.config[part].items()
+            if name not in free
+        ]
+    for name, old, new in pairs:
         if old != new:
             raise InputError(
-                f"resume: {what} is {old!r} there and {new!r} here; expected an earlier part of the same search"
+                f"resume: {name} is {old!r} there and {new!r} here; expected an earlier part of "
+                "the same search"
             )
-    free = _FREE if not before.trials else frozenset({"fine"})
-    for part in ("tolerance", "errors"):
-        for key, new in found.config[part].items():
-            old = before.config.get(part, {}).get(key)
-            if old != new and key not in free:
-                raise InputError(
-                    f"resume: {key} is {old!r} there and {new!r} here; expected an earlier part of the same search"
-                )

@@ -1,123 +1,55 @@
-"""`edensim.eden`: boost, characterize, map, until it stops improving (Koppula et al., MICRO 2019, section 3.1), then a machine at the mapped points.
+"""EDEN's loop: boost, characterize and map until it stops improving, then run a machine.
 
-Each round retrains at a BER that is `eden.raise_by` times what the network tolerates, and keeps the new weights if the network then tolerates more
-at the same target accuracy (that of the network as it was given, less `eden.drop`). Errors come from the fitted module's model instead of the
-device (the paper's offloading, section 4). At the end the accuracy is measured with each data item read at its own point of the mapping.
+The loop is described in section 3.1 of Koppula et al., MICRO 2019. Each round retrains at a BER
+that is `eden.raise_by` times what the network tolerates. The new weights are kept if the network
+then tolerates more at the same target accuracy, which is that of the given network less
+`eden.drop`. Errors come from the fitted module's model instead of the device (the paper's
+offloading, section 4). At the end, the accuracy is measured with each data item read at its own
+point of the mapping.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
-from edensim._version import __version__
-from edensim.accuracy.evaluation import interval_of, require_torch
-from edensim.config.loading import load_config, resolved
-from edensim.config.models import RunConfig
+from edensim.accuracy.evaluation import require_torch, train_file
+from edensim.accuracy.memory import approximate_memory
+from edensim.accuracy.options import MemoryOptions, TargetOptions, TrainOptions
+from edensim.bit_errors.module import load_module
+from edensim.bit_errors.prediction import error_model
+from edensim.config.loading import load_config
+from edensim.config.models import EdenConfig, RunConfig
 from edensim.eden.boosting import boost
 from edensim.eden.characterization import tolerance
-from edensim.eden.mapping import DramMapping, map_to_dram
-from edensim.eden.memory import memory_of
+from edensim.eden.dram_mapping import DramMapping
+from edensim.eden.eden_run import EdenRun, Round
+from edensim.eden.mapping import map_to_dram
 from edensim.eden.tolerance import Tolerance
 from edensim.exceptions import ConfigError
 from edensim.files import save_text
 from edensim.vocabulary import ProgressCallback
 
-#: Says what is being done: a line for a log or a terminal.
-Say = Callable[[str], None]
-#: Makes what shows the progress of a step, counted in some unit.
-Watch = Callable[[str], AbstractContextManager[ProgressCallback | None]]
+#: Is called with a line that says what is being done.
+Announce = Callable[[str], None]
+#: Makes what shows the progress of a step, which is counted in some unit.
+ProgressOf = Callable[[str], AbstractContextManager[ProgressCallback | None]]
 
-
-@dataclass(frozen=True)
-class Round:
-    """One round: the BER that was trained up to, and what the network tolerates after it. kept: it tolerates more than before."""
-
-    target_ber: float
-    tolerable_ber: float
-    clean_accuracy: float
-    kept: bool
-
-
-@dataclass(frozen=True)
-class EdenRun:
-    """accuracy: without errors as given, the target, and at the mapped points in each memory. mapping: with the machine's run at these points."""
-
-    network: str
-    dataset: str
-    precision: str
-    clean_accuracy: float
-    target_accuracy: float
-    unboosted_ber: float
-    rounds: tuple[Round, ...]
-    tolerance: Tolerance
-    mapping: DramMapping
-    accuracies: tuple[float, ...]
-    config: RunConfig
-    notes: Mapping[str, Any]
-
-    @property
-    def accuracy(self) -> float:
-        """At the mapped points, over the memories."""
-        return sum(self.accuracies) / len(self.accuracies)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, as the result's file has them."""
-        return {
-            "network": self.network,
-            "dataset": self.dataset,
-            "precision": self.precision,
-            "accuracy": {
-                "clean": self.clean_accuracy,
-                "target": self.target_accuracy,
-                "mapped": {
-                    "mean": self.accuracy,
-                    "interval": interval_of(self.accuracies),
-                    "repeats": list(self.accuracies),
-                },
-            },
-            "tolerable_ber": {"unboosted": self.unboosted_ber, "boosted": self.tolerance.ber},
-            "rounds": [
-                {
-                    "target_ber": each.target_ber,
-                    "tolerable_ber": each.tolerable_ber,
-                    "clean_accuracy": each.clean_accuracy,
-                    "kept": each.kept,
-                }
-                for each in self.rounds
-            ],
-            "tolerance": self.tolerance.to_dict(),
-            "mapping": self.mapping.to_dict(),
-            "config": resolved(self.config),
-            "version": __version__,
-            "seed": self.config.seed,
-            "notes": dict(self.notes),
-        }
-
-    def summary(self) -> str:
-        """A few lines."""
-        kept = sum(each.kept for each in self.rounds)
-        gain = (
-            f", {self.tolerance.ber / self.unboosted_ber:.2f} times"
-            if self.unboosted_ber > 0
-            else ""
-        )
-        interval = interval_of(self.accuracies)
-        spread = (
-            f" ({interval[0]:.2%} to {interval[1]:.2%} at 95 %)" if interval is not None else ""
-        )
-        return (
-            f"{self.network} on {self.dataset}, {self.precision}: accuracy {self.clean_accuracy:.2%}, accepted from {self.target_accuracy:.2%}\n"
-            f"tolerable BER  {self.unboosted_ber:.3g} as given, {self.tolerance.ber:.3g} boosted{gain}; {kept} of {len(self.rounds)} rounds kept\n"
-            f"at the points  {self.accuracy:.2%} over {len(self.accuracies)} memories{spread}\n{self.mapping.summary()}"
-        )
+#: BER that the first round begins from if the network tolerates none, and the highest of a round.
+FIRST_BER: Final = 1e-4
+HIGHEST_BER: Final = 0.5
+#: Lowest tRCD that the error model of a module is asked at; its structure is the same at any.
+LOWEST_TRCD_NS: Final = 5.0
+#: Images of the network's test that are needed only for its shape.
+SHAPE_IMAGES: Final = 64
 
 
 def eden(
@@ -126,112 +58,129 @@ def eden(
     *,
     overrides: Sequence[str] = (),
     threads: int = 1,
-    say: Say | None = None,
-    watch: Watch | None = None,
+    announce: Announce | None = None,
+    progress_of: ProgressOf | None = None,
 ) -> EdenRun:
-    """Run the whole loop of a configuration (its machine, network, `errors.module` and `eden.*`).
+    """Run the whole loop of a configuration.
 
-    folder: gets weights.pt (the network's last ones), network.json (for `edensim simulate`), tolerance.json, mapped.yaml and eden.json; what a
-    round needs to go on is kept there, too, so that an interrupted run goes on where it was. watch: for each long step is asked for what shows its
-    progress.
+    Parameters
+    ----------
+    config : RunConfig or path
+        A run with a machine, a network, `errors.module` and the section `eden`.
+    folder : path
+        Gets weights.pt (the network's last ones), network.json (for `edensim simulate`),
+        tolerance.json, mapped.yaml and eden.json. It also keeps what a round needs to go on, so
+        that an interrupted run goes on where it was.
+    overrides : sequence of str
+        Configuration keys to set, as ``eden.rounds=2``.
+    threads : int
+        Batches computed at once; the result does not depend on it.
+    announce : callable, optional
+        Is called with a line of text when a step begins.
+    progress_of : callable, optional
+        Is called with the unit that a step is counted in, and returns a context manager that gives
+        a progress callback.
 
-    Raises InputError for what cannot be accepted.
+    Returns
+    -------
+    EdenRun
+        Rounds, tolerance, mapping and accuracy.
+
+    Raises
+    ------
+    InputError
+        If something cannot be accepted.
+
+    References
+    ----------
+    S. Koppula et al., "EDEN: Enabling Energy-Efficient, High-Performance Deep Neural Network
+    Inference Using Approximate DRAM", MICRO 2019, section 3.1.
     """
     require_torch()
-    loaded = load_config(
-        None if isinstance(config, RunConfig) else Path(config),
-        overrides,
-        config if isinstance(config, RunConfig) else None,
-    )
+    base = config if isinstance(config, RunConfig) else None
+    loaded = load_config(None if isinstance(config, RunConfig) else Path(config), overrides, base)
     with loaded.locating():
         run = loaded.config
-        if run.errors.module is None:
-            raise ConfigError(
-                "errors.module: names no module; expected one of configs/modules/ or a file"
-            )
-        if run.frontend is None:
-            raise ConfigError(
-                "frontend: names no machine; expected a run such as those in configs/runs/"
-            )
-        if run.eden.network is None and run.network is None:
-            raise ConfigError(
-                "eden.network: names no network; expected one that `edensim evaluate` knows"
-            )
+        network = _checked_network(run)
         target = Path(folder)
         target.mkdir(parents=True, exist_ok=True)
         return _Loop(
-            run, target, threads, say or (lambda text: None), watch or (lambda unit: nullcontext())
+            run,
+            network,
+            target,
+            threads,
+            announce or (lambda text: None),
+            progress_of or (lambda unit: nullcontext()),
         ).run()
+
+
+def _checked_network(run: RunConfig) -> str:
+    """Return the network of a configuration; raises ConfigError if something is missing."""
+    if run.errors.module is None:
+        raise ConfigError(
+            "errors.module: names no module; expected one of configs/modules/ or a file"
+        )
+    if run.frontend is None:
+        raise ConfigError(
+            "frontend: names no machine; expected a run such as those in configs/runs/"
+        )
+    network = run.eden.network or run.network
+    if network is None:
+        raise ConfigError(
+            "eden.network: names no network; expected one that `edensim evaluate` knows"
+        )
+    return network
 
 
 @dataclass(frozen=True)
 class _Loop:
+    """The loop under way."""
+
     config: RunConfig
+    network: str
     folder: Path
     threads: int
-    say: Say
-    watch: Watch
+    announce: Announce
+    progress_of: ProgressOf
 
     @property
-    def network(self) -> str:
-        return self.config.eden.network or self.config.network or ""
+    def eden(self) -> EdenConfig:
+        """The section of the configuration."""
+        return self.config.eden
+
+    @cached_property
+    def model(self) -> str:
+        """Kind of the module's error model, at the lowest tRCD or VDD that its data have.
+
+        The structure of the errors does not change with the operating point.
+        """
+        assert self.config.errors.module is not None
+        module = load_module(self.config.errors.module)
+        if "trcd" in module.curves:
+            lowest_ns = max(LOWEST_TRCD_NS, _lowest(module.curves["trcd"]))
+            return error_model(module, trcd_ns=lowest_ns).name
+        return error_model(module, vdd_V=_lowest(module.curves["vdd"])).name
 
     def run(self) -> EdenRun:
-        """Rounds, mapping, accuracy."""
-        eden = self.config.eden
-        weights = None if eden.weights is None else Path(eden.weights)
-        if weights is None:
-            weights = self._trained()
+        """Boost in rounds, map, and measure the accuracy."""
+        weights = Path(self.eden.weights) if self.eden.weights is not None else self._trained()
         given = self._tolerance(weights, None, "as given")
-        goal = max(0.0, given.clean_accuracy - eden.drop)
-        best, rounds = given, list[Round]()
-        for number in range(eden.rounds):
-            aim = min(0.5, (best.ber or 1e-4) * eden.raise_by)
-            boosted = self.folder / f"round-{number + 1}.pt"
-            self.say(f"round {number + 1}: boosting to BER {aim:.3g}")
-            with self.watch("steps") as progress:
-                done = boost(
-                    self.network,
-                    ber=aim,
-                    weights=weights,
-                    epochs=eden.epochs,
-                    train_images=eden.train_images,
-                    output=boosted,
-                    checkpoint=self.folder / f"round-{number + 1}.checkpoint",
-                    resume=True,
-                    progress=progress,
-                    **self._common(),
-                )
-            found = (
-                self._tolerance(boosted, goal, f"after round {number + 1}")
-                if done.clean_after >= goal
-                else None
-            )
-            kept = found is not None and found.ber > best.ber
-            rounds.append(
-                Round(aim, found.ber if found is not None else 0.0, done.clean_after, kept)
-            )
-            if not kept or found is None:
-                break  # it has stopped improving
-            best, weights = found, boosted
-        if eden.fine:
+        goal = max(0.0, given.clean_accuracy - self.eden.drop)
+        best, weights, rounds = self._boosted(given, weights, goal)
+        if self.eden.fine:
             refined = self.folder / "fine.pt"
-            options = {
-                "fine_epochs": eden.fine_epochs,
-                "train_images": eden.train_images,
-                "save_weights": refined,
-            }
             best = self._tolerance(
-                weights, None if best is given else goal, "for each data item", fine=True, **options
+                weights,
+                None if best is given else goal,
+                "for each data item",
+                fine=True,
+                fine_epochs=self.eden.fine_epochs,
+                train_images=self.eden.train_images,
+                save_weights=refined,
             )
             weights = refined
         best.save(self.folder / "tolerance.json")
         mapping = self._mapping(best, weights)
-        accuracies = self._accuracies(mapping, weights)
-        notes = {
-            "weights": str(weights),
-            "offloaded": "errors are those of the fitted module's model, not of a device",
-        }
         result = EdenRun(
             network=self.network,
             dataset=given.dataset,
@@ -242,138 +191,135 @@ class _Loop:
             rounds=tuple(rounds),
             tolerance=best,
             mapping=mapping,
-            accuracies=accuracies,
+            accuracies=self._accuracies(mapping, weights),
             config=self.config,
-            notes=notes,
+            notes={
+                "weights": str(weights),
+                "offloaded": "errors are those of the fitted module's model, not of a device",
+            },
         )
-        save_text(
-            self.folder / "eden.json",
-            json.dumps(result.to_dict(), indent=1, allow_nan=False) + "\n",
-        )
+        text = json.dumps(result.to_dict(), indent=1, allow_nan=False)
+        save_text(self.folder / "eden.json", text + "\n")
         return result
 
+    def _boosted(
+        self, given: Tolerance, weights: Path, goal: float
+    ) -> tuple[Tolerance, Path, list[Round]]:
+        """Boost until the network does not tolerate more; return the last kept weights."""
+        best, rounds = given, list[Round]()
+        for number in range(1, self.eden.rounds + 1):
+            aim = min(HIGHEST_BER, (best.ber or FIRST_BER) * self.eden.raise_by)
+            output = self.folder / f"round-{number}.pt"
+            self.announce(f"round {number}: boosting to BER {aim:.3g}")
+            with self.progress_of("steps") as progress:
+                boosted = boost(
+                    self.network,
+                    ber=aim,
+                    weights=weights,
+                    epochs=self.eden.epochs,
+                    train_images=self.eden.train_images,
+                    output=output,
+                    checkpoint=self.folder / f"round-{number}.checkpoint",
+                    resume=True,
+                    progress=progress,
+                    **self._common,
+                )
+            reached = None
+            if boosted.clean_after >= goal:
+                reached = self._tolerance(output, goal, f"after round {number}")
+            ber = reached.ber if reached is not None else 0.0
+            rounds.append(Round(aim, ber, boosted.clean_after, ber > best.ber))
+            if reached is None or ber <= best.ber:
+                break
+            best, weights = reached, output
+        return best, weights, rounds
+
+    @cached_property
     def _common(self) -> dict[str, Any]:
-        """What boosting, characterization and evaluation have in common: the model that the module's data have at its structure."""
-        eden = self.config.eden
+        """Options that boosting, characterization and evaluation have in common."""
         return {
-            "data": eden.data,
+            "data": self.eden.data,
             "precision": self.config.precision,
-            "model": self._model(),
-            "bounding": eden.bounding,
-            "repeats": eden.repeats,
-            "images": eden.test_images,
+            "model": self.model,
+            "bounding": self.eden.bounding,
+            "repeats": self.eden.repeats,
+            "images": self.eden.test_images,
             "threads": self.threads,
-            "device": "auto",
             "seed": self.config.errors.seed,
         }
 
-    def _model(self) -> str:
-        """The kind of the module's error model at the lowest tRCD that its data have: structures do not change with the point."""
-        from edensim.bit_errors.module import load_module
-        from edensim.bit_errors.prediction import error_model
-
-        assert self.config.errors.module is not None
-        module = load_module(self.config.errors.module)
-        if "trcd" in module.curves:
-            return error_model(module, trcd_ns=max(5.0, _low(module.curves["trcd"]))).name
-        return error_model(module, vdd_V=_low(module.curves["vdd"])).name
-
     def _trained(self) -> Path:
-        from edensim.accuracy.evaluation import train_file
-
-        path = self.folder / "weights.pt"
-        if not path.exists():
-            self.say(f"no weights are given: {self.network} is trained on {self.config.eden.data}")
-            options: dict[str, Any] = {
-                "epochs": 8,
-                "batch": 64,
-                "rate": 2e-3,
-                "seed": 1,
-                "images": self.config.eden.train_images,
-            }
-            with self.watch("steps") as progress:
-                train_file(
-                    self.network, path, data=self.config.eden.data, progress=progress, **options
-                )
-        return path
-
-    def _tolerance(self, weights: Path, goal: float | None, what: str, **options: Any) -> Tolerance:
-        self.say(f"characterizing: {what}")
-        asked: dict[str, Any] = (
-            {"drop": self.config.eden.drop} if goal is None else {"target": goal}
+        """Train the network without errors, unless an earlier run has done so."""
+        options = TrainOptions(
+            output=self.folder / "weights.pt",
+            data=self.eden.data,
+            images=self.eden.train_images,
         )
-        with self.watch("tests") as progress:
+        if not options.output.exists():
+            self.announce(f"no weights are given: {self.network} is trained on {self.eden.data}")
+            with self.progress_of("steps") as progress:
+                train_file(self.network, options=options, progress=progress)
+        return options.output
+
+    def _tolerance(
+        self, weights: Path, goal: float | None, stage: str, **options: Any
+    ) -> Tolerance:
+        """Characterize the network at the accepted drop, or else at a target accuracy."""
+        self.announce(f"characterizing: {stage}")
+        accepted: dict[str, Any] = {"drop": self.eden.drop} if goal is None else {"target": goal}
+        with self.progress_of("tests") as progress:
             return tolerance(
                 self.network,
                 weights=weights,
                 progress=progress,
-                **asked,
+                **accepted,
                 **options,
-                **self._common(),
+                **self._common,
             )
 
     def _mapping(self, found: Tolerance, weights: Path) -> DramMapping:
-        """Of the very module that was characterized, written as a network that a machine runs."""
-        from edensim.accuracy.evaluation_target import subject
+        """Map the module that was characterized, described as a network that a machine runs."""
+        from edensim.accuracy.evaluation_target import evaluation_target
         from edensim.networks.readers.description import save_network
         from edensim.networks.readers.torch_module import read_module
 
-        self.say("mapping")
-        tested = subject(
-            self.network,
-            self.config.eden.data,
+        self.announce("mapping")
+        options = TargetOptions(
+            data=self.eden.data,
             weights=weights,
             precision=self.config.precision,
-            images=64,
+            images=SHAPE_IMAGES,
+            device="cpu",
         )
-        network = read_module(tested.network.module, batch=1, shape=tested.dataset.shape)
-        save_network(replace(network, name=self.network), self.folder / "network.json")
+        target = evaluation_target(self.network, options)
+        network = read_module(target.network.module, batch=1, shape=target.dataset.shape)
+        description = self.folder / "network.json"
+        save_network(replace(network, name=self.network), description)
         run = msgspec.structs.replace(
-            self.config,
-            network=str(self.folder / "network.json"),
-            input_height=None,
-            input_width=None,
+            self.config, network=str(description), input_height=None, input_width=None
         )
-        with self.watch("timings") as progress:
+        with self.progress_of("timings") as progress:
             mapping = map_to_dram(found, run, progress=progress)
-        mapping = replace(
-            mapping, config=msgspec.structs.replace(mapping.config, network="network.json")
-        )
+        config = msgspec.structs.replace(mapping.config, network=description.name)
+        mapping = replace(mapping, config=config)
         mapping.save_config(self.folder / "mapped.yaml")
         return mapping
 
     def _accuracies(self, mapping: DramMapping, weights: Path) -> tuple[float, ...]:
-        """At the mapped points, in memories that none was characterized in."""
-        from edensim.accuracy.evaluation_target import subject
+        """Test at the mapped points, in memories that the network was not characterized in."""
+        from edensim.accuracy.evaluation_target import evaluation_target
 
-        self.say("testing at the mapped points")
-        eden = self.config.eden
-        correction = None if eden.bounding == "off" else eden.bounding
-        options: dict[str, Any] = {
-            "precision": self.config.precision,
-            "correction": correction,
-            "images": eden.test_images,
-        }
-        tested = subject(self.network, eden.data, weights=weights, **options)
-        memory = memory_of(
-            module=None,
-            model=self._model(),
-            seed=self.config.errors.seed,
-            config=None,
-            overrides=(),
-            sections={},
-        )
-        placed = tested.network.placing.items
-        errors = [
-            {
-                name: memory.injector(float(mapping.items[name]["ber"]), eden.repeats + repeat)
-                for name in placed
-            }
-            for repeat in range(eden.repeats)
-        ]
-        return tuple(outcome.accuracy for outcome in tested.outcomes(errors, threads=self.threads))
+        self.announce("testing at the mapped points")
+        options = TargetOptions(weights=weights, device="cpu", **self._common)
+        target = evaluation_target(self.network, options)
+        memory = approximate_memory(MemoryOptions(model=self.model, seed=self.config.errors.seed))
+        bers = {name: float(mapping.items[name]["ber"]) for name in target.network.placing.items}
+        repeats = self.eden.repeats
+        errors = [memory.errors(bers, repeats + repeat) for repeat in range(repeats)]
+        outcomes = target.outcomes(errors, threads=self.threads)
+        return tuple(outcome.accuracy for outcome in outcomes)
 
 
-def _low(curve: Any) -> float:
-    """Least quantity that a curve has data at."""
+def _lowest(curve: Any) -> float:
+    """Return the lowest quantity that a curve has data at."""
     return float(curve.points[0][0]) if hasattr(curve, "points") else float(curve.low)

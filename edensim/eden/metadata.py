@@ -1,10 +1,13 @@
-"""What a memory controller keeps for a mapping, and what the correction of implausible values takes (Koppula et al., MICRO 2019, section 5)."""
+"""Tables of a memory controller for a mapping, and the cost of correcting implausible values.
+
+Sizes follow section 5 of Koppula et al., MICRO 2019.
+"""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-#: Bits of a voltage step of a bank, and of a tRCD of a partition.
+#: Bits of a bank's voltage, and of a partition's tRCD.
 VDD_BITS: Final = 8
 TRCD_BITS: Final = 4
 #: Cycles that the bounding logic adds to a load.
@@ -14,9 +17,11 @@ BOUNDING_CYCLES: Final = 1
 def metadata(
     *, banks: int, partitions: int, items: int, bits: int, tck_ps: int, bounding: bool
 ) -> dict[str, Any]:
-    """Bytes of the tables of voltages (one a bank), of tRCDs (one a partition) and of bounds (two a data item), and the time of bounding.
+    """Compute the bytes of the controller's tables, and the time that bounding takes.
 
-    banks: of all channels and ranks; bits: of a value; at FP32 the exponents (8 bits) are compared.
+    There is a voltage for each bank (of all channels and ranks), a tRCD for each partition, and two
+    bounds for each data item. A bound has the `bits` of a value; at FP32 the exponents (8 bits) are
+    compared.
     """
     bound_bits = 8 if bits == 32 else bits
     tables = {

@@ -1,190 +1,258 @@
-"""The training loop of boosting, and the file that lets it go on where it was interrupted."""
+"""Retraining with bit errors, of boosting and between the rounds of a fine characterization."""
 
 from __future__ import annotations
 
 import copy
 import os
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import torch
 
-from edensim.accuracy.approximate import ApproximateNetwork, Errors, Range
+from edensim.accuracy.approximate import ApproximateNetwork, Errors
 from edensim.accuracy.criteria import criterion_of
-from edensim.accuracy.datasets import Dataset, load_dataset, normalized
-from edensim.accuracy.evaluation_target import CALIBRATION_IMAGES, Subject, one_thread_each
+from edensim.accuracy.dataset import Dataset, normalized
+from edensim.accuracy.datasets import load_dataset
+from edensim.accuracy.evaluation_target import CALIBRATION_IMAGES, EvaluationTarget
+from edensim.accuracy.memory import ApproximateMemory
 from edensim.accuracy.placement import place
+from edensim.accuracy.scoring import one_thread_each
 from edensim.bit_errors.injector import Injector
-from edensim.eden.memory import Memory
+from edensim.eden.checkpoint import Checkpoint
+from edensim.eden.schedule import Schedule
 from edensim.exceptions import EdensimError, InputError
-from edensim.files import replacing
+from edensim.vocabulary import ProgressCallback
 
-if TYPE_CHECKING:
-    from edensim.eden.boosting import Schedule
-
-#: Decay of weights and the longest gradient that is followed: an error's gradient can be of any length.
+#: Decay of weights, and the length that gradients are cut to: those of errors can be of any length.
 WEIGHT_DECAY: Final = 1e-4
 GRADIENT_NORM: Final = 1.0
-#: Each step of training is in a memory of its own, with weak cells elsewhere, so that a network does not learn the places of one: seeds from here on.
+#: Seed of the first training step's memory, relative to that of the tests. Each step is in a memory
+#: of its own, with weak cells elsewhere, so that a network does not learn the places of one.
 FIRST_MEMORY: Final = 1 << 20
+#: Peak of the learning rate between rounds of raises: the network is trained already.
+ROUND_RATE: Final = 5e-4
+
+#: The BER of an epoch: one for all data, or one for each data item.
+EpochBer = float | Mapping[str, float]
 
 
-@dataclass(frozen=True)
-class Checkpoint:
-    """What a run keeps after each epoch. identity: what a run that goes on must have in common with the one that wrote it."""
-
-    path: Path
-    identity: dict[str, Any]
-
-    def save(self, state: dict[str, Any]) -> None:
-        """Whole or not at all."""
-        with replacing(self.path) as temporary:
-            torch.save({"identity": self.identity, **state}, temporary)
-
-    def load(self) -> dict[str, Any] | None:
-        """What was kept; None where there is no file yet. Raises InputError for a file of another run."""
-        if not self.path.exists():
-            return None
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                found: Any = torch.load(self.path, map_location="cpu", weights_only=True)
-        except Exception as exception:  # whatever a broken file makes of an unpickler
-            said = (str(exception).strip().splitlines() or [type(exception).__name__])[0]
-            raise InputError(f"{self.path}: cannot be read as a checkpoint: {said[:200]}") from None
-        if not isinstance(found, dict) or not isinstance(found.get("identity"), dict):
-            raise InputError(f"{self.path}: is no checkpoint of a boosting")
-        for key, new in self.identity.items():
-            if (old := found["identity"].get(key)) != new:
-                raise InputError(
-                    f"{self.path}: {key} is {old!r} there and {new!r} here; expected a checkpoint of the same boosting"
-                )
-        return found
-
-
-def training_split(data: Any, tested: Subject, images: int | None, size: int | None) -> Dataset:
-    """The images to train with. Raises InputError where they are not like the test's, or the test's own."""
-    if isinstance(data, Dataset):
-        split = data.chosen(images)
+def training_split(target: EvaluationTarget, images: int | None) -> Dataset:
+    """Load the images to train with; raises InputError if they are not like those of the test."""
+    options = target.options
+    if isinstance(options.data, Dataset):
+        split = options.data.chosen(images)
     else:
-        split = load_dataset(os.fspath(data), "train", images, size=size)
-    if split.shape != tested.dataset.shape or split.classes != tested.dataset.classes:
+        split = load_dataset(os.fspath(options.data), "train", images, size=options.size)
+    tests = target.dataset
+    if split.shape != tests.shape or split.classes != tests.classes:
         raise InputError(
-            f"{split.name}: training images {split.shape} of {len(split.classes)} classes are not like the test's, {tested.dataset.shape}"
+            f"{split.name}: training images {split.shape} of {len(split.classes)} classes are not "
+            f"like the test's, {tests.shape}; expected the same shape and classes"
         )
     return split
 
 
-def _hold(weights: Sequence[tuple[str, torch.Tensor]], ranges: Mapping[str, Range]) -> None:
-    """Keep weights between the least and the greatest of the given network.
-
-    So scales and bounds do not grow, and with them what a flipped bit does.
-    """
-    with torch.no_grad():
-        for name, values in weights:
-            values.clamp_(ranges[name].low, ranges[name].high)
-
-
-def _errors(memory: Memory, bers: float | Mapping[str, float], offset: int) -> Errors:
-    """In a memory of its own: `offset` beyond the first's seed."""
-
-    def of(ber: float) -> Injector | None:
-        return replace(memory.injector(ber), seed=memory.seed + offset) if ber > 0 else None
-
-    return of(bers) if isinstance(bers, float) else {name: of(ber) for name, ber in bers.items()}
-
-
 def retrain(
-    tested: Subject,
+    target: EvaluationTarget,
     split: Dataset,
-    memory: Memory,
-    bers: Sequence[float | Mapping[str, float]],
+    memory: ApproximateMemory,
+    bers: Sequence[EpochBer],
     *,
     schedule: Schedule,
     first: int = 0,
     checkpoint: Checkpoint | None = None,
-    resume: bool = False,
-    progress: Callable[[int, int | None], None] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> tuple[torch.nn.Module, list[tuple[float, float]]]:
-    """A copy of the network, retrained, in evaluation mode; and (BER, mean loss) of each epoch.
+    """Retrain a copy of a network with errors.
 
-    bers: of the epochs, each for all data or by item (then their mean is recorded). first: number of the first step, of which follows what memories
-    errors are drawn in.
+    Parameters
+    ----------
+    target : EvaluationTarget
+        The network to begin with.
+    split : Dataset
+        The images to train with.
+    memory : ApproximateMemory
+        The memory that errors are drawn in.
+    bers : sequence
+        BER of each epoch, for all data or by data item.
+    schedule : Schedule
+        Batch size and learning rate.
+    first : int
+        Number of the first step, from which the memories follow that errors are drawn in.
+    checkpoint : Checkpoint, optional
+        File to go on from, and to write after each epoch.
+    progress : callable, optional
+        Is called with the number of steps done, and of all.
 
-    Raises EdensimError where training diverges.
+    Returns
+    -------
+    torch.nn.Module
+        The retrained network, in evaluation mode.
+    list of tuple
+        BER and mean loss of each epoch; the BER is the mean of the data items' BERs.
+
+    Raises
+    ------
+    EdensimError
+        If training diverges.
     """
-    module = copy.deepcopy(tested.network.module)
-    criterion = criterion_of(module)
-    batch = min(schedule.batch, len(split))
-    steps = len(split) // batch  # a last batch of fewer images is left to the next epoch's order
-    device = next(module.parameters()).device
-    images = torch.from_numpy(normalized(split.images, tested.normalization)).to(device)
-    labels = torch.from_numpy(split.labels).to(device)
-    given = tested.network
-    placing = place(copy.deepcopy(module).cpu(), tested.name, split.shape, batch, given.precision)
-    network = ApproximateNetwork(
-        module, placing, given.precision, correction=given.correction, comparison=given.comparison
-    )
-    optimizer = torch.optim.AdamW(module.parameters(), lr=schedule.rate, weight_decay=WEIGHT_DECAY)
-    rates = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, max_lr=schedule.rate, total_steps=len(bers) * steps
-    )
-    generator = torch.Generator().manual_seed(memory.seed)
-    records: list[tuple[float, float]] = []
-    kept = checkpoint.load() if checkpoint is not None and resume else None
-    if kept is not None:
-        module.load_state_dict(kept["module"])
-        optimizer.load_state_dict(kept["optimizer"])
-        rates.load_state_dict(kept["rates"])
-        generator.set_state(kept["generator"])
-        records = [(float(ber), float(loss)) for ber, loss in kept["records"]]
-    named = dict(module.named_modules())
-    weights = [(pairs[0][0], named[path].weight) for path, pairs in network.placing.calls.items()]
-    module.eval()  # also while training: statistics of batch normalization and masks of dropout would see the errors
-    with one_thread_each(), network.attached():
-        for epoch in range(len(records), len(bers)):
-            network.calibrate(
-                [
-                    images[at : at + batch]
-                    for at in range(0, min(CALIBRATION_IMAGES, len(images) - batch + 1), batch)
-                ]
-            )
-            asked = bers[epoch]
-            ber = asked if isinstance(asked, float) else sum(asked.values()) / len(asked)
-            order = torch.randperm(len(labels), generator=generator)
-            total = 0.0
-            for step in range(steps):
-                chosen = order[step * batch : (step + 1) * batch]
-                number = first + epoch * steps + step
-                outputs = network.run(
-                    images[chosen],
-                    errors=_errors(memory, asked, FIRST_MEMORY + number),
-                    number=number,
-                )
-                loss = criterion.loss(outputs, labels[chosen])
-                value = float(loss.detach())
-                if value != value or value == float("inf"):
-                    raise EdensimError(
-                        f"training diverged in epoch {epoch + 1} at BER {ber:g}: the loss is {value}"
-                    )
-                optimizer.zero_grad()
-                loss.backward()
-                torch.nn.utils.clip_grad_norm_(module.parameters(), GRADIENT_NORM)
-                optimizer.step()
-                rates.step()
-                _hold(weights, given.ranges)
-                total += value
-                if progress is not None:
-                    progress(epoch * steps + step + 1, len(bers) * steps)
-            records.append((ber, total / steps))
+    training = _Training(target, split, memory, schedule, len(bers))
+    state = checkpoint.load() if checkpoint is not None else None
+    if state is not None:
+        training.restore(state)
+    training.module.eval()  # errors would move batch normalization's statistics and dropout's masks
+    with one_thread_each(), training.network.attached():
+        for epoch in range(len(training.records), len(bers)):
+            training.run_epoch(bers[epoch], first, progress)
             if checkpoint is not None:
-                state = {
-                    "module": module.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "rates": rates.state_dict(),
-                }
-                checkpoint.save({**state, "generator": generator.get_state(), "records": records})
-    return module.cpu(), records
+                checkpoint.save(training.state())
+    return training.module.cpu(), training.records
+
+
+class _Training:
+    """A network while it is retrained."""
+
+    def __init__(
+        self,
+        target: EvaluationTarget,
+        split: Dataset,
+        memory: ApproximateMemory,
+        schedule: Schedule,
+        epochs: int,
+    ) -> None:
+        given = target.network
+        self.module = module = copy.deepcopy(given.module)
+        self.memory, self.epochs, self.ranges = memory, epochs, given.ranges
+        self.criterion = criterion_of(module)
+        self.batch = min(schedule.batch, len(split))
+        self.steps = len(split) // self.batch  # images that fill no batch come in other epochs
+        device = next(module.parameters()).device
+        self.images = torch.from_numpy(normalized(split.images, target.normalization)).to(device)
+        self.labels = torch.from_numpy(split.labels).to(device)
+        placing = place(
+            copy.deepcopy(module).cpu(), target.name, split.shape, self.batch, given.precision
+        )
+        self.network = ApproximateNetwork(
+            module,
+            placing,
+            given.precision,
+            correction=given.correction,
+            comparison=given.comparison,
+        )
+        layers = dict(module.named_modules())
+        self.weights = [(calls[0][0], layers[path].weight) for path, calls in placing.calls.items()]
+        self.optimizer = torch.optim.AdamW(
+            module.parameters(), lr=schedule.rate, weight_decay=WEIGHT_DECAY
+        )
+        self.rates = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimizer, max_lr=schedule.rate, total_steps=epochs * self.steps
+        )
+        self.generator = torch.Generator().manual_seed(memory.seed)
+        self.records: list[tuple[float, float]] = []
+
+    def state(self) -> dict[str, Any]:
+        """Return all that the rest of the training depends on."""
+        return {
+            "module": self.module.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "rates": self.rates.state_dict(),
+            "generator": self.generator.get_state(),
+            "records": self.records,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go back to a state."""
+        self.module.load_state_dict(state["module"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.rates.load_state_dict(state["rates"])
+        self.generator.set_state(state["generator"])
+        self.records = [(float(ber), float(loss)) for ber, loss in state["records"]]
+
+    def run_epoch(self, bers: EpochBer, first: int, progress: ProgressCallback | None) -> None:
+        """Train with each image once, and record the BER and the mean loss."""
+        epoch = len(self.records)
+        starts = range(0, min(CALIBRATION_IMAGES, len(self.images) - self.batch + 1), self.batch)
+        self.network.calibrate([self.images[start : start + self.batch] for start in starts])
+        ber = bers if isinstance(bers, float) else sum(bers.values()) / len(bers)
+        order = torch.randperm(len(self.labels), generator=self.generator)
+        total = 0.0
+        for step in range(self.steps):
+            drawn = order[step * self.batch : (step + 1) * self.batch]
+            loss = self._step(drawn, bers, first + epoch * self.steps + step)
+            if loss != loss or loss == float("inf"):
+                raise EdensimError(
+                    f"training diverged in epoch {epoch + 1} at BER {ber:g}: the loss is {loss}"
+                )
+            total += loss
+            if progress is not None:
+                progress(epoch * self.steps + step + 1, self.epochs * self.steps)
+        self.records.append((ber, total / self.steps))
+
+    def _step(self, drawn: torch.Tensor, bers: EpochBer, number: int) -> float:
+        """Train with one batch, in a memory of its own, and return the loss."""
+        outputs = self.network.run(
+            self.images[drawn], errors=self._errors(bers, FIRST_MEMORY + number), number=number
+        )
+        loss = self.criterion.loss(outputs, self.labels[drawn])
+        value = float(loss.detach())
+        if value == value and value != float("inf"):
+            self.optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(self.module.parameters(), GRADIENT_NORM)
+            self.optimizer.step()
+            self.rates.step()
+            self._clamp_weights()
+        return value
+
+    def _errors(self, bers: EpochBer, offset: int) -> Errors:
+        """Return the errors of a memory whose seed is `offset` beyond that of the first."""
+
+        def at(ber: float) -> Injector | None:
+            memory = self.memory
+            return replace(memory.injector(ber), seed=memory.seed + offset) if ber > 0 else None
+
+        if isinstance(bers, float):
+            return at(bers)
+        return {name: at(ber) for name, ber in bers.items()}
+
+    def _clamp_weights(self) -> None:
+        """Keep weights within the ranges of the given network.
+
+        Scales and bounds then do not grow, nor does what a flipped bit does.
+        """
+        with torch.no_grad():
+            for name, values in self.weights:
+                values.clamp_(self.ranges[name].low, self.ranges[name].high)
+
+
+@dataclass(frozen=True)
+class ItemRetraining:
+    """Retraining between rounds of raises (Koppula et al., MICRO 2019, section 3.3).
+
+    The paper retrains the whole network in each iteration over its data items. Here each round of
+    raises is followed by `epochs` with errors in each item at the BER that it has by then.
+    """
+
+    split: Dataset
+    memory: ApproximateMemory
+    epochs: int
+
+    def after(
+        self, number: int, target: EvaluationTarget, bers: Mapping[str, float]
+    ) -> EvaluationTarget:
+        """Retrain a network at the items' BERs, after round `number` (from 0 on).
+
+        Each round trains in memories of its own.
+        """
+        schedule = Schedule("constant", self.epochs, rate=ROUND_RATE)
+        steps = self.epochs * max(1, len(self.split) // schedule.batch)
+        module, _ = retrain(
+            target,
+            self.split,
+            self.memory,
+            [bers] * self.epochs,
+            schedule=schedule,
+            first=number * steps,
+        )
+        return target.with_module(module)

@@ -16,9 +16,10 @@ import msgspec
 import torch
 
 from edensim.accuracy.datasets import load_dataset
-from edensim.accuracy.evaluation import planned
-from edensim.accuracy.evaluation_target import Subject, subject
+from edensim.accuracy.evaluation_target import EvaluationTarget, evaluation_target
+from edensim.accuracy.memory import configured_errors
 from edensim.accuracy.networks.registry import build
+from edensim.accuracy.options import MemoryOptions, TargetOptions
 from edensim.accuracy.training import normalization_for, train
 from edensim.accuracy.weights import Normalization, load_weights
 from edensim.bit_errors.injector import Injector, injector
@@ -84,15 +85,16 @@ class Workload:
 
     def evaluation_target(
         self, model: torch.nn.Module, normalization: Normalization, images: int | None = None
-    ) -> Subject:
+    ) -> EvaluationTarget:
         """Return a network of this workload at its precision, ready to be tested on images."""
-        return subject(
-            model,
-            self.data,
-            precision=self.precision,
+        options = TargetOptions(
+            data=self.data,
+            precision=self.precision,  # type: ignore[arg-type]
             images=images or self.images,
             normalization=normalization,
+            device="cpu",
         )
+        return evaluation_target(model, options)
 
 
 def shape_curve(
@@ -173,19 +175,12 @@ def device_curve(
     curve = _curve(tested, [], memories)
     standard = "DDR3L" if axis == "vdd_V" else "DDR3"
     for value in values:
-        plan = planned(
-            module=device,
-            model=None,
-            ber=None,
-            seed=TEST_SEED,
-            config=None,
-            overrides=[
-                f"dram.standard={standard}",
-                f"dram.{axis}={value}",
-                "errors.beyond_data=true",
-            ],
-            sections={},
+        overrides = (
+            f"dram.standard={standard}",
+            f"dram.{axis}={value}",
+            "errors.beyond_data=true",
         )
+        plan = configured_errors(MemoryOptions(module=device, seed=TEST_SEED, overrides=overrides))
         errors = [replace(plan.injector, seed=TEST_SEED + memory) for memory in range(memories)]
         curve["points"].append({"at": value, **_tested(tested, errors)})
     return curve
@@ -288,16 +283,14 @@ def fine_mapping(
 
 
 def _curve(
-    tested: Subject,
+    tested: EvaluationTarget,
     bers: Sequence[float],
     memories: int,
     model: int = 0,
     failures: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
     """Return the accuracy without errors, and in some memories at each BER of an error model."""
-    plan = planned(
-        module=None, model=model, ber=1e-3, seed=TEST_SEED, config=None, overrides=(), sections={}
-    )
+    plan = configured_errors(MemoryOptions(model=model, seed=TEST_SEED), ber=1e-3)
     [clean] = tested.outcomes([None])
     points = []
     for ber in bers:
@@ -309,7 +302,7 @@ def _curve(
     return {"clean": clean.accuracy, "images": clean.images, "points": points}
 
 
-def _tested(tested: Subject, errors: Sequence[Injector]) -> dict[str, Any]:
+def _tested(tested: EvaluationTarget, errors: Sequence[Injector]) -> dict[str, Any]:
     """Return the accuracies with these errors, and the share of bits that really flipped."""
     outcomes = tested.outcomes(errors)
     counts = [count for outcome in outcomes for count in outcome.items.values()]

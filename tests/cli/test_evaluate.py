@@ -22,7 +22,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "lenet.pt"
-    said = train_file("lenet", path, epochs=3)
+    said = train_file("lenet", output=path, epochs=3)
     assert "3 epochs on 1,437 images of digits" in said
     return path
 
@@ -79,7 +79,7 @@ def test_the_interval_is_students() -> None:
         (["lenet", "--model", "1"], "ber: missing"),
         (
             ["lenet", "--ber", "0.1", "--precision", "int7"],
-            "precision: expected one of int4, int8, int16, fp32, found 'int7'",
+            "precision: expected one of fp32, int16, int4, int8, found the text 'int7'",
         ),
         (["lenet", "--ber", "0.1", "--bounding", "zeros"], "did you mean 'zero'"),
         (["lenet", "--ber", "0.1", "--data", "nowhere"], "nowhere: there is no such data set"),
@@ -87,8 +87,8 @@ def test_the_interval_is_students() -> None:
             ["lenet", "--ber", "0.1", "--weights", "none.pt"],
             "none.pt: there is no such file of weights",
         ),
-        (["lenet", "--ber", "0.1", "--repeats", "0"], "repeats: expected 1 or more"),
-        (["lenet", "--ber", "2"], "BER: expected 0 to 1"),
+        (["lenet", "--ber", "0.1", "--repeats", "0"], "'--repeats': 0 is not in the range x>=1"),
+        (["lenet", "--ber", "2"], "ber: expected a number from 0 to 1, found 2.0"),
         (
             ["lenet", "--module", "vendor_a", "--set", "errors.exposure=elapsed"],
             "expected every_access",

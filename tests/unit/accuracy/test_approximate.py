@@ -26,10 +26,10 @@ def images():
 
 
 def injector(ber: float, seed: int = 1):
-    from edensim.accuracy.evaluation import planned
+    from edensim.accuracy.memory import configured_errors
+    from edensim.accuracy.options import MemoryOptions
 
-    plan = planned(module=None, model=0, ber=ber, seed=seed, config=None, overrides=(), sections={})
-    return plan.injector
+    return configured_errors(MemoryOptions(model=0, seed=seed), ber=ber).injector
 
 
 def wrapped(module, images, precision="int8", correction=None):
@@ -97,22 +97,26 @@ def test_passes_draw_new_failures_and_repeat_by_their_number(module, images) -> 
 
 def test_the_ber_of_each_item_is_counted(module, images) -> None:
     network = wrapped(module, images)
-    tallies: dict = {}
+    counters: dict = {}
     with torch.no_grad(), network.attached():
         for number in range(40):
-            network.run(images, errors=injector(2e-2, seed=number), number=number, tallies=tallies)
-    for name, tally in tallies.items():
-        assert tally.bits == 40 * 8 * network.placing.items[name].size_bytes
-        assert tally.ber == pytest.approx(2e-2, abs=5 * np.sqrt(2 * 2e-2 / tally.bits))
+            network.run(
+                images, errors=injector(2e-2, seed=number), number=number, counters=counters
+            )
+    for name, counter in counters.items():
+        assert counter.bits == 40 * 8 * network.placing.items[name].size_bytes
+        assert counter.flips / counter.bits == pytest.approx(
+            2e-2, abs=5 * np.sqrt(2 * 2e-2 / counter.bits)
+        )
 
 
 def test_items_may_have_their_own_errors(module, images) -> None:
     network = wrapped(module, images)
     names = list(network.placing.items)
-    tallies: dict = {}
+    counters: dict = {}
     with torch.no_grad(), network.attached():
-        network.run(images, errors={names[2]: injector(1e-1)}, tallies=tallies)
-    assert [name for name, tally in tallies.items() if tally.flips] == [names[2]]
+        network.run(images, errors={names[2]: injector(1e-1)}, counters=counters)
+    assert [name for name, counter in counters.items() if counter.flips] == [names[2]]
 
 
 def test_gradients_go_straight_through(module, images) -> None:
@@ -148,13 +152,15 @@ def test_zeroing_keeps_fp32_alive(module, images) -> None:
 
 
 def test_any_number_of_threads_gives_the_same() -> None:
-    from edensim.accuracy.datasets import Dataset
-    from edensim.accuracy.evaluation_target import subject
+    from edensim.accuracy.dataset import Dataset
+    from edensim.accuracy.evaluation_target import evaluation_target
     from edensim.accuracy.networks.registry import build
+    from edensim.accuracy.options import TargetOptions
 
     drawn = np.random.default_rng(1).integers(0, 256, (96, 1, 8, 8), dtype=np.uint8)
     data = Dataset("noise", "test", drawn, np.arange(96) % 10, tuple("0123456789"))
-    tested = subject(build("lenet", data.shape, 10), data, batch=16)
+    options = TargetOptions(data=data, device="cpu")
+    tested = evaluation_target(build("lenet", data.shape, 10), options, batch=16)
     errors = [replace(injector(1e-2), seed=seed) for seed in (1, 2)]
     one, three = (tested.outcomes(errors, threads=threads) for threads in (1, 3))
     assert one == three
@@ -181,12 +187,13 @@ def test_what_cannot_be_wrapped_is_refused(module, images) -> None:
 
 def test_devices_are_named_and_refused() -> None:
     from edensim.accuracy.devices import device_of
+    from edensim.accuracy.options import TargetOptions
     from edensim.exceptions import InputError
 
     assert device_of("cpu").type == "cpu"
     assert device_of("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
-    with pytest.raises(InputError, match=r"device: expected one of auto, cpu, cuda, found 'gpu'"):
-        device_of("gpu")
+    with pytest.raises(InputError, match="device: expected one of auto, cpu, cuda, found the text"):
+        TargetOptions(device="gpu")
     if not torch.cuda.is_available():
         with pytest.raises(InputError, match="torch finds no GPU here"):
             device_of("cuda")

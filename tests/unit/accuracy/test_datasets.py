@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edensim.accuracy.datasets import Dataset, load_dataset, normalization_of, normalized
+from edensim.accuracy.dataset import Dataset, normalization_of, normalized
+from edensim.accuracy.datasets import load_dataset
 from edensim.exceptions import InputError
 
 RANDOM = np.random.default_rng(1)
@@ -123,7 +124,7 @@ def test_images_that_do_not_fit(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "1.png").write_bytes(png((8, 8), 1))
     (tmp_path / "a" / "2.png").write_bytes(png((9, 8), 1))
-    with pytest.raises(InputError, match="2.png: 9x8; expected 8x8 as the first; say a size"):
+    with pytest.raises(InputError, match="2.png: 9x8; expected 8x8 as the first has; say a size"):
         load_dataset(tmp_path)
     (tmp_path / "a" / "2.png").write_bytes(b"no image")
     with pytest.raises(InputError, match="2.png: not an image that can be read"):

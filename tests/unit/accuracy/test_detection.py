@@ -12,7 +12,8 @@ from edensim.exceptions import InputError, NetworkError
 torch = pytest.importorskip("torch", reason="networks are run by torch (extra torch)")
 pytest.importorskip("sklearn", reason="the digits are scikit-learn's (extra torch)")
 
-from edensim.accuracy.datasets import Dataset, load_dataset  # noqa: E402
+from edensim.accuracy.dataset import Dataset  # noqa: E402
+from edensim.accuracy.datasets import load_dataset  # noqa: E402
 from edensim.accuracy.detection import BOX, Detection, Head, average_precision  # noqa: E402
 from edensim.accuracy.networks.registry import build  # noqa: E402
 
@@ -217,7 +218,7 @@ def test_networks_and_sets_of_two_kinds_are_refused() -> None:
 
 def test_a_narrow_one_learns_and_errors_hurt_it() -> None:
     from edensim import evaluate
-    from edensim.accuracy.datasets import normalization_of
+    from edensim.accuracy.dataset import normalization_of
     from edensim.accuracy.training import accuracy_of, train
 
     data = load_dataset("composed:digits", "train", 256, size=64)

@@ -69,7 +69,7 @@ def test_nan_is_implausible() -> None:
 
 
 def test_an_unknown_precision_is_refused_with_the_nearest() -> None:
-    from edensim.accuracy.quantization import check_precision
+    from edensim.accuracy.options import TargetOptions
 
-    with pytest.raises(InputError, match="found 'int88'; did you mean 'int8'"):
-        check_precision("int88")
+    with pytest.raises(InputError, match="found the text 'int88'; did you mean 'int8'"):
+        TargetOptions(precision="int88")

@@ -10,11 +10,13 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import edensim  # noqa: E402
-from edensim.accuracy.datasets import load_dataset, normalization_of  # noqa: E402
+from edensim.accuracy.dataset import normalization_of  # noqa: E402
+from edensim.accuracy.datasets import load_dataset  # noqa: E402
 from edensim.accuracy.training import train  # noqa: E402
 from edensim.accuracy.weights import save_weights  # noqa: E402
-from edensim.eden.boosting import Boosted, Schedule  # noqa: E402
+from edensim.eden.boosting import Boosted  # noqa: E402
 from edensim.eden.characterization import tolerance  # noqa: E402
+from edensim.eden.schedule import Schedule  # noqa: E402
 from edensim.exceptions import InputError  # noqa: E402
 
 DIGITS = load_dataset("digits", "train")
@@ -111,12 +113,15 @@ def test_a_module_of_ones_own_stays_as_it_is(weights: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"ber": 0.0}, "ber: expected more than 0"),
-        ({"ber": 0.1, "variant": "curriculum"}, "variant: expected one of curricular"),
-        ({"ber": 0.1, "epochs": 0}, "epochs: expected 1 or more"),
-        ({"ber": 0.1, "rate": 2.0}, "rate: expected more than 0"),
+        ({"ber": 0.0}, "ber: expected a number above 0"),
+        (
+            {"ber": 0.1, "variant": "curriculum"},
+            "variant: expected one of constant, curricular, none",
+        ),
+        ({"ber": 0.1, "epochs": 0}, "epochs: expected a whole number from 1"),
+        ({"ber": 0.1, "rate": 2.0}, "rate: expected a number above 0"),
         ({"ber": 0.1, "resume": True}, "needs a checkpoint"),
-        ({"ber": 0.1, "bounding": "none"}, "bounding: expected one of zero"),
+        ({"ber": 0.1, "bounding": "none"}, "bounding: expected one of off, saturate, zero"),
     ],
 )
 def test_what_cannot_be_accepted_is_said(options: dict[str, object], said: str) -> None:

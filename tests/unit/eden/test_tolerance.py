@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edensim.eden.fine import raise_items
+from edensim.eden.fine import RaiseRules, raise_items
 from edensim.eden.tolerance import ItemTolerance, Probe, Tolerance, Trial
 from edensim.exceptions import ConfigError, InputError
 
@@ -28,10 +28,13 @@ def raised(**options):
         "highest": 0.2,
         "threshold": 0.9,
         "seed": 3,
-        "accuracy": below_limits,
         **options,
     }
-    return list(raise_items(list(LIMITS), **given))
+    searched = {
+        name: given.pop(name) for name in ("known", "accuracy", "after_round") if name in given
+    }
+    searched.setdefault("accuracy", below_limits)
+    return list(raise_items(list(LIMITS), RaiseRules(**given), **searched))
 
 
 def test_items_rise_to_the_last_step_below_their_limits() -> None:
@@ -96,8 +99,8 @@ def test_a_file_says_the_same_again(found: Tolerance, tmp_path: Path) -> None:
             {"format": "edensim-tolerance-9"},
             "expected format 'edensim-tolerance-1', found 'edensim-tolerance-9'",
         ),
-        ({"ber": 1.5}, "BER: expected 0 to 1, found 1.5"),
-        ({"probes": [{"ber": 0.1}]}, "key 'interval' is missing"),
+        ({"ber": 1.5}, "not a tolerance: Expected `float` <= 1.0"),
+        ({"probes": [{"ber": 0.1}]}, "not a tolerance: Object missing required field `accuracies`"),
         ({"items": []}, "not a tolerance"),
     ],
 )
@@ -120,7 +123,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from edensim.accuracy.evaluation import train_file
 
     path = tmp_path_factory.mktemp("weights") / "lenet.pt"
-    train_file("lenet", path, epochs=3)
+    train_file("lenet", output=path, epochs=3)
     return path
 
 
@@ -196,8 +199,9 @@ def test_rounds_that_raise_something_are_told() -> None:
 def test_retrained_between_rounds_the_result_is_of_the_network_kept(
     weights: Path, tmp_path: Path
 ) -> None:
-    from edensim.accuracy.evaluation_target import subject
-    from edensim.eden.memory import memory_of
+    from edensim.accuracy.evaluation_target import evaluation_target
+    from edensim.accuracy.memory import approximate_memory
+    from edensim.accuracy.options import MemoryOptions, TargetOptions
 
     options = {
         "fine": True,
@@ -211,10 +215,9 @@ def test_retrained_between_rounds_the_result_is_of_the_network_kept(
     told = characterized(weights, **options, save_weights=tmp_path / "kept.pt")
     fine = told.notes["fine"]
     assert fine["retrained_after"]  # else nothing is tested here
-    tested = subject("lenet", "digits", weights=tmp_path / "kept.pt", images=120)
-    memory = memory_of(
-        module=None, model="uniform", seed=told.seed, config=None, overrides=(), sections={}
-    )
+    target = TargetOptions(weights=tmp_path / "kept.pt", images=120, device="cpu")
+    tested = evaluation_target("lenet", target)
+    memory = approximate_memory(MemoryOptions(model="uniform", seed=told.seed))
     bers = {name: item.ber for name, item in told.items.items()}
     errors = [
         {name: memory.injector(ber, repeat) for name, ber in bers.items()} for repeat in range(2)
@@ -223,7 +226,7 @@ def test_retrained_between_rounds_the_result_is_of_the_network_kept(
         outcome.accuracy for outcome in tested.outcomes(errors)
     ]
     assert characterized(weights, **{**options, "output": None}, resume=tmp_path / "t.json") == told
-    with pytest.raises(InputError, match="fine_epochs: expected 0 or more"):
+    with pytest.raises(InputError, match="fine_epochs: expected a whole number from 0"):
         characterized(weights, fine_epochs=-1)
     with pytest.raises(InputError, match="fine_epochs: expected 0 where no items are raised"):
         characterized(weights, fine_epochs=1)
@@ -303,11 +306,11 @@ def test_a_module_of_ones_own_is_the_same_network_with_its_normalization(weights
         ({"lowest": 0.2}, "lowest: expected a BER below the highest, 0.1, found 0.2"),
         (
             {"rule": "maen"},
-            "rule: expected one of mean, interval, found 'maen'; did you mean 'mean'",
+            "rule: expected one of interval, mean, found the text 'maen'; did you mean 'mean'",
         ),
         ({"rule": "interval", "repeats": 1}, "repeats: 1; expected 2 or more"),
-        ({"step": 0}, "step: expected more than 0"),
-        ({"highest": float("nan")}, "highest: expected more than 0"),
+        ({"step": 0}, "step: expected a number above 0"),
+        ({"highest": float("nan")}, "highest: expected a number above 0"),
         ({"bounding": "zeros"}, "did you mean 'zero'"),
     ],
 )

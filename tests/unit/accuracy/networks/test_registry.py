@@ -75,7 +75,7 @@ def test_an_input_too_small_is_refused(name: str) -> None:
 @pytest.mark.parametrize("precision", ["int8", "fp32"])
 def test_it_runs_from_approximate_memory(name: str, precision: str) -> None:
     from edensim import evaluate
-    from edensim.accuracy.datasets import Dataset
+    from edensim.accuracy.dataset import Dataset
     from edensim.accuracy.networks.registry import build
 
     draw = np.random.default_rng(1)
@@ -102,7 +102,7 @@ def test_it_runs_from_approximate_memory(name: str, precision: str) -> None:
 
 
 def test_one_trains_and_learns() -> None:
-    from edensim.accuracy.datasets import Dataset, normalization_of
+    from edensim.accuracy.dataset import Dataset, normalization_of
     from edensim.accuracy.networks.registry import build
     from edensim.accuracy.training import accuracy_of, train
 

@@ -1,4 +1,4 @@
-"""The paper's results, beside ours."""
+"""`edensim reproduce`."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ from typing import Annotated
 
 import typer
 
+from edensim.cli.options import Quiet
+
 
 def reproduce(
     targets: Annotated[
         list[str] | None,
-        typer.Argument(metavar="TARGET...", help="Names or numbers (1 to 12); all is every one."),
+        typer.Argument(metavar="TARGET...", help="Names or numbers (1 to 12) of targets, or all."),
     ] = None,
     output: Annotated[
         Path,
         typer.Option("--output", "-o", metavar="DIR", help="Folder for the report and its parts."),
     ] = Path("reproduction"),
     full: Annotated[
-        bool, typer.Option("--full", help="Also the long runs, with the data of --datasets.")
+        bool, typer.Option("--full", help="Include the long runs, with the data of --datasets.")
     ] = False,
     datasets: Annotated[
         Path | None,
@@ -32,12 +34,15 @@ def reproduce(
         typer.Option(
             metavar="N",
             min=1,
-            help="Processes; the report is the same with any. Default: one a core.",
+            help="Processes (default: one per core); the report does not depend on it.",
         ),
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Run the EDEN paper's results again and set them beside the published ones: report.html, .md and .json. Goes on where it was interrupted."""
+    """Compare the EDEN paper's results with ours, in report.html, report.md and report.json.
+
+    The same command continues an interrupted run.
+    """
     from edensim.cli.progress import Progress
     from edensim.reproduction.report import difference, with_unit
     from edensim.reproduction.reproduce import reproduce as run
@@ -57,8 +62,8 @@ def reproduce(
             raise
     if not quiet:
         for section, row in result.key_rows:
-            figures = f"published {with_unit(row.published, row)}, ours {with_unit(row.ours, row, 'none')} {difference(row)}"
+            published, ours = with_unit(row.published, row), with_unit(row.ours, row, "none")
+            figures = f"published {published}, ours {ours} {difference(row)}"
             typer.echo(f"{section.number:>2} {row.what}: {figures}".rstrip())
-        typer.echo(
-            f"{output / 'report.html'}: {sum(len(section.rows) for section in result.sections)} rows, {result.cpu_s:,.0f} CPU s"
-        )
+        rows = sum(len(section.rows) for section in result.sections)
+        typer.echo(f"{output / 'report.html'}: {rows} rows, {result.cpu_s:,.0f} CPU s")

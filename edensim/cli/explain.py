@@ -1,24 +1,26 @@
-"""Every resolved value of a configuration and where it came from, as text."""
+"""`edensim explain`: every resolved value of a configuration and where it came from."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated
 
+import typer
+
+from edensim.cli.options import Overrides
 from edensim.config.knobs import DURATIONS
-from edensim.config.loading import DEFAULT, flat
+from edensim.config.loading import DEFAULT, LoadedConfig, flat, load_config
+from edensim.dram.address import AddressMap
 from edensim.dram.memory_system import MemorySystem
-from edensim.dram.standard_file import find_standard, read_standard_file, standard_names
+from edensim.dram.standard import Standard
+from edensim.dram.standard_file import find_standard
 from edensim.vocabulary import ns_from_cycles
-
-if TYPE_CHECKING:
-    from edensim.config.loading import LoadedConfig
-    from edensim.dram.address import AddressMap
-    from edensim.dram.standard import Standard
 
 Row = tuple[str, str, str]
 
-#: What a key stands for where it is not set.
+#: What is in force if a key is not set.
 UNSET = {
     **{f"dram.{knob.name}": f"{knob.timing} cycles" for knob in DURATIONS},
     "controller.self_refresh_idle_cycles": "never",
@@ -30,8 +32,21 @@ UNSET = {
 }
 
 
+def explain(
+    run_file: Annotated[
+        Path | None,
+        typer.Argument(metavar="[RUN.yaml]", help="A run file (default: the defaults)."),
+    ] = None,
+    overrides: Overrides = None,
+) -> None:
+    """Show every resolved value of a configuration and where it came from."""
+    loaded = load_config(run_file, overrides or [])
+    with loaded.locating():
+        typer.echo(explanation(loaded))
+
+
 def explanation(loaded: LoadedConfig) -> str:
-    """The configuration, the standard's timings and currents with it, what follows from both, and where a network's tensors lie.
+    """Describe a configuration, the timings and currents it results in, and a network's layout.
 
     Raises ConfigError or NetworkError.
     """
@@ -40,10 +55,8 @@ def explanation(loaded: LoadedConfig) -> str:
     file = str(find_standard(loaded.config.dram.standard))
     lines = ["configuration"]
     lines += _table(_configuration(loaded, standard, file))
-    lines += [
-        "",
-        f"timings of {standard.name} {standard.organization.name} {standard.speed_bin}, clock {standard.tck_ps} ps",
-    ]
+    name = f"{standard.name} {standard.organization.name} {standard.speed_bin}"
+    lines += ["", f"timings of {name}, clock {standard.tck_ps} ps"]
     lines += _table(_timings(loaded, memory, file))
     lines += ["", f"supply and currents of one device ({standard.source})"]
     lines += _table(_currents(standard))
@@ -57,23 +70,6 @@ def explanation(loaded: LoadedConfig) -> str:
         from edensim.simulation import layout_of
 
         lines += ["", layout_overview(layout_of(loaded.config, memory))]
-    return "\n".join(lines)
-
-
-def standards_overview() -> str:
-    """Standards that can be loaded, their organizations and speed bins; * marks each default."""
-    lines = []
-    for name in standard_names():
-        file = read_standard_file(find_standard(name))
-        lines.append(f"{name}  ({file.path})")
-        for words, rows, default in (
-            ("organizations", file.organizations, file.texts["default_organization"]),
-            ("speed bins", file.speed_bins, file.texts["default_speed_bin"]),
-        ):
-            lines.append(
-                f"  {words + ':':<15}"
-                + ", ".join(f"{row}*" if row == default else row for row in rows)
-            )
     return "\n".join(lines)
 
 
@@ -93,7 +89,7 @@ def _configuration(loaded: LoadedConfig, standard: Standard, file: str) -> Itera
     for key, value in flat(loaded.config).items():
         origin = loaded.origins.get(key, DEFAULT)
         if key.startswith("dram.timings."):
-            continue  # stands among the timings
+            continue  # listed among the timings
         if value is None and key in defaults:
             yield key, defaults[key], f"default of {file}"
         else:
@@ -101,7 +97,7 @@ def _configuration(loaded: LoadedConfig, standard: Standard, file: str) -> Itera
 
 
 def _shown(value: object) -> str:
-    """A value as a configuration could have it: of lists' items what is set."""
+    """Return a value as a configuration could state it; of an item of a list, only what is set."""
     if not isinstance(value, tuple):
         return str(value)
     if not value:
@@ -109,7 +105,7 @@ def _shown(value: object) -> str:
     if not isinstance(value[0], dict):
         return ", ".join(map(str, value))
     return "; ".join(
-        ", ".join(f"{key} {kept}" for key, kept in item.items() if kept is not None)
+        ", ".join(f"{key} {setting}" for key, setting in item.items() if setting is not None)
         for item in value
     )
 
@@ -118,7 +114,7 @@ def _timings(loaded: LoadedConfig, memory: MemorySystem, file: str) -> Iterator[
     standard, specified = memory.standard, memory.plan.specified
     for name, cycles in standard.timings.items():
         origin = loaded.origins.get(f"dram.timings.{name}", file)
-        asked = next(
+        key = next(
             (
                 f"dram.{knob.name}"
                 for knob in DURATIONS
@@ -126,48 +122,47 @@ def _timings(loaded: LoadedConfig, memory: MemorySystem, file: str) -> Iterator[
             ),
             None,
         )
-        if asked is not None:
-            origin = f"{asked}, {loaded.origins[asked]}"
+        if key is not None:
+            origin = f"{key}, {loaded.origins[key]}"
         elif name not in loaded.config.dram.timings and cycles != specified[name]:
             origin = "follows the operating point"
         yield name, f"{cycles:>6}", f"{ns_from_cycles(cycles, standard.tck_ps):>9.2f} ns  {origin}"
 
 
 def _currents(standard: Standard) -> Iterator[Row]:
-    from dataclasses import fields
-
     for field in fields(standard.currents):
         name, _, unit = field.name.rpartition("_")
         yield name.upper(), f"{getattr(standard.currents, field.name):g} {unit}", ""
 
 
 def _operating_points(memory: MemorySystem) -> Iterator[Row]:
-    """The module, its partitions, and the module after each change."""
+    """Describe the module, its partitions, and the module after each change."""
     plan = memory.plan
 
-    def told(index: int) -> str:
+    def described(index: int) -> str:
         point = plan.points[index]
         timings = ", ".join(f"{knob.timing} {point.timings[knob.timing]}" for knob in DURATIONS)
-        return f"{point.vdd_V:g} V, {timings}{'' if point.within_specification else '; outside specification'}"
+        remark = "" if point.within_specification else "; outside specification"
+        return f"{point.vdd_V:g} V, {timings}{remark}"
 
-    yield "module", told(0), ""
+    yield "module", described(0), ""
     for partition in plan.partitions:
-        where = [f"channels {_listed(partition.channels)}", f"banks {_listed(partition.banks)}"]
+        place = [f"channels {_listed(partition.channels)}", f"banks {_listed(partition.banks)}"]
         if partition.rows:
             rows = ",".join(
                 f"{first}" if first == last else f"{first}-{last}" for first, last in partition.rows
             )
-            where.append(f"rows {rows} of {memory.organization.rows}")
-        yield partition.name, told(partition.point), ", ".join(where)
+            place.append(f"rows {rows} of {memory.organization.rows}")
+        yield partition.name, described(partition.point), ", ".join(place)
     for change in plan.changes:
         settling = (
             f", settles for {change.settling_cycles} cycles" if change.settling_cycles else ""
         )
-        yield "module", told(change.point), f"from cycle {change.at_cycle} on{settling}"
+        yield "module", described(change.point), f"from cycle {change.at_cycle} on{settling}"
 
 
 def _listed(indices: tuple[int, ...]) -> str:
-    """`0-3,8` of (0, 1, 2, 3, 8)."""
+    """Abbreviate indices: (0, 1, 2, 3, 8) as `0-3,8`."""
     spans: list[list[int]] = []
     for index in indices:
         if spans and index == spans[-1][1] + 1:
@@ -178,14 +173,40 @@ def _listed(indices: tuple[int, ...]) -> str:
 
 
 def _derived(loaded: LoadedConfig, memory: MemorySystem) -> Iterator[Row]:
+    """Describe what follows from the configuration."""
     standard, mapping = memory.standard, memory.address_map
-    organization, timings, channels = standard.organization, standard.timings, memory.channels
+    yield from _geometry(memory)
+    yield from _latencies(standard)
+    if loaded.config.controller.self_refresh_idle_cycles is not None:
+        from edensim.engine.timing_record import self_refresh_exit_cycles
+
+        exit_cycles = self_refresh_exit_cycles(standard)
+        yield (
+            "self-refresh exit",
+            f"{exit_cycles} cycles",
+            f"{ns_from_cycles(exit_cycles, standard.tck_ps):.2f} ns: tXS, nRFC + 10 ns",
+        )
+    yield (
+        "address bits",
+        f"{mapping.capacity_bytes.bit_length() - 1}",
+        " | ".join(_address_bits(mapping)),
+    )
+    for xor in mapping.xors:
+        yield "", "", f"{xor.field} is XORed with column bits {_span(xor.source_bit, xor.width)}"
+
+
+def _geometry(memory: MemorySystem) -> Iterator[Row]:
+    """Describe the sizes of the memory, and its peak bandwidth."""
+    organization, channels = memory.organization, memory.channels
     yield (
         "capacity",
-        f"{mapping.capacity_bytes / 2**30:g} GiB",
+        f"{memory.capacity_bytes / 2**30:g} GiB",
         f"channels {channels} x {organization.channel_bytes / 2**30:g} GiB",
     )
-    banks = f"ranks {organization.ranks} x bank groups {organization.bankgroups} x banks {organization.banks}"
+    banks = (
+        f"ranks {organization.ranks} x bank groups {organization.bankgroups} x "
+        f"banks {organization.banks}"
+    )
     yield "banks per channel", f"{organization.banks_per_channel}", banks
     yield (
         "devices per rank",
@@ -207,6 +228,11 @@ def _derived(loaded: LoadedConfig, memory: MemorySystem) -> Iterator[Row]:
         f"{memory.peak_bandwidth_GBps:.2f} GB/s",
         f"{organization.access_bytes} bytes every nBL, channels {channels}",
     )
+
+
+def _latencies(standard: Standard) -> Iterator[Row]:
+    """Describe how long a read takes in an idle memory."""
+    timings = standard.timings
     for name, cycles, meaning in (
         ("read, row open", standard.read_latency, "RD to the last beat"),
         ("read, bank closed", timings["nRCD"] + standard.read_latency, "nRCD more"),
@@ -221,26 +247,10 @@ def _derived(loaded: LoadedConfig, memory: MemorySystem) -> Iterator[Row]:
             f"{cycles} cycles",
             f"{ns_from_cycles(cycles, standard.tck_ps):.2f} ns: {meaning}, unloaded",
         )
-    if loaded.config.controller.self_refresh_idle_cycles is not None:
-        from edensim.engine.timing_record import self_refresh_exit_cycles
-
-        exit_cycles = self_refresh_exit_cycles(standard)
-        yield (
-            "self-refresh exit",
-            f"{exit_cycles} cycles",
-            f"{ns_from_cycles(exit_cycles, standard.tck_ps):.2f} ns: tXS, nRFC + 10 ns",
-        )
-    yield (
-        "address bits",
-        f"{mapping.capacity_bytes.bit_length() - 1}",
-        " | ".join(_address_bits(mapping)),
-    )
-    for xor in mapping.xors:
-        yield "", "", f"{xor.field} is XORed with column bits {_span(xor.source_bit, xor.width)}"
 
 
 def _address_bits(mapping: AddressMap) -> Iterator[str]:
-    """Fields from the most to the least significant bit."""
+    """List the fields of an address from the most to the least significant bit."""
     for part in reversed(mapping.slices):
         yield f"{part.field} {_span(part.address_bit, part.width)}"
     yield f"byte {_span(0, mapping.offset_bits)}"
