@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from edensim.config.options import BitErrorRate, Count, Options, Seed
+from edensim.config.options import Count, Options, Seed
 
 Precision = Literal["int4", "int8", "int16", "fp32"]
 Channels = tuple[float, ...]
@@ -128,7 +128,7 @@ class EvaluateOptions(TargetOptions, frozen=True, kw_only=True):
     """Options of `edensim.evaluate`."""
 
     ber: Annotated[
-        BitErrorRate | None,
+        Annotated[float, Meta(ge=0, le=1)] | None,
         Meta(description="Bit error rate of the error model.", extra={"metavar": "BER"}),
     ] = None
     batch: PassImages = PASS_IMAGES

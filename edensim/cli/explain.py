@@ -11,7 +11,7 @@ import typer
 
 from edensim.cli.options import Overrides
 from edensim.config.knobs import DURATIONS
-from edensim.config.loading import DEFAULT, LoadedConfig, flat, load_config
+from edensim.config.loading import DEFAULT, LoadedConfig, flat, known_keys, load_config
 from edensim.dram.address import AddressMap
 from edensim.dram.memory_system import MemorySystem
 from edensim.dram.standard import Standard
@@ -86,9 +86,11 @@ def _configuration(loaded: LoadedConfig, standard: Standard, file: str) -> Itera
         "dram.speed_bin": standard.speed_bin,
         "dram.vdd_V": f"{standard.currents.vdd_V:g}",
     }
-    for key, value in flat(loaded.config).items():
+    values = flat(loaded.config)
+    for key in (*values, *(key for key in known_keys() if key not in values)):
+        value = values.get(key)
         origin = loaded.origins.get(key, DEFAULT)
-        if key.startswith("dram.timings."):
+        if key.startswith("dram.timings"):
             continue  # listed among the timings
         if value is None and key in defaults:
             yield key, defaults[key], f"default of {file}"
