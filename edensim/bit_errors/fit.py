@@ -19,7 +19,7 @@ from edensim.bit_errors.rows import RowStructure, is_row_table, read_rows, row_s
 from edensim.bit_errors.selection import Selection, is_map, read_map, select_model
 from edensim.bit_errors.validation import cross_validate
 from edensim.config.options import Options, Seed
-from edensim.exceptions import DataError, FitError, InputError, nearest
+from edensim.exceptions import DataError, FitError, InputError
 from edensim.files import save_text
 from edensim.vocabulary import ProgressCallback
 
@@ -218,15 +218,6 @@ def _of_tables(
     structure = row_structure(read_rows(rows[0], set(tables[-1].module.tolist()))) if rows else None
     reports = _reports(tables, structure, cited, options, progress)
     return FittedModule(_module(tables, reports, options, cited), reports, rows=structure)
-
-
-def parse_axis(text: str | None) -> Axis | None:
-    """Check the axis of a command line; raise InputError, with the nearest one, if it is wrong."""
-    if text is None or text in ("trcd_ns", "vdd_V"):
-        return text  # type: ignore[return-value]
-    raise InputError(
-        f"--axis {text}: expected trcd_ns or vdd_V{nearest(text, ('trcd_ns', 'vdd_V'))}"
-    )
 
 
 def _reports(

@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
-from edensim.cli.options import JsonOption, Quiet
+from edensim.bit_errors.fit import FitOptions
+from edensim.cli.options import JsonOption, Quiet, with_options
 from edensim.cli.outputs import check_outputs, interruptible, report
 
 
+@with_options(FitOptions)
 def fit(
     data: Annotated[
         list[Path],
@@ -21,45 +23,8 @@ def fit(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="MODULE.yaml", help="Module file to write.")
     ],
-    vendor: Annotated[
-        str | None,
-        typer.Option(metavar="V", help="Vendor to use, if tables hold several."),
-    ] = None,
-    name: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Name of the module (default: vendor_V, or that of the first file).",
-        ),
-    ] = None,
-    source: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TEXT", help="Citation of the data (default: files and their digests)."
-        ),
-    ] = None,
-    axis: Annotated[
-        str | None,
-        typer.Option(
-            metavar="trcd_ns|vdd_V", help="What was lowered, if both columns of a table vary."
-        ),
-    ] = None,
-    bits: Annotated[
-        float,
-        typer.Option(
-            metavar="N",
-            help="Bits tested per row and run, of tables that do not say: the detection limit.",
-        ),
-    ] = 2.0**30,
-    bootstrap: Annotated[
-        int,
-        typer.Option(metavar="N", help="Draws of modules for the intervals.", min=10, max=10_000),
-    ] = 100,
-    cross_validation: Annotated[
-        bool,
-        typer.Option("--cross-validation", help="Also predict each module from a fit without it."),
-    ] = False,
-    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the bootstrap.", min=0)] = 1,
+    *,
+    options: FitOptions,
     json_path: JsonOption = None,
     quiet: Quiet = False,
 ) -> None:
@@ -67,26 +32,11 @@ def fit(
 
     The module has the best form by AIC or BIC, intervals, and measures of how good the fit is.
     """
-    from edensim.bit_errors.fit import fit as fit_module
-    from edensim.bit_errors.fit import parse_axis
+    from edensim.bit_errors.fit import fit as run
     from edensim.cli.progress import Progress
 
     check_outputs(output, json_path, inputs=data)
-    options = {
-        "vendor": vendor,
-        "name": name,
-        "source": source,
-        "bits": bits,
-        "bootstrap": bootstrap,
-        "seed": seed,
-    }
     with Progress(quiet, "fits") as progress, interruptible(progress):
-        fitted = fit_module(
-            *data,
-            **options,  # type: ignore[arg-type]
-            axis=parse_axis(axis),
-            cross_validation=cross_validation,
-            progress=progress,
-        )
+        fitted = run(*data, options=options, progress=progress)
     fitted.save(output)
     report(fitted, f"{output}: {fitted.summary()}", json_path, quiet)

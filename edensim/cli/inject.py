@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
-from edensim.cli.options import ConfigOption, JsonOption, Overrides
+from edensim.bit_errors.injection import InjectOptions
+from edensim.cli.options import ConfigOption, JsonOption, Overrides, with_options
 from edensim.cli.outputs import check_outputs, report
 
 
+@with_options(InjectOptions)
 def inject(
     source: Annotated[
         Path, typer.Argument(metavar="IN.npy", help="An array of any type (int4: two per byte).")
@@ -24,40 +26,14 @@ def inject(
             help="Write the array as it comes out of the memory.",
         ),
     ] = None,
-    module: Annotated[
-        str | None,
-        typer.Option(
-            metavar="MODULE.yaml",
-            help="A fitted module, at the operating point that --set dram... asks for.",
-        ),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Or an error model: 0-3, uniform, bitline, wordline, data-dependent.",
-        ),
-    ] = None,
-    ber: Annotated[
-        float | None, typer.Option(metavar="BER", help="Bit error rate of --model.")
-    ] = None,
+    *,
+    options: InjectOptions,
     address: Annotated[
         str,
         typer.Option(
             metavar="N", help="Address of the first byte (decimal, or hexadecimal after 0x)."
         ),
     ] = "0",
-    access: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            help="How often the array was read before: other failures of the same weak cells.",
-        ),
-    ] = 0,
-    seed: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Where weak cells lie (default: the module's, else 1)."),
-    ] = None,
     interval_ns: Annotated[
         float | None,
         typer.Option(
@@ -80,22 +56,20 @@ def inject(
     json_path: JsonOption = None,
 ) -> None:
     """Flip the bits of an array that fail in approximate DRAM."""
+    from msgspec.structs import replace
+
     from edensim.bit_errors.files import inject_file, parse_bounds, whole_number
 
-    check_outputs(output, json_path, inputs=(source,))
+    check_outputs(output, json_path, inputs=[source])
     done = inject_file(
         source,
         output,
         bounds=parse_bounds(bounds, correction, comparison) if bounds is not None else None,
+        config=config,
         overrides=overrides or [],
-        **{
-            "module": module,
-            "model": model,
-            "ber": ber,
-            "address": whole_number("--address", address),
-            "access": access,
-        },
-        **{"seed": seed, "intervals_ns": interval_ns, "config": config},
+        options=replace(
+            options, address=whole_number("--address", address), intervals_ns=interval_ns
+        ),
     )
     summary = f"{source}: {done.flips:,} of {done.bits:,} bits flipped: BER {done.ber:.3g}"
     report(done, summary + done.remarks(), json_path)
