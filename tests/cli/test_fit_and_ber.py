@@ -83,6 +83,6 @@ def test_fit_refuses(refused: Callable[..., str], tmp_path: Path) -> None:
         "fit", "percent.csv", "-o", "module.yaml"
     )
     assert "no such file" in refused("fit", "nothing.csv", "-o", "module.yaml")
-    assert "--axis vdd: expected" in refused(
+    assert "axis: expected one of trcd_ns, vdd_V" in refused(
         "fit", "percent.csv", "-o", "module.yaml", "--axis", "vdd"
     )
