@@ -30,6 +30,7 @@ from edensim.results.assembly import assembled
 from edensim.results.bit_errors import error_monitor
 from edensim.results.layers import baseline_point, comparison
 from edensim.results.run_result import RunResult
+from edensim.tracefiles.adaptation import Adaptation
 from edensim.tracefiles.commands import command_writer
 from edensim.tracefiles.reader import Trace, open_trace
 from edensim.vocabulary import ProgressCallback, SourceKind
@@ -178,7 +179,8 @@ def prepare(config: RunConfig, engine: EngineChoice = COMPILED_ENGINE) -> Prepar
     costs_of(memory, config.energy)  # refuses an energy model that does not fit the standard
     if config.frontend is None and config.network is None:
         trace = _open_trace(config, memory)
-        return PreparedRun(_with_source_kind(config, trace), memory, trace, engine=engine)
+        config = _with_source_kind(config, trace)
+        return PreparedRun(config, memory, _adapted(config, memory, trace), engine=engine)
     network, layout = _lay_out(config, memory)
     if config.frontend is None:
         raise ConfigError("frontend: names no machine; expected one of cpu, gpu, eyeriss, tpu")
@@ -233,7 +235,21 @@ def _open_trace(config: RunConfig, memory: MemorySystem) -> Trace:
         format=config.trace_format,
         encode=memory.address_map.encode,
         tck_ps=memory.standard.tck_ps if config.source.kind == "timed" else None,
+        as_core=config.source.kind == "core",
     )
+
+
+def _adapted(config: RunConfig, memory: MemorySystem, trace: Trace) -> Trace:
+    """Return the trace with its requests adapted to the source and the memory of a run."""
+    assert config.source.kind is not None
+    adaptation = Adaptation(
+        SourceKind[config.source.kind.upper()],
+        memory.capacity_bytes,
+        config.trace_addresses,
+        config.trace_page_KiB * 1024,
+        config.seed,
+    )
+    return replace(trace, adaptation=adaptation)
 
 
 def _with_source_kind(config: RunConfig, trace: Trace) -> RunConfig:

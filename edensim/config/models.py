@@ -312,6 +312,10 @@ class RunConfig(Section, frozen=True, kw_only=True):
 
     trace: str | None = None
     trace_format: str | None = None
+    #: What becomes of addresses of real programs: refuse those beyond the memory, take them modulo
+    #: its capacity, move the lowest page to 0, or give pages of the memory at their first touch.
+    trace_addresses: Literal["refuse", "wrap", "offset", "pages"] = "refuse"
+    trace_page_KiB: Literal[4, 2048] = 4  # size of the pages of `offset` and `pages`
     frontend: str | None = None  # a name in edensim.config.plugins.MACHINES; None: a trace
     network: str | None = None  # a name of the zoo, or a file (.cfg, .onnx, .csv, .json)
     precision: Literal["int4", "int8", "int16", "fp32"] = "int8"

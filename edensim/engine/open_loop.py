@@ -15,6 +15,12 @@ from edensim.kernels.controller.address import place
 from edensim.kernels.sources.event_loop import run_requests
 from edensim.vocabulary import REQUEST
 
+#: What can be done about an address beyond the capacity.
+WAY_OUT = (
+    "expected an address below it, or trace_addresses: wrap, offset or pages, which fit the "
+    "addresses of real programs into the memory"
+)
+
 
 def run_stream(engine: Engine, requests: Iterable[Records], timed: bool) -> None:
     """Feed the event loop chunk by chunk."""
@@ -47,7 +53,8 @@ def refuse(
     where = listeners.locate(first + index) if listeners.locate else f"request {first + index}"
     capacity = int(mapping[0]["capacity"])
     raise TraceError(
-        f"{where}: address {int(chunk[index][field]):#x} is beyond the capacity of {capacity:#x} bytes; expected an address below it"
+        f"{where}: address {int(chunk[index][field]):#x} is beyond the capacity of {capacity:#x} "
+        f"bytes; {WAY_OUT}"
     )
 
 

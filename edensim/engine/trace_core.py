@@ -86,8 +86,8 @@ def core_chunks(
         for chunk in requests:
             if chunk.dtype != REQUEST:
                 raise TypeError(f"expected REQUEST records, found {chunk.dtype}")
-            for field, lowest in (("address", 0), ("writeback", -1)):
-                bad = np.flatnonzero((chunk[field] >= capacity) | (chunk[field] < lowest))
+            for field in ("address", "writeback"):  # -1: none
+                bad = np.flatnonzero((chunk[field] >= capacity) | (chunk[field] < -1))
                 if len(bad):
                     refuse(chunk, int(bad[0]), field, first, mapping, listeners)
             first += len(chunk)

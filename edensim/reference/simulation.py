@@ -158,7 +158,7 @@ def simulate_reference(
     state = Memory(memory, controller, scheduler or scheduler_of(controller))
     records = np.concatenate([np.empty(0, REQUEST), *requests])
     _check_addresses(records, memory.capacity_bytes, source.kind == "core", locate)
-    state.learn(records["address"])
+    state.learn(records["address"][records["address"] >= 0])
     simulation = Simulation(state, max_cycles)
     if source.kind == "core":
         return _run_core(simulation, source, records, exposure_tensors)
@@ -192,14 +192,16 @@ def scheduler_of(controller: ControllerConfig) -> Scheduler:
 def _check_addresses(
     records: NDArray[Any], capacity: int, is_core: bool, locate: Callable[[int], str] | None
 ) -> None:
-    for field, lowest in (("address", 0), ("writeback", -1))[: 1 + is_core]:
+    # A record of a core may have no load, or no write-back: -1.
+    for field, lowest in (("address", -int(is_core)), ("writeback", -1))[: 1 + is_core]:
         bad = np.flatnonzero((records[field] >= capacity) | (records[field] < lowest))
         if len(bad):
             index = int(bad[0])
             place = f"request {index}" if locate is None else locate(index)
             raise TraceError(
                 f"{place}: address {int(records[index][field]):#x} is beyond the capacity of "
-                f"{capacity:#x} bytes; expected an address below it"
+                f"{capacity:#x} bytes; expected an address below it, or trace_addresses: wrap, "
+                "offset or pages, which fit the addresses of real programs into the memory"
             )
 
 

@@ -185,7 +185,8 @@ class Core:
         to_memory: Callable[[Transfer], bool],
     ) -> None:
         self.config = config
-        once = int(records["gap"].sum(dtype=np.int64)) + len(records)
+        loads = int(np.count_nonzero(records["address"] >= 0))
+        once = int(records["gap"].sum(dtype=np.int64)) + loads
         self.instructions = once if config.instructions is None else config.instructions
         self.records = instruction_records(records, loop=config.instructions is not None)
         self.cache = LastLevelCache(config, line_bytes, self._data, to_memory)

@@ -55,6 +55,9 @@ class Format:
         Reads a file of this format: `read(path, records_per_chunk)` yields pairs of at most that
         many REQUEST records ([n], `edensim.vocabulary.REQUEST`) and their line numbers ([n] int64,
         from 1). By default, the compiled line parsers read it, which know the built-in formats.
+    has_gaps : bool
+        Whether the records of a trace that is not of a core tell the instructions before them
+        (`gap`), so that it can drive a core.
     """
 
     name: str
@@ -63,6 +66,7 @@ class Format:
     shape: re.Pattern[bytes] | None = None
     suffix: str | None = None
     read: Read | None = None
+    has_gaps: bool = False
 
 
 def _line(pattern: bytes) -> re.Pattern[bytes]:
@@ -137,6 +141,7 @@ LACKEY: Final = Format(
     SourceKind.SATURATING,
     "'I  ADDRESS,SIZE' or ' L|S|M ADDRESS,SIZE' in hexadecimal, with 1 to 4096 bytes",
     _line(rb"[ILSM]\s+[^\s,]+,\d+\s*$"),
+    has_gaps=True,
 )
 COMMAND_TRACE: Final = re.compile(
     rb"\s*(\d+\s*,\s*(ACT|PRE|RD|WR|REF)|clock\s*,\s*command)", re.IGNORECASE

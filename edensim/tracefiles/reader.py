@@ -10,6 +10,7 @@ from typing import Final
 
 from edensim.exceptions import TraceError
 from edensim.tracefiles import formats
+from edensim.tracefiles.adaptation import Adaptation
 from edensim.tracefiles.formats import EDENSIM, PARQUET_MAGIC, Encode, Format, Lines, Records
 from edensim.tracefiles.streams import Stream
 from edensim.vocabulary import SourceKind
@@ -34,6 +35,8 @@ class Trace:
         What the parser of the format needs to know besides the text.
     encode : callable, optional
         Turns address vectors into addresses, for `ramulator-rw`.
+    adaptation : Adaptation, optional
+        How iteration adapts the requests to a run. `chunks` yields them as the file has them.
     """
 
     path: Path
@@ -41,10 +44,13 @@ class Trace:
     kind: SourceKind
     option: int = field(default=0, repr=False)
     encode: Encode | None = field(default=None, repr=False)
+    adaptation: Adaptation | None = field(default=None, repr=False)
 
     def __iter__(self) -> Iterator[Records]:
         """Yield the requests in chunks, from the start at each iteration."""
-        return self.chunks()
+        if self.adaptation is None:
+            return self.chunks()
+        return self.adaptation.applied(self.chunks, self.position)
 
     def chunks(self, records_per_chunk: int = CHUNK_RECORDS) -> Iterator[Records]:
         """Yield the requests of the trace, from its start at each call.
@@ -115,6 +121,7 @@ def open_trace(
     format: str | None = None,
     encode: Encode | None = None,
     tck_ps: int | None = None,
+    as_core: bool = False,
 ) -> Trace:
     """Open a trace file of any format.
 
@@ -130,6 +137,9 @@ def open_trace(
     tck_ps : int, optional
         Duration of a memory clock cycle in picoseconds. With it, a gem5 trace (whose ticks are
         picoseconds) is a timed one; without it, only the order of its requests counts.
+    as_core : bool
+        Whether the trace is to drive a core. It can if its lines tell the instructions between
+        accesses.
 
     Returns
     -------
@@ -156,6 +166,8 @@ def open_trace(
     else:
         _check_head(path, form, head)
     kind, option = _kind_and_option(path, form, encode, tck_ps)
+    if as_core and form.has_gaps:
+        kind, option = SourceKind.CORE, 1
     return Trace(path, form.name, kind, option, encode)
 
 

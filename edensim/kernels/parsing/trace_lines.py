@@ -254,7 +254,8 @@ def gem5_record(text, i, option, status):
 def lackey_record(text, i, option, status):
     """Parse `I  ADDRESS,SIZE` or ` L|S|M ADDRESS,SIZE`, in hexadecimal.
 
-    The gap leaves out the instruction of the access itself, for which the record stands.
+    The gap leaves out the instruction of the access itself, for which the record stands. With
+    option 1, for a core, a modification of one line is a load with its write-back.
     """
     if (byte(text, i) == 61 and byte(text, i + 1) == 61) or (
         byte(text, i) == 45 and byte(text, i + 1) == 45
@@ -281,9 +282,15 @@ def lackey_record(text, i, option, status):
     if gap > LARGEST_GAP:
         return refused(GAP_TOO_LARGE, i)
     is_write = 0
-    if letter != 76:
-        is_write = 1 if letter == 83 else 2
-    return accepted(i, address, -1, 0, gap, is_write, size)
+    writeback = np.int64(-1)
+    if letter == 83:
+        is_write = 1
+    elif letter == 77:
+        is_write = 2
+        if option == 1 and (address >> LINE_SHIFT) == ((address + size - 1) >> LINE_SHIFT):
+            is_write = 0
+            writeback = address
+    return accepted(i, address, writeback, 0, gap, is_write, size)
 
 
 @inlined
