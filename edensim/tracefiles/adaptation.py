@@ -108,8 +108,8 @@ class Adaptation:
         if highest - base >= self.capacity_bytes:
             raise TraceError(
                 f"trace_addresses: offset: the addresses from {lowest:#x} to {highest:#x} span "
-                f"more than the capacity of {self.capacity_bytes:#x} bytes; expected trace_addresses: "
-                "wrap or pages"
+                f"more than the capacity of {self.capacity_bytes:#x} bytes; expected "
+                "trace_addresses: wrap or pages"
             )
         return lambda addresses: addresses - base
 
