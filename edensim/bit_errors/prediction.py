@@ -372,7 +372,7 @@ def _stretch(module: Module, vdd_V: float, beyond_data: bool) -> float:
             f"module {module.name}: VDD {vdd_V:g} V: the curve of what cells need ends at "
             f"{curve.lowest * module.nominal.vdd_V:.3f} V"
         )
-    return curve.laws["nRCD"].stretch(max(share, curve.lowest))
+    return curve.laws.nRCD.stretch(max(share, curve.lowest))
 
 
 def _wrong_share(curve: Curve | Table) -> float:

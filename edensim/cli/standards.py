@@ -13,8 +13,8 @@ def standards() -> None:
         file = read_standard_file(find_standard(name))
         typer.echo(f"{name}  ({file.path})")
         for title, names, default in (
-            ("organizations:", file.organizations, file.texts["default_organization"]),
-            ("speed bins:", file.speed_bins, file.texts["default_speed_bin"]),
+            ("organizations:", file.organizations, file.content.default_organization),
+            ("speed bins:", file.speed_bins, file.content.default_speed_bin),
         ):
             listed = ", ".join(f"{name}*" if name == default else name for name in names)
             typer.echo(f"  {title:<15}{listed}")

@@ -1,4 +1,7 @@
-"""Timing expressions such as `max(nCWL + nBL + nWTR, nCCD)`: parsed by `ast`, never evaluated as Python."""
+"""Timing expressions such as `max(nCWL + nBL + nWTR, nCCD)`.
+
+`ast` parses them; they are never evaluated as Python.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,11 @@ _OPERATORS: dict[type[ast.operator], Callable[[int, int], int]] = {
     ast.Mult: lambda left, right: left * right,
 }
 _FUNCTIONS: dict[str, Callable[..., int]] = {"max": max, "min": min}
+_EXPECTED = "expected timing names, whole numbers, + - *, max(), min()"
+
+#: Longest text, and largest size of a value in cycles, that an expression may have.
+MOST_CHARACTERS = 300
+MOST_CYCLES = 10**12
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,24 +34,36 @@ class Expression:
     tree: ast.expr
 
     def value(self, timings: Mapping[str, int]) -> int:
-        """Value in cycles. Raises ConfigError for a name that `timings` does not have."""
+        """Return the value in cycles.
+
+        Raises ConfigError for a name that `timings` does not have, and for a value beyond
+        `MOST_CYCLES`.
+        """
         for name in self.names:
             if name not in timings:
                 raise ConfigError(
                     f"expression {self.text!r}: unknown timing {name!r}{nearest(name, timings)}"
                 )
-        return _evaluate(self.tree, timings)
+        cycles = _evaluate(self.tree, timings)
+        if abs(cycles) > MOST_CYCLES:
+            raise ConfigError(
+                f"expression {self.text!r}: expected at most {MOST_CYCLES} cycles, found more"
+            )
+        return cycles
 
 
 @cache
 def parse_expression(text: str) -> Expression:
     """Parse names, whole numbers, + - *, max() and min(). Raises ConfigError for anything else."""
+    if len(text) > MOST_CHARACTERS:
+        raise ConfigError(
+            f"expression {text[:40]!r}... has {len(text)} characters; "
+            f"expected at most {MOST_CHARACTERS}"
+        )
     try:
         tree = ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError):
-        raise ConfigError(
-            f"expression {text!r} cannot be parsed; expected timing names, whole numbers, + - *, max(), min()"
-        ) from None
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        raise ConfigError(f"expression {text!r} cannot be parsed; {_EXPECTED}") from None
     names: set[str] = set()
     _check(tree, text, names)
     return Expression(text, frozenset(names), tree)
@@ -67,9 +87,7 @@ def _check(node: ast.expr, text: str, names: set[str]) -> None:
                 _check(argument, text, names)
         case _:
             found = ast.unparse(node)
-            raise ConfigError(
-                f"expression {text!r}: {found!r} is not accepted; expected timing names, whole numbers, + - *, max(), min()"
-            )
+            raise ConfigError(f"expression {text!r}: {found!r} is not accepted; {_EXPECTED}")
 
 
 def _evaluate(node: ast.expr, timings: Mapping[str, int]) -> int:

@@ -1,17 +1,26 @@
-"""A DRAM standard, resolved: organization, timings in cycles, constraints, currents.
+"""A resolved DRAM standard: organization, timings in cycles, constraints and currents.
 
-Standards are data (`configs/dram/*.yaml`). `load_standard` reads one, picks an organization and a speed bin, applies overrides and
-evaluates every expression, so that nothing after it looks up a table.
+Standards are data (`configs/dram/*.yaml`). `load_standard` reads one, picks an organization and a
+speed bin, applies overrides and evaluates every expression, so that nothing after it looks up a
+table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from edensim.dram.expressions import parse_expression
-from edensim.dram.standard_file import Row, StandardFile, find_standard, read_standard_file
+from edensim.dram.standard_file import (
+    CurrentsRow,
+    Geometry,
+    StandardFile,
+    find_standard,
+    read_standard_file,
+)
 from edensim.dram.standard_file import standard_names as _standard_names
 from edensim.exceptions import ConfigError, nearest
 from edensim.vocabulary import Command, Level, cycles_from_ns
@@ -19,18 +28,30 @@ from edensim.vocabulary import Command, Level, cycles_from_ns
 
 @dataclass(frozen=True, slots=True)
 class Organization:
-    """Geometry of one channel."""
+    """Geometry of one channel.
+
+    Attributes
+    ----------
+    device_width, channel_width
+        Widths in bits.
+    bankgroups, banks
+        Bank groups per rank, 1 if the standard has none, and banks per bank group.
+    columns
+        Columns per row as the standard counts them, in units of the device width.
+    prefetch
+        Columns per burst.
+    """
 
     name: str
     density_Mb: int
     device_width: int
     channel_width: int
     ranks: int
-    bankgroups: int  # per rank; 1 where the standard has none
-    banks: int  # per bank group
+    bankgroups: int
+    banks: int
     rows: int
-    columns: int  # as the standard counts them, in units of the device width
-    prefetch: int  # columns per burst
+    columns: int
+    prefetch: int
 
     @property
     def devices_per_rank(self) -> int:
@@ -44,15 +65,17 @@ class Organization:
 
     @property
     def bursts_per_row(self) -> int:
-        """Column commands' worth of data in a row."""
+        """Bursts that a row holds."""
         return self.columns // self.prefetch
 
     @property
     def banks_per_rank(self) -> int:
+        """Banks of all bank groups of a rank."""
         return self.bankgroups * self.banks
 
     @property
     def banks_per_channel(self) -> int:
+        """Banks of all ranks of a channel."""
         return self.ranks * self.bankgroups * self.banks
 
     @property
@@ -63,11 +86,18 @@ class Organization:
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """`after` then `before` on the same node of `level` at least `gap` cycles apart.
+    """A least distance from an `after` command to a `before` command on a node of `level`.
 
-    window: the rule counts from the window-th most recent `after` command (4 for tFAW).
-    sibling: the rule holds between different nodes under the same parent (rank-to-rank turnaround) instead of on one node.
-    gap is an expression over timing names (`nCWL + nBL + nWTRS`), gap_cycles its value with the resolved timings.
+    Attributes
+    ----------
+    gap, gap_cycles
+        The distance as an expression over timing names, such as `nCWL + nBL + nWTRS`, and its value
+        with the resolved timings.
+    window
+        The distance counts from the window-th most recent `after` command (4 for tFAW).
+    sibling
+        The rule holds between different nodes of one parent, as for the turnaround from rank to
+        rank, instead of on one node.
     """
 
     level: Level
@@ -81,7 +111,19 @@ class Constraint:
 
 @dataclass(frozen=True, slots=True)
 class Currents:
-    """Supply voltage and currents of one device in mA (JEDEC IDD loops), VPP rail where the standard has one."""
+    """Supply voltages and currents of one device, as the JEDEC IDD loops define them.
+
+    Attributes
+    ----------
+    idd5_mA
+        Current during tRFC (IDD5B, IDD5AB).
+    vpp_V, ipp0_mA
+        The VPP rail; 0 if the standard has none.
+    idd5pb_mA
+        Current during tRFCpb; 0 if the standard has no per-bank refresh.
+    vdd_min_V, vdd_max_V
+        Lowest and highest supply voltage that `dram.vdd_V` may ask for.
+    """
 
     vdd_V: float
     idd0_mA: float
@@ -91,12 +133,12 @@ class Currents:
     idd3p_mA: float
     idd4r_mA: float
     idd4w_mA: float
-    idd5_mA: float  # during tRFC (IDD5B, IDD5AB)
+    idd5_mA: float
     idd6_mA: float
     vpp_V: float = 0.0
     ipp0_mA: float = 0.0
-    idd5pb_mA: float = 0.0  # during tRFCpb, where the standard has per-bank refresh
-    vdd_min_V: float = 0.0  # lowest and highest supply voltage that `dram.vdd_V` may ask for
+    idd5pb_mA: float = 0.0
+    vdd_min_V: float = 0.0
     vdd_max_V: float = 0.0
 
 
@@ -104,8 +146,11 @@ class Currents:
 class Interface:
     """One data wire between controller and device.
 
-    scheme: `split` (two resistors to VDDQ and ground, together termination_ohm to VDDQ / 2), `pull-up` (termination_ohm to VDDQ) or `none`
-    (a capacitive load).
+    Attributes
+    ----------
+    scheme
+        `split` (two resistors to VDDQ and ground, together termination_ohm to VDDQ / 2), `pull-up`
+        (termination_ohm to VDDQ) or `none` (a capacitive load).
     """
 
     scheme: str
@@ -117,7 +162,17 @@ class Interface:
 
 @dataclass(frozen=True, slots=True)
 class Standard:
-    """One standard with organization, speed bin and overrides applied."""
+    """One standard with organization, speed bin and overrides applied.
+
+    Attributes
+    ----------
+    timings
+        Cycles by name (nRCD, nCL, ...).
+    read_latency, write_latency
+        Cycles from RD or WR to the last data beat (nCL + nBL, nCWL + nBL).
+    interface
+        The data wires, None if they are not known.
+    """
 
     name: str
     organization: Organization
@@ -125,28 +180,31 @@ class Standard:
     rate_MTps: int
     tck_ps: int
     commands: tuple[Command, ...]
-    timings: Mapping[str, int]  # cycles by name (nRCD, nCL, ...)
+    timings: Mapping[str, int]
     constraints: tuple[Constraint, ...]
-    read_latency: int  # cycles from RD to the last data beat (nCL + nBL)
-    write_latency: int  # cycles from WR to the last data beat (nCWL + nBL)
+    read_latency: int
+    write_latency: int
     currents: Currents
     source: str
-    interface: Interface | None = None  # None: not known
+    interface: Interface | None = None
 
     @property
     def peak_bandwidth_GBps(self) -> float:
-        """Of one channel: an access every nBL cycles."""
+        """Peak bandwidth of one channel: an access every nBL cycles."""
         return self.organization.access_bytes * 1000 / (self.timings["nBL"] * self.tck_ps)
 
     def gaps_with(self, timings: Mapping[str, int]) -> tuple[int, ...]:
-        """Gap of each constraint under other timings (an operating point's), same order as `constraints`."""
+        """Return the gap of each constraint under other timings, such as an operating point's."""
         return tuple(
             parse_expression(constraint.gap).value(timings) for constraint in self.constraints
         )
 
 
 def standard_names(*, folder: Path | None = None) -> tuple[str, ...]:
-    """Names that `load_standard` knows, in alphabetical order: edensim's, those in $EDENSIM_CONFIGS and those in `folder`."""
+    """List the names that `load_standard` knows, in alphabetical order.
+
+    They are edensim's, those of plug-ins, those in $EDENSIM_CONFIGS and those in `folder`.
+    """
     return tuple(_standard_names(folder))
 
 
@@ -188,133 +246,124 @@ def load_standard(
         (the message has its line).
     """
     file = read_standard_file(find_standard(name, folder), folder)
-    own_name = file.texts["name"]
+    content = file.content
     organization = _choose(
-        "organization", organization or file.texts["default_organization"], file.organizations, file
+        "organization", organization or content.default_organization, file.organizations, file
     )
-    speed_bin = _choose(
-        "speed_bin", speed_bin or file.texts["default_speed_bin"], file.speed_bins, file
-    )
+    speed_bin = _choose("speed_bin", speed_bin or content.default_speed_bin, file.speed_bins, file)
     if isinstance(ranks, bool) or not isinstance(ranks, int) or ranks < 1:
         raise ConfigError(f"dram.ranks: expected a positive whole number, found {ranks!r}")
     geometry, speed = file.organizations[organization], file.speed_bins[speed_bin]
     resolved = _resolve_timings(file, organization, speed_bin, timings or {})
-    currents, currents_source = _currents(file, geometry, speed)
+    currents, currents_source = _currents(file, geometry, speed["rate_MTps"])
+    sizes = msgspec.structs.asdict(geometry)
+    wires = None if file.interface is None else msgspec.structs.asdict(file.interface)
     return Standard(
-        name=own_name,
-        organization=Organization(
-            name=organization,
-            density_Mb=int(geometry["density_Mb"]),
-            device_width=int(geometry["device_width"]),
-            channel_width=int(geometry["channel_width"]),
-            ranks=ranks,
-            bankgroups=int(geometry["bankgroups"]),
-            banks=int(geometry["banks"]),
-            rows=int(geometry["rows"]),
-            columns=int(geometry["columns"]),
-            prefetch=file.prefetch,
-        ),
+        name=content.name,
+        organization=Organization(organization, ranks=ranks, prefetch=content.prefetch, **sizes),
         speed_bin=speed_bin,
-        rate_MTps=int(speed["rate_MTps"]),
-        tck_ps=int(speed["tck_ps"]),
+        rate_MTps=speed["rate_MTps"],
+        tck_ps=speed["tck_ps"],
         commands=file.commands,
         timings=resolved,
-        constraints=tuple(
-            Constraint(
-                rule.level,
-                rule.after,
-                rule.before,
-                rule.gap.text,
-                rule.gap.value(resolved),
-                rule.window,
-                rule.sibling,
-            )
-            for rule in file.rules
-        ),
+        constraints=_constraints(file, resolved),
         read_latency=file.read_latency.value(resolved),
         write_latency=file.write_latency.value(resolved),
         currents=currents,
-        source=f"{file.texts['source']}; {currents_source}",
-        interface=None if file.interface is None else Interface(**file.interface),
+        source=f"{content.source}; {currents_source}",
+        interface=None if wires is None else Interface(**wires),
     )
 
 
-def _choose(key: str, value: str, known: Mapping[str, Row], file: StandardFile) -> str:
-    """`8Gb_x8` from `8Gb_x8` or `DDR4_8Gb_x8`."""
-    for name in ("", *(f"{name}_" for name in file.family)):
-        if value.startswith(name) and value[len(name) :] in known:
-            return value[len(name) :]
+def _constraints(file: StandardFile, timings: Mapping[str, int]) -> tuple[Constraint, ...]:
+    return tuple(
+        Constraint(
+            rule.level,
+            rule.after,
+            rule.before,
+            rule.gap.text,
+            rule.gap.value(timings),
+            rule.window,
+            rule.sibling,
+        )
+        for rule in file.rules
+    )
+
+
+def _choose(key: str, value: str, known: Iterable[str], file: StandardFile) -> str:
+    """Return `8Gb_x8` for `8Gb_x8` or `DDR4_8Gb_x8`."""
+    known = tuple(known)
+    for prefix in ("", *(f"{name}_" for name in file.family)):
+        if value.startswith(prefix) and value[len(prefix) :] in known:
+            return value[len(prefix) :]
     raise ConfigError(
-        f"dram.{key}: {file.texts['name']} has no {value!r}{nearest(value, known)}; known: {', '.join(known)} ({file.path})"
+        f"dram.{key}: {file.content.name} has no {value!r}{nearest(value, known)}; "
+        f"expected one of {', '.join(known)} ({file.path})"
     )
 
 
 def _resolve_timings(
     file: StandardFile, organization: str, speed_bin: str, overrides: Mapping[str, int]
 ) -> dict[str, int]:
+    """Return all timings in cycles: of the speed bin, derived ones, and overrides."""
     names = file.timing_names
     for key, value in overrides.items():
         if key not in names:
             raise ConfigError(
-                f"dram.timings.{key}: {file.texts['name']} has no timing {key!r}{nearest(key, names)}; known: {', '.join(names)}"
+                f"dram.timings.{key}: {file.content.name} has no timing {key!r}"
+                f"{nearest(key, names)}; expected one of {', '.join(names)}"
             )
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
             raise ConfigError(
-                f"dram.timings.{key}: expected a whole number of clock cycles, 0 or more, found {value!r}"
+                f"dram.timings.{key}: expected a whole number of clock cycles, 0 or more, "
+                f"found {value!r}"
             )
-    speed = file.speed_bins[speed_bin]
-    resolved = {name: int(value) for name, value in speed.items() if name in names}
-    device = {**file.organizations[organization], **speed}
-    for name, rows in file.derived_timings.items():
-        for row in rows:
-            if all(
-                device[limit.removesuffix("_upto")] <= value for limit, value in row.limits.items()
-            ):
-                duration_ns = row.duration_ns or 0.0
-                resolved[name] = (
-                    row.cycles
-                    if row.cycles is not None
-                    else cycles_from_ns(duration_ns, int(speed["tck_ps"]))
-                )
-                break
-        else:
-            if name not in overrides:
-                raise ConfigError(
-                    f"{file.path}: derived_timings.{name}: no row holds for {organization} at {speed_bin}; set dram.timings.{name} (cycles)"
-                )
-    return {**resolved, **overrides}
+    geometry, speed = file.organizations[organization], file.speed_bins[speed_bin]
+    resolved = {name: value for name, value in speed.items() if name in names}
+    for name, rows in file.content.derived_timings.items():
+        rate_MTps = speed["rate_MTps"]
+        row = next((row for row in rows if row.applies(geometry, rate_MTps)), None)
+        if row is not None:
+            derived_cycles = cycles_from_ns(row.ns or 0.0, speed["tck_ps"])
+            resolved[name] = derived_cycles if row.cycles is None else row.cycles
+        elif name not in overrides:
+            raise ConfigError(
+                f"{file.path}: derived_timings.{name}: no row applies to {organization} at "
+                f"{speed_bin}; set dram.timings.{name} (cycles)"
+            )
+    resolved |= overrides
+    for name in ("nBL", "nRCD"):  # a burst, and opening a row, take time; other timings may be 0
+        if resolved[name] < 1:
+            place = f"dram.timings.{name}" if name in overrides else f"{file.path}: {name}"
+            raise ConfigError(f"{place}: expected a whole number from 1, found {resolved[name]}")
+    return resolved
 
 
-def _currents(file: StandardFile, geometry: Row, speed: Row) -> tuple[Currents, str]:
-    """The set of the nearest device, and where it comes from.
+def _currents(file: StandardFile, geometry: Geometry, rate_MTps: int) -> tuple[Currents, str]:
+    """Return the currents of the nearest device that has some, and where they come from.
 
-    Width decides first, then density, each by ratio (the larger of two equally near); then the lowest rate that is not below the speed bin's,
-    or the highest.
+    Width decides first, then density, each by ratio, and the larger of two equally near ones; then
+    the lowest rate that is not below `rate_MTps`, or the highest.
     """
     sets = list(file.currents)
     for field in ("device_width", "density_Mb"):
-        nearest_value = min(
-            (row[field] for row in sets),
-            key=lambda value: (max(value / geometry[field], geometry[field] / value), -value),
+        size = getattr(geometry, field)
+        nearest_size = min(
+            (getattr(row, field) for row in sets),
+            key=lambda value: (max(value / size, size / value), -value),
         )
-        sets = [row for row in sets if row[field] == nearest_value]
-    fast_enough = [row for row in sets if row["rate_MTps"] >= speed["rate_MTps"]]
-    chosen = (
-        min(fast_enough, key=lambda row: row["rate_MTps"])
-        if fast_enough
-        else max(sets, key=lambda row: row["rate_MTps"])
-    )
-    device = {**geometry, **speed}
-    borrowed = any(
-        chosen[field] != device[field] for field in ("density_Mb", "device_width", "rate_MTps")
-    )
+        sets = [row for row in sets if getattr(row, field) == nearest_size]
+    fast_enough = [row for row in sets if row.rate_MTps >= rate_MTps]
+
+    def rate(row: CurrentsRow) -> float:
+        return row.rate_MTps
+
+    chosen = min(fast_enough, key=rate) if fast_enough else max(sets, key=rate)
+    values = msgspec.structs.asdict(chosen)
+    device = tuple(values.pop(field) for field in ("density_Mb", "device_width", "rate_MTps"))
+    borrowed = device != (geometry.density_Mb, geometry.device_width, rate_MTps)
     source = (
-        f"currents {'borrowed from' if borrowed else 'of'} {chosen['density_Mb'] / 1024:g}Gb_x{chosen['device_width']:g} "
-        f"at {chosen['rate_MTps']:g} MT/s, {file.currents_source}"
+        f"currents {'borrowed from' if borrowed else 'of'} {device[0] / 1024:g}Gb_x{device[1]:g} "
+        f"at {device[2]:g} MT/s, {file.content.currents.source}"
     )
-    values = {
-        key: float(value)
-        for key, value in chosen.items()
-        if key not in ("density_Mb", "device_width", "rate_MTps")
-    }
-    return Currents(**{**file.supply, **values}), source
+    return Currents(**msgspec.structs.asdict(file.content.supply), **values), source

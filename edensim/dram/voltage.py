@@ -1,16 +1,21 @@
-"""How long the cells need at a lower supply voltage: the curve of configs/modules/array_voltage.yaml, which says where it comes from."""
+"""How long the cells need at a lower supply voltage.
+
+The curve is that of configs/modules/array_voltage.yaml, which says where it comes from.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+from msgspec import Meta
 
 from edensim.config import paths as resources
 from edensim.config.strict_yaml import load_yaml
+from edensim.config.validation import Section, fitted, refusing
 from edensim.dram.standard import Standard
 from edensim.exceptions import ConfigError
 from edensim.vocabulary import cycles_from_ns, ns_from_cycles
@@ -23,32 +28,46 @@ COMPANIONS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class VoltageLaw:
-    """`max(1, scale * x / (x - threshold) ** exponent)`, x the share of the nominal VDD."""
+#: Most times that the curve may make a timing longer.
+MOST_STRETCH = 100
 
-    scale: float
-    threshold: float
-    exponent: float
+Factor = Annotated[float, Meta(gt=0, lt=100)]
+
+
+class VoltageLaw(Section, frozen=True, kw_only=True):
+    """`max(1, scale * x / (x - threshold) ** exponent)`, with x the share of the nominal VDD."""
+
+    scale: Factor
+    threshold: Factor
+    exponent: Factor
 
     def stretch(self, share: float) -> float:
-        """How many times longer than at the nominal VDD; 1 from some way below it upwards."""
+        """Return how many times longer than at the nominal VDD the cells need, at least 1."""
         return max(1.0, self.scale * share / math.pow(share - self.threshold, self.exponent))
 
 
-@dataclass(frozen=True, slots=True)
-class VoltageCurve:
-    """Laws by timing name, and the lowest share of the nominal VDD that they hold for."""
+class VoltageLaws(Section, frozen=True, kw_only=True):
+    """A law for each timing that the supply voltage changes."""
 
-    laws: Mapping[str, VoltageLaw]
-    lowest: float
+    nRCD: VoltageLaw
+    nRP: VoltageLaw
+    nRAS: VoltageLaw
+
+
+class VoltageCurve(Section, frozen=True, kw_only=True):
+    """The laws, and the lowest share of the nominal VDD that they hold for."""
+
+    name: str
     source: str
+    lowest: Annotated[float, Meta(gt=0, le=1)]
+    laws: VoltageLaws
 
 
 def required_timings(standard: Standard, vdd_V: float) -> Mapping[str, int]:
-    """All timings in cycles that the cells of `standard` need at `vdd_V`: its own, with nRCD, nRP and nRAS (and what follows them) stretched.
+    """Return all timings in cycles that the cells of a standard need at a supply voltage.
 
-    nWR, nRTP, nRFC and column timings stay: the curve says nothing about them. At and above the nominal VDD nothing changes.
+    nRCD, nRP, nRAS and the timings bound to them are stretched. nWR, nRTP, nRFC and column timings
+    stay, because the curve says nothing about them. At and above the nominal VDD nothing changes.
     Raises ConfigError (`dram.vdd_V: ...`) below what the curve supports.
     """
     nominal_V = standard.currents.vdd_V
@@ -57,31 +76,34 @@ def required_timings(standard: Standard, vdd_V: float) -> Mapping[str, int]:
     curve = voltage_curve()
     lowest_V = lowest_supported_V(standard)
     if vdd_V < lowest_V:
-        name = standard.name
         raise ConfigError(
-            f"dram.vdd_V: expected at least {lowest_V:g} V, where the curve of what cells need ends for {name}, found {vdd_V:g}"
+            f"dram.vdd_V: expected at least {lowest_V:g} V, where the curve of what cells need "
+            f"ends for {standard.name}, found {vdd_V:g}"
         )
     needed = {}
-    for name, law in curve.laws.items():
+    for name in VoltageLaws.__struct_fields__:
+        law = getattr(curve.laws, name)
         nominal_ns = ns_from_cycles(standard.timings[name], standard.tck_ps)
         needed[name] = cycles_from_ns(nominal_ns * law.stretch(vdd_V / nominal_V), standard.tck_ps)
     return with_timings(standard.timings, needed)
 
 
 def lowest_supported_V(standard: Standard) -> float:
-    """Lowest VDD that `required_timings` answers for, in steps of 1 mV."""
+    """Return the lowest VDD that `required_timings` answers for, in steps of 1 mV."""
     return round(voltage_curve().lowest * standard.currents.vdd_V, 3)
 
 
 def with_timings(timings: Mapping[str, int], changed: Mapping[str, int]) -> dict[str, int]:
-    """`timings` with some replaced. What is bound to them moves along unless it is in `changed` too.
+    """Replace some timings; those bound to them move along, unless `changed` has them too.
 
-    nRCDWR, nRPab and nREFIpb keep their proportion to nRCD, nRP and nREFI (rounded up; nREFIpb down), nRC keeps its distance to nRAS + nRP.
+    nRCDWR, nRPab and nREFIpb keep their proportion to nRCD, nRP and nREFI, rounded up (nREFIpb:
+    down). nRC keeps its distance to nRAS + nRP.
     """
     result = {**timings, **changed}
     for leader, followers in COMPANIONS.items():
         for follower in followers:
-            if leader in changed and follower in timings and follower not in changed:
+            follows = follower in timings and follower not in changed
+            if leader in changed and follows and timings[leader]:
                 product = timings[follower] * changed[leader]
                 result[follower] = (
                     product // timings[leader]
@@ -96,7 +118,10 @@ def with_timings(timings: Mapping[str, int], changed: Mapping[str, int]) -> dict
 
 
 def voltage_curve() -> VoltageCurve:
-    """The curve that edensim (or the folder in $EDENSIM_CONFIGS) has. Raises ConfigError for a file that breaks a rule."""
+    """Read the curve of the folder in $EDENSIM_CONFIGS, or edensim's own.
+
+    Raises ConfigError for a file that breaks a rule.
+    """
     for folder in resources.config_folders("modules"):
         path = folder / "array_voltage.yaml"
         if path.is_file():
@@ -107,32 +132,14 @@ def voltage_curve() -> VoltageCurve:
 @cache
 def _read(path: Path, modified_ns: int) -> VoltageCurve:
     values, lines = load_yaml(path)
-    laws = values.get("laws")
-    if not isinstance(laws, dict) or set(laws) != {"nRCD", "nRP", "nRAS"}:
-        raise ConfigError(
-            f"{path}:{lines.get('laws', 1)}: laws: expected the keys nRCD, nRP and nRAS"
-        )
-    lowest = _number(path, lines, "lowest", values.get("lowest"))
-    parsed = {}
-    for name, law in laws.items():
-        if not isinstance(law, dict) or set(law) != {"scale", "threshold", "exponent"}:
-            raise ConfigError(
-                f"{path}:{lines[f'laws.{name}']}: laws.{name}: expected the keys scale, threshold and exponent"
+    refuse = refusing(path, lines)
+    curve = fitted(values, VoltageCurve, "", refuse)
+    for name in VoltageLaws.__struct_fields__:
+        law = getattr(curve.laws, name)
+        if curve.lowest - law.threshold < 0.001 or law.stretch(curve.lowest) > MOST_STRETCH:
+            raise refuse(
+                f"laws.{name}.threshold",
+                f"expected less than lowest ({curve.lowest:g}), and so much less that the law "
+                f"stays below {MOST_STRETCH} there, found {law.threshold:g}",
             )
-        numbers = {
-            key: _number(path, lines, f"laws.{name}.{key}", value) for key, value in law.items()
-        }
-        if numbers["threshold"] >= lowest:
-            raise ConfigError(
-                f"{path}:{lines[f'laws.{name}']}: laws.{name}.threshold: expected less than lowest ({lowest:g})"
-            )
-        parsed[name] = VoltageLaw(**numbers)
-    return VoltageCurve(parsed, lowest, str(values.get("source", path)))
-
-
-def _number(path: Path, lines: Mapping[str, int], key: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 100:
-        raise ConfigError(
-            f"{path}:{lines.get(key, 1)}: {key}: expected a number above 0, found {value!r}"
-        )
-    return float(value)
+    return curve

@@ -23,7 +23,7 @@ NAMES = standard_names()
 def every_choice() -> list[tuple[str, str, str]]:
     files = [read_standard_file(configs_folder() / "dram" / f"{name}.yaml") for name in NAMES]
     return [
-        (file.texts["name"], organization, bin_)
+        (file.content.name, organization, bin_)
         for file in files
         for organization in file.organizations
         for bin_ in file.speed_bins
@@ -290,9 +290,14 @@ def test_a_standard_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     ("old", "new", "line", "expected"),
     [
-        ("source: a test", "sauce: a test", 3, "unknown key 'sauce'; did you mean 'source'"),
+        ("source: a test", "sauce: a test", 3, "sauce: unknown key; did you mean 'source'"),
         ("source: a test", "source: a test\nname: B", 4, "duplicate key 'name'; first on line 1"),
-        ("source: a test", "prefetch: '8'", 3, "positive whole number, found '8'"),
+        (
+            "source: a test",
+            "prefetch: '8'",
+            3,
+            "expected a whole number from 1 to 1000000, found the text '8'",
+        ),
         ("source: a test", "prefetch: 0x8", 3, "'0x8' looks like a number"),
         ("source: a test", "commands: [ACT, PRE]", 3, "unknown value 'PRE'"),
         (
@@ -312,13 +317,13 @@ def test_a_standard_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             "source: a test",
             "constraints:\n  - {level: bunk, after: [ACT], before: [RD], gap: nRCD}",
             4,
-            "did you mean 'bank'",
+            "expected one of bank, bankgroup, channel, rank, found the text 'bunk'; did you mean 'bank'",
         ),
         (
             "source: a test",
             "constraints:\n  - {level: bank, after: [ACT], before: [RD], gab: nRCD}",
             4,
-            "unknown key 'gab'; did you mean 'gap'",
+            "gab: unknown key; did you mean 'gap'",
         ),
         (
             "source: a test",
@@ -349,13 +354,13 @@ def test_a_standard_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             "source: a test",
             "interface: {scheme: none, vddq_V: 1.5, driver_ohm: 34, load_pF: 5.0}",
             3,
-            "unknown key 'driver_ohm'",
+            "driver_ohm: unknown key",
         ),
         (
             "source: a test",
             "interface: {scheme: none, vddq_V: 1.5, load_pF: 0}",
             3,
-            "expected a number above 0, found 0",
+            "expected a number above 0 and at most 1000000.0, found 0",
         ),
         ("source: a test", "derived_timings: {nFAW: [{cycles: 1}]}", 0, "timing 'nRFC' is missing"),
         (
@@ -365,7 +370,7 @@ def test_a_standard_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             "either cycles or ns",
         ),
         ("[1, 8, 8, 2, 64, 1024]", "[1, 8, 8, 2, 64]", 7, "expected 6 values"),
-        ("[1, 8, 8, 2, 64, 1024]", "[1, 8, 8, 2, 64, '1024']", 7, "quotes make it text"),
+        ("[1, 8, 8, 2, 64, 1024]", "[1, 8, 8, 2, 64, '1024']", 7, "found the text '1024'"),
         ("[1, 8, 8, 2, 64, 1024]", "[2, 8, 8, 2, 64, 1024]", 7, "make 1 Mb, but density_Mb is 2"),
         (
             "default_organization: 1Mb_x8",
@@ -374,6 +379,16 @@ def test_a_standard_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             "did you mean '1Mb_x8'",
         ),
         ("extends: DDR3", "extends: SMALL", 0, "in a circle"),
+        ("[1, 8, 8, 2, 64, 1024]", "[1, 0, 8, 2, 64, 1024]", 7, "device_width: expected a whole"),
+        ("[1, 8, 8, 2, 64, 1024]", "[1, 8, 8, 2, 64, 1e300]", 7, "1e300 is out of range"),
+        ("source: a test", f"prefetch: {5000 * '8'}", 3, "is out of range"),
+        (
+            "source: a test",
+            "supply: {vdd_V: 1.5, vdd_min_V: 1e999, vdd_max_V: 1.7}",
+            3,
+            "1e999 is out of range",
+        ),
+        ("source: a test", f"read_latency: {'-' * 5000}nCL", 3, "expected at most 300"),
         ("extends: DDR3", "extends: DDR33", 0, "did you mean 'DDR3'"),
     ],
 )
@@ -391,11 +406,19 @@ def test_mistakes_in_a_file_are_refused_with_their_line(
         assert f"SMALL.yaml:{line}:" in message
 
 
+@pytest.mark.parametrize("name", ["nBL", "nRCD"])
+def test_a_burst_and_an_activation_take_time(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"dram.timings.{name}: expected a whole number from 1"):
+        load_standard("DDR4", timings={name: 0})
+
+
 def test_missing_derived_row_can_be_overridden(tmp_path: Path) -> None:
     rows = "derived_timings: {nRRD: [{rate_MTps_upto: 800, cycles: 4}], nFAW: [{cycles: 20}], nRFC: [{ns: 110}], nREFI: [{ns: 7800}]}"
     path = tmp_path / "SMALL.yaml"
     path.write_text(SMALL.replace("source: a test", f"source: a test\n{rows}"))
-    with pytest.raises(ConfigError, match="derived_timings.nRRD: no row holds for 1Mb_x8 at 1600K"):
+    with pytest.raises(
+        ConfigError, match="derived_timings.nRRD: no row applies to 1Mb_x8 at 1600K"
+    ):
         load_standard(str(path))
     assert load_standard(str(path), timings={"nRRD": 7}).timings["nRRD"] == 7
 
@@ -421,6 +444,8 @@ def test_expressions() -> None:
             parse_expression(text)
     with pytest.raises(ConfigError, match="did you mean 'nCL'"):
         parse_expression("nCLL").value(timings)
+    with pytest.raises(ConfigError, match="expected at most 1000000000000 cycles"):
+        parse_expression("nCL * 9999999999999999999 * 9999999999999999999").value(timings)
 
 
 def test_yaml_values_and_lines() -> None:

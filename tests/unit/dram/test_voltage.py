@@ -41,7 +41,7 @@ def needed_steps(vdd_V: float) -> list[float]:
     laws = voltage_curve().laws
     nominal = dict(zip(("nRCD", "nRP", "nRAS"), PUBLISHED[1.35], strict=True))
     return [
-        1.25 * math.ceil(round(nominal[name] * laws[name].stretch(vdd_V / 1.35) / 1.25, 6))
+        1.25 * math.ceil(round(nominal[name] * getattr(laws, name).stretch(vdd_V / 1.35) / 1.25, 6))
         for name in nominal
     ]
 
@@ -69,7 +69,7 @@ def test_the_curve_is_the_fit_of_the_circuit_simulation() -> None:
         "nRAS": (3, 36.25 / 1.36, 0.9992),
     }
     for name, (column, unit_ns, least_r2) in scales.items():
-        law = voltage_curve().laws[name]
+        law = getattr(voltage_curve().laws, name)
         measured = [row[column] for row in SIMULATED]
         shares = [row[0] / 1.35 for row in SIMULATED]
         fitted = [unit_ns * law.scale * x / (x - law.threshold) ** law.exponent for x in shares]
@@ -133,12 +133,16 @@ def test_what_is_bound_to_a_timing_moves_along() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("nRP: {", "nRX: {", "laws: expected the keys nRCD, nRP and nRAS"),
-        ("scale: 0.552923", "slope: 0.552923", "laws.nRCD: expected the keys scale"),
+        ("nRP: {", "nRX: {", "laws.nRX: unknown key"),
+        ("  nRP: {", "  # nRP: {", "laws: key 'nRP' is missing"),
+        ("exponent: 0.689849", "exponent: 90.0", "stays below 100 there"),
+        ("lowest: 0.6666", "lowest: 1e999", "1e999 is out of range"),
+        ("scale: 0.552923", "scale: " + 5000 * "9", "is out of range"),
+        ("scale: 0.552923", "slope: 0.552923", "laws.nRCD.slope: unknown key"),
         (
             "scale: 0.552923",
             "scale: -1.0",
-            "laws.nRCD.scale: expected a number above 0, found -1.0",
+            "laws.nRCD.scale: expected a number above 0 below 100, found -1.0",
         ),
         ("lowest: 0.6666", "lowest: 0.5", "threshold: expected less than lowest"),
     ],
