@@ -333,6 +333,7 @@ def add_layers(model: Model, graph: Any) -> None:
             continue
         try:
             model.tensors[node.output[0]] = OPERATORS[node.op_type](model, node)
+            check_inputs(model, node)
         except Unsupported as exception:
             refused.append((node.op_type, node, str(exception)))
             for name in node.output:  # so that the nodes behind it can be checked, too
@@ -357,6 +358,17 @@ def add_layers(model: Model, graph: Any) -> None:
             )
     if refused:
         raise unsupported(model.path, refused)
+
+
+def check_inputs(model: Model, node: Any) -> None:
+    """Raise Unsupported if a node reads features that its layer does not read."""
+    lost = [
+        repr(str(name))
+        for name in node.input
+        if name and name not in model.constants and name not in model.read
+    ]
+    if lost:
+        raise Unsupported(f"its inputs {', '.join(lost)} are computed")
 
 
 def for_batch(network: Network, own_batch: int, batch: int) -> Network:

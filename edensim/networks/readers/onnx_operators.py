@@ -52,16 +52,7 @@ JOINS = {
 VIEWS = ("Flatten", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Dropout")
 
 #: Operators that move elements.
-MOVES = (
-    "Slice",
-    "Pad",
-    "DepthToSpace",
-    "SpaceToDepth",
-    "Expand",
-    "Tile",
-    "Gather",
-    "ReverseSequence",
-)
+MOVES = tuple("Slice Pad DepthToSpace SpaceToDepth Expand Tile Gather ReverseSequence".split())
 
 #: Reductions over the image, which are pooling.
 REDUCTIONS = {"ReduceMean": "average", "ReduceMax": "max", "ReduceSum": "sum"}
@@ -75,7 +66,8 @@ class Unsupported(Exception):
 class Model:
     """A model while it is read.
 
-    `values` are those of small constants; `tensors` maps features of the model to the network's.
+    `values` are those of small constants; `tensors` maps features of the model to the network's,
+    of which `read` holds the names of those that some layer reads.
     """
 
     path: str
@@ -85,6 +77,7 @@ class Model:
     values: dict[str, list[int] | list[float]]
     tensors: dict[str, str] = field(default_factory=dict)
     names: set[str] = field(default_factory=set)
+    read: set[str] = field(default_factory=set)
 
     def layer_name(self, node: Any) -> str:
         """Name the layer of a node like the node, or like its output if that name is taken."""
@@ -102,6 +95,7 @@ class Model:
                 if name in self.constants
                 else f"reads {name!r}, which nothing writes"
             )
+        self.read.add(name)
         return self.tensors[name]
 
 

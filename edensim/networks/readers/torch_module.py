@@ -13,7 +13,7 @@ from typing import Any
 from edensim.exceptions import NetworkError
 from edensim.networks.builder import NetworkBuilder, text
 from edensim.networks.network import Network
-from edensim.networks.readers.torch_operators import FUNCTIONS, METHODS, MODULES
+from edensim.networks.readers.torch_tables import FUNCTIONS, METHODS, MODULES
 from edensim.networks.readers.torch_traced import Traced, Unsupported, shape_of
 
 
@@ -51,8 +51,10 @@ def read_module(
     name = type(module).__name__
     if shape is None:
         shape = (channels or 3, height or 224, width or 224)
+    sizes = (batch, *shape)
+    module = materialized(name, module, sizes)
     with evaluating(module):
-        graph = traced_graph(name, module, (batch, *shape))
+        graph = traced_graph(name, module, sizes)
     builder: NetworkBuilder | None = None
     refused: list[str] = []
     state = Traced(module, dict(module.named_modules()), parameter_names(module))
@@ -68,15 +70,72 @@ def read_module(
                 add_layer(state, node)
             except Unsupported as exception:
                 refused.append(f"{operation(state, node)} ({node.name!r}): {exception}")
-                if is_tensor(node):  # so that the nodes behind it can be checked, too
-                    state.tensors[node] = state.builder.further_input(
-                        f"refused {node.name}", shape_of(node)
-                    )
+                stand_in(state, node)
     if refused:
         raise NetworkError(f"{name}: operations that cannot be simulated: {'; '.join(refused)}")
     if builder is None:
         raise NetworkError(f"{name}: has no input")
-    return builder.build()
+    network = builder.build()
+    check_parameters(state, graph, network)
+    return network
+
+
+def stand_in(state: Traced, node: Any) -> None:
+    """Put features in the place of a refused node, so that the nodes behind it can be checked."""
+    if is_tensor(node):
+        state.tensors[node] = state.builder.further_input(f"refused {node.name}", shape_of(node))
+    else:
+        state.refused.add(node)
+
+
+def check_parameters(state: Traced, graph: Any, network: Network) -> None:
+    """Raise NetworkError unless every parameter of every submodule called is in the network.
+
+    Parameters that a submodule computes its weights from (weight_norm) are in its weights.
+    """
+    missing = []
+    for node in graph.nodes:
+        if node.op != "call_module":
+            continue
+        module = state.called(node)
+        computed = [
+            name
+            for name in ("weight", "bias")
+            if name not in module._parameters and f"{node.target}.{name}" in network.tensors
+        ]
+        origins = tuple(
+            origin for name in computed for origin in (f"{name}_", f"parametrizations.{name}.")
+        )
+        missing += [
+            f"{node.target}.{name}"
+            for name, parameter in module.named_parameters()
+            if state.parameters[id(parameter)] not in network.tensors
+            and not (origins and name.startswith(origins))
+        ]
+    if missing:
+        raise NetworkError(
+            f"{network.name}: parameters of modules that it calls would be lost: "
+            f"{', '.join(dict.fromkeys(missing))}"
+        )
+
+
+def materialized(name: str, module: Any, sizes: tuple[int, ...]) -> Any:
+    """Return the module, or a copy that has run once if it has lazy parameters without a shape."""
+    import copy
+
+    import torch
+
+    if not any(map(torch.nn.parameter.is_lazy, (*module.parameters(), *module.buffers()))):
+        return module
+    module = copy.deepcopy(module)
+    try:
+        with evaluating(module), torch.no_grad():
+            module(torch.zeros(sizes))
+    except Exception as exception:  # a module can do anything while it runs
+        raise NetworkError(
+            f"{name}: cannot run on an input of {text(sizes)}: {first_line(exception)}"
+        ) from None
+    return module
 
 
 @contextmanager
@@ -107,6 +166,8 @@ def traced_graph(name: str, module: Any, sizes: tuple[int, ...]) -> Any:
         def run_node(self, node: Any) -> Any:
             """Run a node and note the shape of its result."""
             result = super().run_node(node)
+            leaves = torch.utils._pytree.tree_leaves(result)
+            node.meta["has_tensors"] = any(isinstance(leaf, torch.Tensor) for leaf in leaves)
             if isinstance(result, torch.Tensor):
                 node.meta["shape"] = tuple(result.shape)
             elif (
@@ -119,12 +180,20 @@ def traced_graph(name: str, module: Any, sizes: tuple[int, ...]) -> Any:
 
     try:
         with torch.no_grad(), torch.device("meta"):
-            Shapes(copied).run(torch.empty(sizes))
+            Shapes(copied).run(torch.empty(sizes, dtype=floating_type(module)))
     except Exception as exception:
         raise NetworkError(
             f"{name}: cannot run on an input of {text(sizes)}: {first_line(exception)}"
         ) from None
     return copied.graph
+
+
+def floating_type(module: Any) -> Any:
+    """Return the floating-point type that a module computes with."""
+    import torch
+
+    tensors = (*module.parameters(), *module.buffers())
+    return next((tensor.dtype for tensor in tensors if tensor.is_floating_point()), torch.float32)
 
 
 def without_values(traced: Any) -> Any:
@@ -177,12 +246,14 @@ def operation(state: Traced, node: Any) -> str:
 
 def add_layer(state: Traced, node: Any) -> None:
     """Add the layer of a node, unless the node only computes sizes."""
-    if not any(
-        source in state.tensors or source in state.several for source in node.all_input_nodes
-    ):
-        return  # numbers, or constants of the module
-    if "shape" not in node.meta:
+    inputs = node.all_input_nodes
+    if not node.meta["has_tensors"]:
         return  # a size
+    if any(source in state.refused for source in inputs):
+        stand_in(state, node)
+        return
+    if not any(source in state.tensors or source in state.several for source in inputs):
+        return  # numbers, or constants of the module
     if node.op == "call_module":
         module = state.modules[node.target]
         convert = next(
@@ -200,9 +271,21 @@ def add_layer(state: Traced, node: Any) -> None:
         )
     if convert is None:
         raise Unsupported("is not known")
-    output = convert(state, node)
+    if "shape" not in node.meta:
+        raise Unsupported("writes other things than tensors")
+    try:
+        output = convert(state, node)
+    except (LookupError, TypeError, ValueError, AttributeError) as exception:
+        raise Unsupported(f"is called in a way that is not known: {exception!r}") from None
+    lost = [
+        source.name for source in inputs if source.meta["has_tensors"] and source not in state.read
+    ]
+    if lost:
+        raise Unsupported(f"its arguments {', '.join(lost)} would be lost")
     if output is None:
         return  # several outputs
+    if not is_tensor(node):
+        raise Unsupported("writes several tensors")
     written, expected = state.builder.shape(output), shape_of(node)
     if written != expected:
         raise Unsupported(f"writes {text(expected)}, read as {text(written)}")

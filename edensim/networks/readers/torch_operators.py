@@ -5,8 +5,6 @@ Each kind has a function that adds the layer of an fx node and returns the name 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from math import prod
 from typing import Any
 
@@ -36,7 +34,7 @@ def convolution(state: Traced, node: Any) -> str:
         dilation=two(module.dilation),
         groups=module.groups,
         bias=module.bias is not None,
-        weights=state.weights(module),
+        weights=state.weights(node),
     )
 
 
@@ -48,7 +46,7 @@ def linear(state: Traced, node: Any) -> str:
         state.source(node),
         module.out_features,
         bias=module.bias is not None,
-        weights=state.weights(module),
+        weights=state.weights(node),
     )
 
 
@@ -88,7 +86,7 @@ def normalization(state: Traced, node: Any) -> str:
     return state.builder.normalization(
         state.name(node),
         state.source(node),
-        weights=state.weights(module) or None,
+        weights=state.weights(node) or None,
         affine=module.affine,
     )
 
@@ -98,7 +96,7 @@ def function(name: str, state: Traced, node: Any) -> str:
     weights: tuple[str, ...] = ()
     if node.op == "call_module":
         module = state.called(node)
-        weights = state.weights(module)
+        weights = state.weights(node)
         for parameter, values in zip(
             weights,
             (
@@ -190,18 +188,19 @@ def mean(state: Traced, node: Any) -> str:
 
 def join(kind: str, state: Traced, node: Any) -> str:
     """Join features with features, or with a number."""
-    operands = [
-        operand for operand in node.args if hasattr(operand, "op") and "shape" in operand.meta
-    ]
-    sources = [state.tensors[operand] for operand in operands if operand in state.tensors]
+    given = (*node.args, *(node.kwargs[key] for key in ("input", "other") if key in node.kwargs))
+    operands = [operand for operand in given if "shape" in getattr(operand, "meta", ())]
+    sources = [state.features(operand) for operand in operands if operand in state.tensors]
     parameters = [operand for operand in operands if operand.op == "get_attr"]
     if len(sources) == 2:
         return state.builder.addition(
             state.name(node), sources, shape=shape_of(node), function=kind
         )
-    if len(sources) + len(parameters) != len(operands) or state.builder.shape(
-        sources[0]
-    ) != shape_of(node):
+    if (
+        len(sources) != 1
+        or len(sources) + len(parameters) != len(operands)
+        or state.builder.shape(sources[0]) != shape_of(node)
+    ):
         raise Unsupported(
             "joins features with what is computed of parameters, or repeats its input"
         )
@@ -217,12 +216,17 @@ def join(kind: str, state: Traced, node: Any) -> str:
 
 def concatenation(state: Traced, node: Any) -> str:
     """Add a cat."""
-    parts = argument(node, 0, "tensors")
-    if not isinstance(parts, (tuple, list)) or any(part not in state.tensors for part in parts):
+    parts, name = argument(node, 0, "tensors"), state.name(node)
+    if isinstance(parts, (tuple, list)) and all(part in state.tensors for part in parts):
+        sources = [state.features(part) for part in parts]
+    elif not isinstance(parts, (tuple, list)) and parts in state.several:
+        sources = [
+            state.builder.rearrangement(f"{name}.{at}", state.whole(parts), shape, "slice")
+            for at, shape in enumerate(parts.meta["shape"])
+        ]
+    else:
         raise Unsupported("joins what is no list of features")
-    return state.builder.concatenation(
-        state.name(node), [state.tensors[part] for part in parts], int(argument(node, 1, "dim", 0))
-    )
+    return state.builder.concatenation(name, sources, int(argument(node, 1, "dim", 0)))
 
 
 def view(state: Traced, node: Any) -> str:
@@ -268,11 +272,13 @@ def parts(state: Traced, node: Any) -> None:
     state.several[node] = state.source(node)
 
 
-def item(state: Traced, node: Any) -> str:
-    """Copy one of several outputs, or a slice."""
-    source = state.several.get(node.args[0]) or state.tensors.get(node.args[0])
-    if source is None:
-        raise Unsupported("its input is no tensor of features")
+def item(state: Traced, node: Any) -> str | None:
+    """Copy one of several outputs, or a slice; some of several outputs remain several."""
+    origin = node.args[0]
+    source = state.whole(origin) if origin in state.several else state.source(node)
+    if isinstance(node.meta["shape"], list):
+        state.several[node] = source
+        return None
     kind = (
         state.builder.view
         if prod(state.builder.shape(source)) == prod(shape_of(node))
@@ -284,127 +290,3 @@ def item(state: Traced, node: Any) -> str:
 def unchanged(state: Traced, node: Any) -> str:
     """Return the source of what does nothing at inference (dropout)."""
     return state.source(node)
-
-
-_ACTIVATIONS = {
-    "ReLU": "relu",
-    "ReLU6": "relu6",
-    "LeakyReLU": "leaky",
-    "PReLU": "prelu",
-    "Hardtanh": "clip",
-    "Hardswish": "hardswish",
-    "Hardsigmoid": "hardsigmoid",
-    "LogSoftmax": "log softmax",
-    "LayerNorm": "layer normalization",
-    "GroupNorm": "layer normalization",
-    "InstanceNorm2d": "instance normalization",
-    "LocalResponseNorm": "local response normalization",
-    **{
-        name: name.lower()
-        for name in "Softmax Sigmoid Tanh SiLU GELU ELU SELU CELU Mish Softplus Softsign".split()
-    },
-}
-
-#: The function for a class of modules, by its name.
-MODULES: dict[str, Callable[[Traced, Any], str | None]] = {
-    "Conv2d": convolution,
-    "Linear": linear,
-    "BatchNorm1d": normalization,
-    "BatchNorm2d": normalization,
-    "MaxPool2d": partial(pooling, "max"),
-    "AvgPool2d": partial(pooling, "average"),
-    "AdaptiveAvgPool2d": partial(adaptive_pooling, "average"),
-    "AdaptiveMaxPool2d": partial(adaptive_pooling, "max"),
-    "Flatten": view,
-    "Unflatten": view,
-    "Identity": unchanged,
-    "Dropout": unchanged,
-    "Dropout2d": unchanged,
-    "AlphaDropout": unchanged,
-    "Upsample": resizing,
-    "UpsamplingNearest2d": resizing,
-    "UpsamplingBilinear2d": resizing,
-    "PixelShuffle": partial(rearrangement, "pixel shuffle"),
-    "PixelUnshuffle": partial(rearrangement, "pixel shuffle"),
-    "ChannelShuffle": partial(rearrangement, "channel shuffle"),
-    "ZeroPad2d": partial(rearrangement, "pad"),
-    "ReflectionPad2d": partial(rearrangement, "pad"),
-    "ReplicationPad2d": partial(rearrangement, "pad"),
-    **{name: partial(function, kind) for name, kind in _ACTIVATIONS.items()},
-}
-
-_ELEMENTWISE = {
-    "relu": "relu",
-    "relu_": "relu",
-    "relu6": "relu6",
-    "leaky_relu": "leaky",
-    "leaky_relu_": "leaky",
-    "hardtanh": "clip",
-    "clamp": "clip",
-    "clamp_": "clip",
-    "log_softmax": "log softmax",
-    "contiguous": "copy",
-    **{
-        name: name
-        for name in (
-            "sigmoid tanh silu gelu elu selu celu mish softplus softsign hardswish hardsigmoid "
-            "softmax exp log sqrt abs neg"
-        ).split()
-    },
-}
-
-_JOINS = {
-    "add": "",
-    "add_": "",
-    "iadd": "",
-    "mul": "product",
-    "mul_": "product",
-    "imul": "product",
-    "sub": "difference",
-    "isub": "difference",
-}
-_JOINS |= {
-    "truediv": "quotient",
-    "div": "quotient",
-    "maximum": "maximum",
-    "minimum": "minimum",
-    "pow": "power",
-}
-
-#: The function for a function of torch, torch.nn.functional or operator, by its name.
-FUNCTIONS: dict[str, Callable[[Traced, Any], str | None]] = {
-    **{name: partial(function, kind) for name, kind in _ELEMENTWISE.items()},
-    **{name: partial(join, kind) for name, kind in _JOINS.items()},
-    "conv2d": functional_convolution,
-    "linear": functional_linear,
-    "layer_norm": functional_normalization,
-    "cat": concatenation,
-    "concat": concatenation,
-    "mean": mean,
-    "max_pool2d": partial(pooling, "max"),
-    "_max_pool2d": partial(pooling, "max"),
-    "boolean_dispatch": partial(pooling, "max"),
-    "avg_pool2d": partial(pooling, "average"),
-    "adaptive_avg_pool2d": partial(adaptive_pooling, "average"),
-    "adaptive_max_pool2d": partial(adaptive_pooling, "max"),
-    "interpolate": resizing,
-    "pad": partial(rearrangement, "pad"),
-    "roll": partial(rearrangement, "roll"),
-    "pixel_shuffle": partial(rearrangement, "pixel shuffle"),
-    "chunk": parts,
-    "split": parts,
-    "getitem": item,
-    "dropout": unchanged,
-    "stochastic_depth": unchanged,
-    **dict.fromkeys(("flatten", "reshape", "view", "squeeze", "unsqueeze"), view),
-    **dict.fromkeys(("transpose", "permute", "t", "swapaxes"), transposition),
-}
-
-#: The function for a method of a tensor, by its name.
-METHODS: dict[str, Callable[[Traced, Any], str | None]] = {
-    **FUNCTIONS,
-    "contiguous": unchanged,
-    "clone": unchanged,
-    "expand": partial(rearrangement, "expand"),
-    "repeat": partial(rearrangement, "expand"),
-}

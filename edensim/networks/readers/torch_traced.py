@@ -16,7 +16,9 @@ class Unsupported(Exception):
 class Traced:
     """A module while it is read.
 
-    `several` maps nodes with several outputs to the tensor that the outputs are parts of.
+    `several` maps nodes with several outputs to the tensor that the outputs are parts of. `read`
+    holds the nodes whose values some layer reads, and `refused` those with several outputs that
+    cannot be layers.
     """
 
     root: Any
@@ -26,6 +28,8 @@ class Traced:
     tensors: dict[Any, str] = field(default_factory=dict)
     several: dict[Any, str] = field(default_factory=dict)
     names: set[str] = field(default_factory=set)
+    read: set[Any] = field(default_factory=set)
+    refused: set[Any] = field(default_factory=set)
 
     def name(self, node: Any) -> str:
         """Name a layer like its submodule, or as fx does if there is none or it is called again."""
@@ -40,13 +44,29 @@ class Traced:
         value = argument(node, at, key)
         if value not in self.tensors:
             raise Unsupported("its input is no tensor of features")
-        return self.tensors[value]
+        return self.features(value)
 
-    def weights(self, module: Any, names: tuple[str, ...] = ("weight", "bias")) -> tuple[str, ...]:
-        """Name the parameters of a submodule as the whole module does."""
+    def features(self, node: Any) -> str:
+        """Name the tensor of features of a node that a layer reads."""
+        self.read.add(node)
+        return self.tensors[node]
+
+    def whole(self, node: Any) -> str:
+        """Name the tensor that the several outputs of a node, some of them read, are parts of."""
+        self.read.add(node)
+        return self.several[node]
+
+    def weights(self, node: Any) -> tuple[str, ...]:
+        """Name weight and bias of the submodule that a node calls as the whole module does.
+
+        What the submodule computes from other parameters (weight_norm) is named by its attribute.
+        """
+        module = self.called(node)
         return tuple(
-            self.parameters[id(getattr(module, name))]
-            for name in names
+            self.parameters[id(module._parameters[name])]
+            if name in module._parameters
+            else f"{node.target}.{name}"
+            for name in ("weight", "bias")
             if getattr(module, name, None) is not None
         )
 
@@ -63,6 +83,7 @@ class Traced:
 
     def parameter(self, node: Any) -> str:
         """Name the parameter or the constant that a node gets."""
+        self.read.add(node)
         return self.parameters.get(id(attribute(self.root, node.target)), str(node.target))
 
     def called(self, node: Any) -> Any:

@@ -183,3 +183,91 @@ def test_what_cannot_be_read_is_named(
     with pytest.raises(NetworkError, match=message):
         load_network(module)
     assert capsys.readouterr().err == ""
+
+
+class Calling(nn.Module):
+    """A module that calls a function with itself and its input."""
+
+    def __init__(self, function: Any, **parts: Any) -> None:
+        super().__init__()
+        self.function = function
+        for name, part in parts.items():
+            setattr(self, name, part)
+
+    def forward(self, x: Any) -> Any:
+        return self.function(self, x)
+
+
+@pytest.mark.parametrize(
+    ("function", "parts", "message"),
+    [
+        (
+            lambda m, x: m.head(m.lstm(x[:, 0])[0][:, -1]),
+            {"lstm": nn.LSTM(16, 8, batch_first=True), "head": nn.Linear(8, 4)},
+            r"module LSTM \('lstm'\): is not known$",
+        ),
+        (lambda m, x: m.lstm(x[:, 0])[0], {"lstm": nn.GRU(16, 8)}, "module GRU"),
+        (
+            lambda m, x: m.mha(x[0], x[0], x[0], need_weights=False)[0],
+            {"mha": nn.MultiheadAttention(16, 2)},
+            "module MultiheadAttention",
+        ),
+        (lambda m, x: torch.clamp(x, min=m.a(x)), {"a": nn.Conv2d(3, 3, 1)}, "'?a would be lost"),
+        (lambda m, x: nn.functional.max_pool2d(x, 2, return_indices=True)[0], {}, "function"),
+        (lambda m, x: x.unbind(1)[0], {}, "method unbind"),
+    ],
+)
+def test_nothing_is_dropped_without_a_word(function: Any, parts: Any, message: str) -> None:
+    with pytest.raises(NetworkError, match=message):
+        load_network(Calling(function, **parts), height=16, width=16)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda m, x: torch.add(m.a(x), other=m.b(x)),
+        lambda m, x: torch.add(input=m.a(x), other=m.b(x)),
+        lambda m, x: m.a(x).add(other=m.b(x)),
+        lambda m, x: torch.mul(input=m.a(x), other=2) + m.b(input=x),
+    ],
+)
+def test_arguments_by_name_are_arguments(function: Any) -> None:
+    parts = {"a": nn.Conv2d(3, 8, 1), "b": nn.Conv2d(3, 8, 1)}
+    network = load_network(Calling(function, **parts), height=8, width=8)
+    assert network.layers[-1].operator is Operator.ADDITION
+    assert set(network.layers[-1].inputs) >= {"b"}
+    assert network.parameters == 64
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        nn.Sequential(nn.Conv2d(3, 4, 3)).half(),
+        nn.Sequential(nn.Conv2d(3, 4, 3)).to(torch.bfloat16),
+        nn.Sequential(nn.Conv2d(3, 4, 3)).double(),
+        nn.Sequential(nn.LazyConv2d(4, 3)),
+        nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 4, 3))),
+        nn.Sequential(nn.utils.parametrizations.spectral_norm(nn.Conv2d(3, 4, 3))),
+    ],
+    ids=["half", "bfloat16", "double", "lazy", "weight_norm", "spectral_norm"],
+)
+def test_modules_of_any_type_or_with_computed_weights(module: Any) -> None:
+    lazy = torch.nn.parameter.is_lazy(next(module.parameters()))
+    network = load_network(module, height=16, width=16)
+    assert (network.parameters, network.macs) == (4 * 27 + 4, 14 * 14 * 4 * 27)
+    assert torch.nn.parameter.is_lazy(next(module.parameters())) == lazy
+
+
+def test_parts_of_parts() -> None:
+    def function(m: Any, x: Any) -> Any:
+        first, second = m.a(x).chunk(4, 1)[:2]
+        rest = torch.cat(m.a(x).split([3, 5], 1)[::-1], 1)
+        return torch.cat([first, second, rest], 1)
+
+    network = load_network(Calling(function, a=nn.Conv2d(3, 8, 1)), height=8, width=8)
+    assert network.tensors[network.layers[-1].output].shape == (1, 12, 8, 8)
+    whole = load_network(
+        Calling(lambda m, x: torch.cat(m.a(x).split([3, 5], 1), 1), a=nn.Conv2d(3, 8, 1))
+    )
+    assert whole.tensors[whole.layers[-1].output].shape == (1, 8, 224, 224)
+    assert [layer.operator for layer in whole.layers].count(Operator.REARRANGEMENT) == 2
