@@ -286,7 +286,7 @@ def _file_layers(path: Path, chain: tuple[Path, ...]) -> list[_Layer]:
         layers += _file_layers(parent, (*chain, known))
     layer: _Layer = {}
     for key, value in _leaves(data, lambda key: f"{path}:{lines.get(key, 1)}: {key}"):
-        if key == "trace" and isinstance(value, str):
+        if key == "trace" and isinstance(value, str) and value != "-":
             value = str(path.parent / value)
         elif key in _FILES and isinstance(value, str) and (path.parent / value).exists():
             value = str(path.parent / value)

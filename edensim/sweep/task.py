@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Final
@@ -71,6 +72,11 @@ def trace_digest(path: str) -> str:
     """Return a hash of a file's content. Raises InputError if the file cannot be read."""
     try:
         status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
+            raise InputError(
+                f"{path}: is no regular file; expected one, because the points of a sweep read "
+                "their trace again and again"
+            )
         return _content_digest(path, status.st_size, status.st_mtime_ns)
     except OSError as exception:
         raise InputError(f"{path}: cannot be read: {exception.strerror}") from None

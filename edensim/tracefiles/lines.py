@@ -12,7 +12,7 @@ from edensim.exceptions import TraceError
 from edensim.kernels.parsing import text as scanner
 from edensim.kernels.parsing import trace_lines
 from edensim.tracefiles.formats import LACKEY, Format, Lines, Records, shown
-from edensim.tracefiles.streams import CutOffError, Stream
+from edensim.tracefiles.streams import CutOffError, Stream, opened
 from edensim.vocabulary import REQUEST
 
 #: Bytes of text in memory at a time; a line cannot be longer.
@@ -73,7 +73,7 @@ def text_blocks(stream: Stream, block: int = BLOCK) -> Iterator[memoryview]:
 
 
 def parsed(
-    path: Path,
+    source: Path | Stream,
     form: Format,
     option: int,
     records_per_chunk: int,
@@ -84,13 +84,14 @@ def parsed(
 
     Raises TraceError at the first bad line.
     """
+    path = source if isinstance(source, Path) else source.name
     parse = PARSERS[form.name]
     size = max(records_per_chunk, LEAST_RECORDS)
     status = np.zeros(scanner.STATUS_SIZE, np.int64)
     total = 0
     filled = 0
     records, lines = _empty(size, with_lines)
-    with Stream(path) as stream:
+    with opened(source) as stream:
         try:
             for view in text_blocks(stream, block):
                 text = np.frombuffer(view, np.uint8)
@@ -125,7 +126,7 @@ def _slices(records: Records, lines: Lines, size: int) -> Iterator[tuple[Records
         yield records[start : start + size], lines[start : start + size]
 
 
-def _message(path: Path, form: Format, problem: int, line: int, rest: bytes) -> str:
+def _message(path: Path | str, form: Format, problem: int, line: int, rest: bytes) -> str:
     found = rest.split(b"\n", 1)[0]
     reason = f" ({REASONS[problem]})" if problem in REASONS else ""
     return f"{path}: line {line}: expected {form.expected}, found {shown(found)}{reason}"

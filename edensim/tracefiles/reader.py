@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -37,6 +38,8 @@ class Trace:
         Turns address vectors into addresses, for `ramulator-rw`.
     adaptation : Adaptation, optional
         How iteration adapts the requests to a run. `chunks` yields them as the file has them.
+    pipe : Stream, optional
+        The open stream, if the path is no file but a pipe. It can be read once.
     """
 
     path: Path
@@ -45,6 +48,7 @@ class Trace:
     option: int = field(default=0, repr=False)
     encode: Encode | None = field(default=None, repr=False)
     adaptation: Adaptation | None = field(default=None, repr=False)
+    pipe: Stream | None = field(default=None, repr=False)
 
     def __iter__(self) -> Iterator[Records]:
         """Yield the requests in chunks, from the start at each iteration."""
@@ -89,8 +93,11 @@ class Trace:
     def position(self, record: int) -> str:
         """Name the place of a record (from 0), for messages.
 
-        It is `FILE: line N`, or `FILE: record N` (from 1) in a native trace.
+        It is `FILE: line N`, or `FILE: record N` (from 1) in a native trace and in a pipe, which
+        cannot be read again.
         """
+        if self.pipe is not None:
+            return f"{self.path}: record {record + 1}"
         unit = "record" if self.format == EDENSIM.name else "line"
         return f"{self.path}: {unit} {self.line_of(record)}"
 
@@ -109,10 +116,12 @@ class Trace:
         if self.encode is not None and form is formats.RAMULATOR_RW:
             from edensim.tracefiles import vectors
 
-            return vectors.parsed(self.path, form, self.encode, records_per_chunk)
+            return vectors.parsed(self.pipe or self.path, form, self.encode, records_per_chunk)
         from edensim.tracefiles import lines
 
-        return lines.parsed(self.path, form, self.option, records_per_chunk, with_lines)
+        return lines.parsed(
+            self.pipe or self.path, form, self.option, records_per_chunk, with_lines
+        )
 
 
 def open_trace(
@@ -128,7 +137,8 @@ def open_trace(
     Parameters
     ----------
     path : path-like
-        The file, plain or compressed (gzip, xz, zstd).
+        The file, plain or compressed (gzip, xz, zstd). `-` is standard input. A pipe is streamed:
+        its requests can be read once.
     format : str, optional
         The name of its format; by default, the format is recognised by the first lines.
     encode : callable, optional
@@ -150,9 +160,10 @@ def open_trace(
     TraceError
         If the file is missing, empty, unreadable, no trace, or of an unknown format.
     """
-    path = Path(path)
+    path = Path("/dev/stdin" if os.fspath(path) == "-" else path)
     form = None if format is None else formats.named(format)
-    with Stream(path) as stream:
+    with contextlib.ExitStack() as stack:
+        stream = stack.enter_context(Stream(path))
         buffer = bytearray(formats.HEAD_BYTES)
         count = stream.fill(memoryview(buffer))
         head = bytes(buffer[:count])
@@ -161,14 +172,25 @@ def open_trace(
                 f"{path}: a Parquet file inside {stream.compression} data; expected the Parquet "
                 "file itself, which is compressed inside"
             )
-    if form is None:
-        form = formats.recognise(path, head, whole=count < len(buffer))
-    else:
-        _check_head(path, form, head)
-    kind, option = _kind_and_option(path, form, encode, tck_ps)
-    if as_core and form.has_gaps:
-        kind, option = SourceKind.CORE, 1
-    return Trace(path, form.name, kind, option, encode)
+        if form is None:
+            form = formats.recognise(path, head, whole=count < len(buffer))
+        else:
+            _check_head(path, form, head)
+        pipe = None if stream.is_file else _pipe(path, form, stream, head)
+        kind, option = _kind_and_option(path, form, encode, tck_ps)
+        if as_core and form.has_gaps:
+            kind, option = SourceKind.CORE, 1
+        if pipe is not None:
+            stack.pop_all()  # the pipe stays open until the requests have been read
+        return Trace(path, form.name, kind, option, encode, pipe=pipe)
+
+
+def _pipe(path: Path, form: Format, stream: Stream, head: bytes) -> Stream:
+    """Return the stream of a pipe as if nothing had been read from it."""
+    if form is EDENSIM or form.read is not None:
+        raise TraceError(f"{path}: a pipe; expected a file, which the format {form.name} needs")
+    stream.unread(head)
+    return stream
 
 
 def _kind_and_option(

@@ -6,6 +6,8 @@ The compression is recognised by the first bytes, never by the name.
 from __future__ import annotations
 
 import io
+import os
+import stat
 import zlib
 from pathlib import Path
 from typing import IO, Any, Final
@@ -14,8 +16,14 @@ from edensim.exceptions import TraceError
 
 #: First bytes of each compression.
 MAGIC: Final = {"gzip": b"\x1f\x8b", "xz": b"\xfd7zXZ\x00", "zstd": b"\x28\xb5\x2f\xfd"}
-#: Compressed bytes given to zstd at a time. Its output for one piece is kept in memory.
-PIECE: Final = 4096
+#: Compressed bytes given to zstd at a time, at least and at most. Its output for one piece is kept
+#: in memory: it is up to 40,000 times as long, so pieces only grow while the output is short.
+LEAST_PIECE: Final = 64
+LARGEST_PIECE: Final = 4096
+SHORT_OUTPUT: Final = 1 << 19
+#: First bytes of UTF-8 text from some editors, and of UTF-16 text.
+UTF8_MARK: Final = b"\xef\xbb\xbf"
+UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
 
 
 class CutOffError(TraceError):
@@ -36,6 +44,7 @@ class ZstdReader(io.RawIOBase):
         self.frame: Any = None
         self.output = memoryview(b"")
         self.pending = b""
+        self.piece = LEAST_PIECE
 
     def readable(self) -> bool:
         """Tell that this stream can be read."""
@@ -50,8 +59,8 @@ class ZstdReader(io.RawIOBase):
         """Fill a buffer in part or in whole; 0 bytes mean the end. Raises EOFError for a cut."""
         view = memoryview(target)
         while not self.output:
-            piece = self.pending or self.file.read(PIECE)
-            self.pending = b""
+            self.pending = self.pending or self.file.read(self.piece)
+            piece, self.pending = self.pending[: self.piece], self.pending[self.piece :]
             if not piece:
                 if self.frame is not None:
                     raise EOFError
@@ -59,8 +68,10 @@ class ZstdReader(io.RawIOBase):
             if self.frame is None:
                 self.frame = self.context.decompressobj()
             self.output = memoryview(self.frame.decompress(piece))
+            is_short = len(self.output) < SHORT_OUTPUT
+            self.piece = min(2 * self.piece, LARGEST_PIECE) if is_short else LEAST_PIECE
             if self.frame.eof:
-                self.pending = self.frame.unused_data
+                self.pending = self.frame.unused_data + self.pending
                 self.frame = None
         count = min(len(self.output), len(view))
         view[:count] = self.output[:count]
@@ -68,20 +79,72 @@ class ZstdReader(io.RawIOBase):
         return count
 
 
+class PrefixedReader(io.RawIOBase):
+    """Read some first bytes and then the rest of a file that cannot go back, such as a pipe."""
+
+    def __init__(self, first: bytes, file: IO[bytes]) -> None:
+        self.first = first
+        self.file: Any = file
+
+    def readable(self) -> bool:
+        """Tell that this stream can be read."""
+        return True
+
+    def close(self) -> None:
+        """Close the file."""
+        self.file.close()
+        super().close()
+
+    def readinto(self, target: Any) -> int:
+        """Fill a buffer in part or in whole; 0 bytes mean the end."""
+        view = memoryview(target)
+        if not self.first:
+            return int(self.file.readinto(view) or 0)
+        count = min(len(self.first), len(view))
+        view[:count], self.first = self.first[:count], self.first[count:]
+        return count
+
+
+def opened(source: Path | Stream) -> Stream:
+    """Open a file, or take the stream of a pipe that is open already.
+
+    Raises TraceError as `Stream` does, and for a pipe that has been read before.
+    """
+    if isinstance(source, Path):
+        return Stream(source)
+    if source.is_taken:
+        raise TraceError(
+            f"{source.name}: a pipe can be read only once, but this run reads its trace again; "
+            "expected a file"
+        )
+    source.is_taken = True
+    return source
+
+
 class Stream:
     """An open trace file as a context manager, whose method `fill` gives its decompressed bytes.
 
-    Raises TraceError for a file that is missing, no file, unreadable, damaged or cut off.
+    A pipe can be read once, from its start; `unread` gives back what was read to recognise it.
+    Memory use does not depend on how far the data are compressed. Raises TraceError for a file that
+    is missing, no file, unreadable, damaged or cut off.
     """
 
     def __init__(self, path: Path) -> None:
         self.name = str(path)
         self.delivered = 0
         self.problem: TraceError | None = None
+        self.returned = b""
+        self.is_taken = False
         try:
-            self.raw: IO[bytes] = open(path, "rb", buffering=0)  # noqa: SIM115 (closed by __exit__)
+            self.raw: Any = open(path, "rb", buffering=0)  # noqa: SIM115 (closed by __exit__)
+            self.is_file = stat.S_ISREG(os.fstat(self.raw.fileno()).st_mode)
             magic = self.raw.read(8)
-            self.raw.seek(0)
+            while not self.is_file and 0 < len(magic) < 8 and (more := self.raw.read(1)):
+                magic += more
+            if self.is_file:
+                self.raw.seek(0)
+            else:
+                self.raw = PrefixedReader(magic, self.raw)
         except FileNotFoundError:
             raise TraceError(f"{path}: no such file") from None
         except IsADirectoryError:
@@ -119,8 +182,33 @@ class Stream:
         There are fewer bytes than the buffer holds only at the end of the file, or before damage,
         which is then raised by the next call.
         """
+        if self.returned:
+            count = min(len(self.returned), len(view))
+            view[:count], self.returned = self.returned[:count], self.returned[count:]
+            return count + (0 if self.problem else self._read(view[count:]))
+        self._raise_problem()
+        is_start = not self.delivered
+        count = self._read(view)
+        if is_start and bytes(view[:2]) in UTF16_MARKS and count >= 2:
+            raise TraceError(f"{self.name}: the text is UTF-16; expected ASCII or UTF-8")
+        if is_start and count >= 3 and bytes(view[:3]) == UTF8_MARK:
+            view[: count - 3] = bytes(view[3:count])
+            count -= 3
+            count += 0 if self.problem else self._read(view[count:])
+        if not count:
+            self._raise_problem()
+        return count
+
+    def _raise_problem(self) -> None:
         if self.problem is not None:
             raise self.problem
+
+    def unread(self, head: bytes) -> None:
+        """Give back what has been read, so that it is read again."""
+        self.returned = head + self.returned
+
+    def _read(self, view: memoryview) -> int:
+        """Fill a buffer with decompressed bytes; the first problem is kept."""
         count = 0
         # The decompressor takes one step at a time, so that what comes before a cut is delivered.
         step = self.bytes.read1 if self.compression in ("gzip", "xz") else None
@@ -146,8 +234,6 @@ class Stream:
             self.problem = TraceError(
                 f"{self.name}: cannot be read after {self.delivered} bytes{codec}: {error}"
             )
-        if self.problem is not None and not count:
-            raise self.problem
         return count
 
 
@@ -156,9 +242,9 @@ def _damage(compression: str | None) -> tuple[type[Exception], ...]:
     if compression == "xz":
         import lzma
 
-        return OSError, lzma.LZMAError
+        return OSError, MemoryError, lzma.LZMAError
     if compression == "zstd":
         import zstandard
 
-        return OSError, zstandard.ZstdError
-    return OSError, zlib.error
+        return OSError, MemoryError, zstandard.ZstdError
+    return OSError, MemoryError, zlib.error

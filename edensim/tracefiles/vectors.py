@@ -17,14 +17,14 @@ import numpy as np
 from edensim.exceptions import InputError, TraceError
 from edensim.tracefiles.formats import Encode, Format, Lines, Records, shown
 from edensim.tracefiles.lines import text_blocks
-from edensim.tracefiles.streams import CutOffError, Stream
+from edensim.tracefiles.streams import CutOffError, Stream, opened
 from edensim.vocabulary import REQUEST
 
-LINE: Final = re.compile(rb"\s*([RrWw])[ \t]+(\d+(?:,\d+){4,5})\s*$")
+LINE: Final = re.compile(rb"\s*([RrWw])[ \t]+(\d{1,18}(?:,\d{1,18}){4,5})\s*$")
 
 
 def parsed(
-    path: Path, form: Format, encode: Encode, records_per_chunk: int
+    source: Path | Stream, form: Format, encode: Encode, records_per_chunk: int
 ) -> Iterator[tuple[Records, Lines]]:
     """Yield chunks of records and their line numbers.
 
@@ -34,7 +34,8 @@ def parsed(
     numbers: list[int] = []
     total = 0
     line = 0
-    with Stream(path) as stream:
+    path = source if isinstance(source, Path) else source.name
+    with opened(source) as stream:
         try:
             for view in text_blocks(stream):
                 for text in bytes(view).splitlines():
