@@ -107,6 +107,67 @@ def test_mistakes_are_named_with_their_line(
     assert message in str(refused.value)
 
 
+LAYOUT = "Layer name, IFMAP Height Intraline Factor, IFMAP Width Intraline Factor,\n"
+
+
+@pytest.mark.parametrize(
+    ("columns", "row", "ifm", "ofm"),
+    [
+        ("Strides, Batch Size", "1, 4", (4, 8, 17, 18), (4, 6, 15, 14)),
+        ("Strides, Batch", "1, 4", (4, 8, 17, 18), (4, 6, 15, 14)),
+        ("Stride height, Stride width", "2, 1", (1, 8, 17, 18), (1, 6, 8, 14)),
+        ("Stride H, Stride W", "2, 1", (1, 8, 17, 18), (1, 6, 8, 14)),
+        ("stride_w, strides", "1, 2", (1, 8, 17, 18), (1, 6, 8, 14)),
+        ("Strides, Padding", "1, 1", (1, 8, 17, 18), (1, 6, 17, 16)),
+        ("Strides, Pad H, Pad W", "1, 1, 2", (1, 8, 17, 18), (1, 6, 17, 18)),
+        ("Strides, Dilation, Groups", "1, 2, 2", (1, 8, 17, 18), (1, 6, 13, 10)),
+    ],
+)
+def test_columns_have_names(
+    tmp_path: Path, columns: str, row: str, ifm: tuple[int, ...], ofm: tuple[int, ...]
+) -> None:
+    header = "Layer, num_filter, Channel, Filter H, Filter Width, ifmap_w, IFM Height, "
+    network = read(tmp_path, f"{header}{columns},\na,6,8,3,5,18,17,{row},\n")
+    assert network.tensors["a.ifm"].shape == ifm
+    assert network.tensors["a"].shape == ofm
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Layer,M,N,K,\nfc,64,32,16,\n",
+        "Layer, K, N, M\nfc, 16, 32, 64\n",
+        "L;M;N;K\nfc;64;32;16\n",
+        "# attention\n\nLayer,M,N,K,\n# first\n\nfc,64,32,16, # last\n",
+        '\ufeffLayer,"M","N","K",\r\n"fc, first",64,32,16,\r\n\r\n',
+        "Layer,Batch,M,N,K\nfc,1,64,32,16\n",
+    ],
+)
+def test_matrix_products_however_written(tmp_path: Path, text: str) -> None:
+    network = read(tmp_path, text)
+    (layer,) = network.layers
+    assert (network.macs, network.parameters) == (64 * 32 * 16, 32 * 16)
+    assert network.tensors[layer.output].shape == (1, 64, 32)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (LAYOUT + "a,1,1,\n", "own.csv:1: is a layout file of SCALE-Sim"),
+        (HEADER.replace("Strides", "Strides, Epochs"), "own.csv:1: column 'Epochs' is not known"),
+        (HEADER.replace("Strides", "Strides, Stride"), "two columns for stride"),
+        (HEADER + "a,8,8,3,3,4,4,1,5,\n", "own.csv:2: found 9 fields; expected 8"),
+        (HEADER.replace("Strides", "Strides, Batch") + "a,8,8,3,3,4,4,1,\n", "own.csv:2: found 8"),
+        ("Layer,M,N,K\nfc,1e3,1,1\n", "own.csv:2: M: found '1e3'; expected a whole number"),
+        ("# nothing\n", "has no lines but comments"),
+    ],
+)
+def test_nothing_is_ignored(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(NetworkError) as refused:
+        read(tmp_path, text)
+    assert message in str(refused.value)
+
+
 def test_what_has_no_layers_or_no_other_size(tmp_path: Path) -> None:
     with pytest.raises(NetworkError, match="a header and no layers"):
         read(tmp_path, HEADER)
