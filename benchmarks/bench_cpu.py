@@ -15,8 +15,9 @@ from typing import Any
 
 from edensim.config.loading import load_config
 from edensim.dram.memory_system import MemorySystem
-from edensim.engine.engine import Engine, Listeners
+from edensim.engine.engine import Engine
 from edensim.engine.loop_nests import run_loop_nests
+from edensim.engine.monitor import Monitor
 from edensim.machines.cpu.machine import cpu_machine
 from edensim.networks.layout import lay_out
 from edensim.networks.loading import load_network
@@ -56,7 +57,7 @@ def figures(
     read = load_network(
         network, batch=config.batch, height=config.input_height, width=config.input_width
     )
-    engine = Engine(memory, config.controller, Listeners(), keep_returns=True)
+    engine = Engine(memory, config.controller, Monitor(), keep_returns=True)
     machine = cpu_machine(read, lay_out(read.fused(), precision), config.cpu)
     begin, wall = time.process_time(), time.perf_counter()
     run = run_loop_nests(engine, machine)

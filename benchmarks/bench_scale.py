@@ -15,6 +15,7 @@ from edensim.config.models import ControllerConfig, SourceConfig
 from edensim.dram.memory_system import MemorySystem
 from edensim.dram.standard import load_standard
 from edensim.engine.memory_run import simulate_memory
+from edensim.engine.monitor import Monitor
 from edensim.vocabulary import REQUEST
 
 CHUNK = 1 << 15
@@ -67,7 +68,11 @@ def main() -> None:
         last[:] = [done, now]
 
     run = simulate_memory(
-        memory, ControllerConfig(), source, stream(arguments.requests), on_progress=report
+        memory,
+        ControllerConfig(),
+        source,
+        stream(arguments.requests),
+        monitor=Monitor(progress=report),
     )
     print(f"{run.counts.reads + run.counts.writes:,} requests, {run.cycles:,} memory cycles")
     shared.finish(arguments, {"benchmark": "scale", "cycles": run.cycles, "steps": steps})

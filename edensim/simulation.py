@@ -20,6 +20,7 @@ from edensim.dram.memory_system import MemorySystem
 from edensim.energy.costs import costs_of
 from edensim.engine.machine import Machine
 from edensim.engine.memory_run import simulate_machine, simulate_memory
+from edensim.engine.monitor import Monitor
 from edensim.engine.records import Records
 from edensim.exceptions import ConfigError, InputError, nearest
 from edensim.machines.machine import machine_for
@@ -294,11 +295,11 @@ def simulate_prepared(
     """
     config, trace, layout = prepared.config, prepared.trace, prepared.layout
     names_tensors = trace is not None and trace.format == "edensim"
-    monitor = error_monitor(
+    errors = error_monitor(
         prepared.memory, config.errors, config.energy, layout, trace if names_tensors else None
     )
-    if monitor is not None:
-        on_commands = monitor.watching(on_commands)
+    if errors is not None:
+        on_commands = errors.watching(on_commands)
     on_progress = None if progress is None else lambda done: progress(done, None)
     tensors = MAX_TENSORS if names_tensors else 0
     if layout is not None:
@@ -311,9 +312,7 @@ def simulate_prepared(
             prepared.memory,
             config.controller,
             prepared.machine,
-            exposure_tensors=tensors,
-            on_commands=on_commands,
-            on_progress=on_progress,
+            monitor=Monitor(on_commands, on_progress, None, tensors),
         )
     else:
         memory_run = simulate_memory(
@@ -321,18 +320,15 @@ def simulate_prepared(
             config.controller,
             config.source,
             trace,
-            exposure_tensors=tensors,
-            on_commands=on_commands,
-            on_progress=on_progress,
-            locate=trace.position,
+            monitor=Monitor(on_commands, on_progress, trace.position, tensors),
         )
     requests = memory_run.counts.reads + memory_run.counts.writes
     if trace is not None and requests == 0 and memory_run.core is None:
         raise InputError(f"{config.trace}: holds no request")
     return (
         memory_run
-        if monitor is None
-        else replace(memory_run, errors=monitor.summary(memory_run.layers))
+        if errors is None
+        else replace(memory_run, errors=errors.summary(memory_run.layers))
     )
 
 

@@ -1,20 +1,19 @@
-"""Cores with caches as the source: nests of loops in, figures of each layer out, the memory in closed loop."""
+"""Cores with caches as the source: they run nests of loops in closed loop with the memory."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from edensim.engine.loop_nest_counters import COUNTERS, Tally
+from edensim.engine.loop_nest_counters import COUNTERS, CpuCounters, total
 from edensim.engine.loop_nest_sampling import plan_of, run_sampled
 from edensim.engine.records import Records
 from edensim.exceptions import ConfigError
 from edensim.kernels.sources.loop_nests import state as cpu_state
-from edensim.kernels.sources.loop_nests.cache import ABSENT_TAG
+from edensim.kernels.sources.loop_nests.cache import ABSENT_TAG, L1, L2, L3
 from edensim.kernels.sources.loop_nests.cpu import run_cpu
 from edensim.vocabulary import REQUEST, nominal_clock_MHz
 
@@ -32,33 +31,41 @@ if TYPE_CHECKING:
 __all__ = ["CpuLayerRun", "CpuRun", "LoopNestMachine", "run_loop_nests"]
 
 LINE_BYTES = 1 << cpu_state.LINE_BITS
-#: Lines that may wait on their way to memory before cores do: a write buffer.
-TRANSFER_LIMIT = 64
-#: Memory clocks that the cores may run ahead of each other, and one core of the memory.
+#: Requests that may wait on their way to memory before cores have to wait: a write buffer.
+PENDING_LIMIT = 64
+#: Memory clocks that cores may run ahead of each other, and that a single core may run ahead.
 QUANTUM, QUANTUM_ALONE = 250, 4096
+#: Fields of a core that do not change while it only fills caches.
+CORE_TIME = ("now", "instructions", "gap", "fraction", "stalled")
 
 
 class LoopNestMachine(Protocol):
-    """Cores with caches, and the loops that they run.
-
-    `end` is the first byte address behind all that the loops touch; `tensors` is the number of
-    tensors that traffic is counted for.
-    """
+    """Cores with caches, and the loops that they run."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Name of the network, for messages."""
+        ...
 
     @property
-    def config(self) -> CpuConfig: ...
+    def config(self) -> CpuConfig:
+        """The cores and their caches."""
+        ...
 
     @property
-    def precision(self) -> str: ...
+    def precision(self) -> str:
+        """Precision of the elements in memory, for messages."""
+        ...
 
     @property
-    def end(self) -> int: ...
+    def end(self) -> int:
+        """First byte address behind all that the loops touch."""
+        ...
 
     @property
-    def tensors(self) -> int: ...
+    def tensors(self) -> int:
+        """Number of tensors that traffic is counted for."""
+        ...
 
     def layers(self) -> Iterator[LoopNestLayer]:
         """Yield what each layer runs, in order."""
@@ -67,7 +74,10 @@ class LoopNestMachine(Protocol):
 
 @dataclass(frozen=True)
 class CpuLayerRun:
-    """Figures of a layer: core clock cycles, instructions, traffic, and memory's counts (which end where the layer does)."""
+    """What a layer took: core clock cycles, instructions, traffic, and the memory's counts.
+
+    `sampled` is the part of the layer's time that was extrapolated.
+    """
 
     name: str
     cycles: int
@@ -76,7 +86,7 @@ class CpuLayerRun:
     counters: dict[str, int]
     moved: NDArray[np.int64]
     counts: Counts
-    sampled: float  # part of the layer's time that was extrapolated
+    sampled: float
 
     @property
     def ipc(self) -> float:
@@ -84,7 +94,7 @@ class CpuLayerRun:
         return self.instructions / self.cycles if self.cycles else 0.0
 
     def to_dict(self) -> dict[str, int | float | str]:
-        """As results keep it; MPKI and activations are per thousand instructions."""
+        """Return the layer as results keep it; MPKI is misses per thousand instructions."""
         thousand = max(self.instructions, 1) / 1000
         return {
             "name": self.name,
@@ -104,7 +114,10 @@ class CpuLayerRun:
 
 @dataclass(frozen=True)
 class CpuRun:
-    """A network's pass: its layers, and all of them together. memory_cycles: memory clocks, those extrapolated included."""
+    """The layers of a network, and all of them together.
+
+    `memory_cycles` are memory clocks, including those that were extrapolated.
+    """
 
     layers: tuple[CpuLayerRun, ...]
     total: CpuLayerRun
@@ -119,16 +132,18 @@ class CpuRun:
         return {**figures, "cores": self.cores}
 
 
+CounterSnapshot = tuple[dict[str, int], "NDArray[np.int64]"]
+
+
 class CpuEngine:
     """Cores and their caches in the middle of a run, beside the memory's engine."""
 
     def __init__(self, engine: Engine, config: CpuConfig, tensors: int) -> None:
         self.engine, self.config = engine, config
-        self.machine, self.cores, self.tags = cpu_records(config, engine.standard, engine)
+        self.machine, self.cores, self.tags = cpu_records(config, engine.standard)
         self.regions = np.zeros(0, np.int64)
-        self.moved = np.zeros(
-            2 * (tensors + 1), np.int64
-        )  # lines read and written of each tensor, and of none
+        # Lines read and written of each tensor, and of what belongs to none.
+        self.moved = np.zeros(2 * (tensors + 1), np.int64)
 
     def run(
         self,
@@ -138,7 +153,10 @@ class CpuEngine:
         *,
         functional: bool = False,
     ) -> None:
-        """Run nests one after the other. functional: caches only, no time passes and nothing is asked of memory."""
+        """Run nests one after the other.
+
+        If `functional`, only the caches change: no time passes and memory gets no requests.
+        """
         if len(nests) == 0:
             return
         self.machine["functional"] = functional
@@ -146,133 +164,87 @@ class CpuEngine:
             self.cores[name] = 0
         self.cores["line"], self.cores["last_line"] = 0, -1
         if functional:
-            held = self.cores[["now", "instructions", "gap", "fraction", "stalled"]].copy()
+            before = self.cores[list(CORE_TIME)].copy()
             self.cores["stalled"] = 0
-        memory, source = self.engine, np.zeros(0, REQUEST) if records is None else records
-        walked = (
-            self.machine,
-            self.cores,
-            nests,
-            len(nests),
-            refs,
-            source,
-            self.tags,
-            self.regions,
-            self.moved,
-            memory.mapping,
-        )
-        memory.drive(
-            partial(
-                run_cpu,
-                memory.channels,
-                memory.timing,
-                memory.loop,
-                *walked,
-                memory.commands,
-                memory.exposures,
-            )
-        )
+        source = np.zeros(0, REQUEST) if records is None else records
+        caches = (self.machine, self.cores, self.tags, self.regions, self.moved)
+        self.engine.drive(run_cpu, *caches, nests, refs, source)
         if functional:
-            for name in ("now", "instructions", "gap", "fraction", "stalled"):
-                self.cores[name] = held[name]
+            for name in CORE_TIME:
+                self.cores[name] = before[name]
             self.machine["functional"] = 0
 
-    def hold(self) -> tuple[dict[str, int], NDArray[np.int64]]:
-        """Counters as they are, to be restored."""
+    def snapshot(self) -> CounterSnapshot:
+        """Return the counters as they are, so that they can be rolled back."""
         return {name: int(self.machine[0][name]) for name in COUNTERS}, self.moved.copy()
 
-    def restore(
-        self, held: tuple[dict[str, int], NDArray[np.int64]]
-    ) -> tuple[dict[str, int], NDArray[np.int64]]:
-        """Set counters back; returns by how much they had grown."""
-        grown = (
-            {name: int(self.machine[0][name]) - value for name, value in held[0].items()},
-            (self.moved - held[1]).reshape(-1, 2),
-        )
-        for name, value in held[0].items():
+    def rollback(self, snapshot: CounterSnapshot) -> CounterSnapshot:
+        """Set the counters back; return by how much they had grown."""
+        counters, moved = snapshot
+        grown = {name: int(self.machine[0][name]) - value for name, value in counters.items()}
+        moved_since = (self.moved - moved).reshape(-1, 2)
+        for name, value in counters.items():
             self.machine[name] = value
-        self.moved[:] = held[1]
-        return grown
+        self.moved[:] = moved
+        return grown, moved_since
 
-    def tally(self) -> Tally:
-        """What happened so far."""
+    def counters(self) -> CpuCounters:
+        """Return what happened so far."""
         machine = self.machine[0]
         slots = int(self.cores["now"].max())
-        clock = max(
-            int(self.engine.loop[0]["tick"]),
-            -(-slots * int(machine["ticks"]) // int(machine["slots"])),
-        )
-        counts = self.engine.snapshot(clock)
-        counters = {name: int(machine[name]) for name in COUNTERS}
-        return Tally(
-            slots,
-            int(self.cores["instructions"].sum()),
-            counters,
-            self.moved.reshape(-1, 2).copy(),
-            counts,
-        )
+        clock = -(-slots * int(machine["clocks"]) // int(machine["slots"]))
+        counts = self.engine.counts_so_far(max(self.engine.clock, clock))
+        instructions = int(self.cores["instructions"].sum())
+        counters, moved = self.snapshot()
+        return CpuCounters(slots, instructions, counters, moved.reshape(-1, 2), counts)
 
 
 def cpu_records(
-    config: CpuConfig, standard: Standard, engine: Engine
+    config: CpuConfig, standard: Standard
 ) -> tuple[Records, Records, NDArray[np.int64]]:
-    """Records of the machine and its cores, and the caches' tags, all empty. Raises ConfigError for a cache that holds no set."""
-    machine, cores = np.zeros(1, cpu_state.CPUS), np.zeros(config.cores, cpu_state.CPU)
-    h = machine[0]
+    """Return the records of the machine and of its cores, and the tags of the caches, all empty.
+
+    Raises ConfigError for a cache that holds no set.
+    """
+    record, cores = np.zeros(1, cpu_state.CPUS), np.zeros(config.cores, cpu_state.CPU)
+    machine = record[0]
     width = config.issue_width
-    h["cores"], h["width"], h["window"], h["misses_allowed"] = (
-        config.cores,
-        width,
-        config.window,
-        config.mshr,
-    )
-    latencies = (
-        np.cumsum([config.l1_latency_cycles, config.l2_latency_cycles, config.l3_latency_cycles])
-        * width
-    )
-    h["l2_latency"], h["l3_latency"], h["miss_latency"], h["hidden"] = (
-        latencies[1],
-        latencies[2],
-        latencies[2],
-        config.window,
-    )
-    ratio = (
-        Fraction(str(config.clock_MHz))
-        * width
-        / nominal_clock_MHz(standard.tck_ps, standard.rate_MTps)
-    )
-    h["slots"], h["ticks"] = ratio.numerator, ratio.denominator
-    h["quantum"] = QUANTUM if config.cores > 1 else QUANTUM_ALONE
+    machine["cores"], machine["width"] = config.cores, width
+    machine["window"] = machine["hidden"] = config.window
+    machine["misses_allowed"] = config.mshr
+    l2_cycles = config.l1_latency_cycles + config.l2_latency_cycles
+    machine["l2_latency"] = l2_cycles * width
+    machine["l3_latency"] = (l2_cycles + config.l3_latency_cycles) * width
+    machine["miss_latency"] = machine["l3_latency"]
+    memory_clock_MHz = nominal_clock_MHz(standard.tck_ps, standard.rate_MTps)
+    ratio = Fraction(str(config.clock_MHz)) * width / memory_clock_MHz
+    machine["slots"], machine["clocks"] = ratio.numerator, ratio.denominator
+    machine["quantum"] = QUANTUM if config.cores > 1 else QUANTUM_ALONE
     access = standard.organization.access_bytes
-    h["parts"], h["part_bits"] = (
-        max(1, LINE_BYTES // access),
-        min(access, LINE_BYTES).bit_length() - 1,
-    )
-    h["trcd"] = int(standard.timings["nRCD"] * ratio)
-    h["transfer_limit"] = TRANSFER_LIMIT
+    machine["parts"] = max(1, LINE_BYTES // access)
+    machine["part_bits"] = min(access, LINE_BYTES).bit_length() - 1
+    machine["trcd"] = int(standard.timings["nRCD"] * ratio)
+    machine["pending_limit"] = PENDING_LIMIT
     if config.prefetch == "stream":
-        h["streams"], h["depth"] = config.prefetch_streams, config.prefetch_depth
-    sets = []
+        machine["streams"], machine["depth"] = config.prefetch_streams, config.prefetch_depth
+    tags = 0
     for level, kilobytes, ways, copies in (
-        (1, config.l1_kB, config.l1_ways, config.cores),
-        (2, config.l2_kB, config.l2_ways, config.cores),
-        (3, config.l3_kB * config.cores, config.l3_ways, 1),
+        (L1, config.l1_kB, config.l1_ways, config.cores),
+        (L2, config.l2_kB, config.l2_ways, config.cores),
+        (L3, config.l3_kB * config.cores, config.l3_ways, 1),
     ):
-        count = kilobytes * 1024 // (LINE_BYTES * ways)
-        if count < 1:
+        sets = kilobytes * 1024 // (LINE_BYTES * ways)
+        if sets < 1:
             raise ConfigError(
-                f"cpu.l{level}_kB: {kilobytes} kB hold no set of {ways} ways of {LINE_BYTES} bytes; expected {-(-ways * LINE_BYTES // 1024)}"
+                f"cpu.l{level + 1}_kB: {kilobytes} kB hold no set of {ways} ways of {LINE_BYTES} "
+                f"bytes; expected {-(-ways * LINE_BYTES // 1024)}"
             )
-        h[f"sets{level}"], h[f"ways{level}"], h[f"mask{level}"] = (
-            count,
-            ways,
-            count - 1 if count & (count - 1) == 0 else 0,
-        )
-        sets.append(count * ways * copies)
-    h["start2"], h["start3"] = sets[0], sets[0] + sets[1]
+        machine["sets"][level], machine["ways"][level], machine["start"][level] = sets, ways, tags
+        machine["mask"][level] = sets - 1 if sets & (sets - 1) == 0 else 0
+        tags += sets * ways * copies
     cores["index"] = np.arange(config.cores)
     cores["out_line"], cores["stream_page"] = -1, -1
-    return machine, cores, np.full(sum(sets), ABSENT_TAG, np.int64)
+    return record, cores, np.full(tags, ABSENT_TAG, np.int64)
 
 
 def run_loop_nests(engine: Engine, machine: LoopNestMachine) -> CpuRun:
@@ -284,52 +256,49 @@ def run_loop_nests(engine: Engine, machine: LoopNestMachine) -> CpuRun:
     capacity = int(engine.mapping[0]["capacity"])
     if machine.end > capacity:
         raise ConfigError(
-            f"dram.organization: {machine.end:,} bytes are needed ({machine.name}, {machine.precision}); there are {capacity:,}"
+            f"dram.organization: {machine.end:,} bytes are needed ({machine.name}, "
+            f"{machine.precision}); there are {capacity:,}"
         )
     cpu = CpuEngine(engine, machine.config, machine.tensors)
     runs: list[CpuLayerRun] = []
-    before = start = cpu.tally()
-    skipped: Tally | None = None
+    extrapolated: list[CpuCounters] = []
+    before = start = cpu.counters()
     width = machine.config.issue_width
     for layer in machine.layers():
         extra = run_layer(cpu, layer)
-        after = cpu.tally()
-        walked = after.minus(before)
-        own = walked if extra is None else walked.plus(extra)
-        share = 0.0 if extra is None or own.slots == 0 else extra.slots / own.slots
-        runs.append(layer_run(layer.name, own, layer.macs, share, width))
-        if extra is not None:
-            skipped = extra if skipped is None else skipped.plus(extra)
+        after = cpu.counters()
+        runs.append(layer_run(layer.name, layer.macs, after.minus(before), extra, width))
+        extrapolated += [] if extra is None else [extra]
         before = after
-        if engine.listeners.progress is not None:
-            engine.listeners.progress(len(runs))
-    whole = before.minus(start) if skipped is None else before.minus(start).plus(skipped)
-    share = 0.0 if skipped is None or whole.slots == 0 else skipped.slots / whole.slots
-    total = replace(
-        layer_run("total", whole, sum(run.macs for run in runs), share, width),
-        cycles=sum(run.cycles for run in runs),
-    )
-    return CpuRun(tuple(runs), total, total.counts.cycles, machine.config.cores)
+        engine.monitor.report_progress(len(runs))
+    macs = sum(run.macs for run in runs)
+    whole = layer_run("total", macs, before.minus(start), total(extrapolated), width)
+    whole = replace(whole, cycles=sum(run.cycles for run in runs))
+    return CpuRun(tuple(runs), whole, whole.counts.cycles, machine.config.cores)
 
 
-def layer_run(name: str, own: Tally, macs: int, share: float, width: int) -> CpuLayerRun:
-    counters = {**own.counters, "memory_stall_cycles": own.counters["memory_stall_slots"] // width}
+def layer_run(
+    name: str, macs: int, walked: CpuCounters, extra: CpuCounters | None, width: int
+) -> CpuLayerRun:
+    """Return what a layer took, from what was walked of it and what was extrapolated."""
+    whole = walked if extra is None else walked.plus(extra)
+    stall_cycles = whole.counters["memory_stall_slots"] // width
     return CpuLayerRun(
         name,
-        -(-round(own.slots) // width),
-        own.instructions,
-        macs,
-        counters,
-        own.moved,
-        own.counts,
-        share,
+        cycles=-(-round(whole.slots) // width),
+        instructions=whole.instructions,
+        macs=macs,
+        counters={**whole.counters, "memory_stall_cycles": stall_cycles},
+        moved=whole.moved,
+        counts=whole.counts,
+        sampled=0.0 if extra is None or whole.slots == 0 else extra.slots / whole.slots,
     )
 
 
-def run_layer(cpu: CpuEngine, layer: LoopNestLayer) -> Tally | None:
-    """Run a layer's nests; returns what was extrapolated, None if nothing was."""
+def run_layer(cpu: CpuEngine, layer: LoopNestLayer) -> CpuCounters | None:
+    """Run a layer's nests; return what was extrapolated, None if nothing was."""
     cpu.regions = np.ascontiguousarray(layer.regions, np.int64).reshape(-1)
-    extra: Tally | None = None
+    extrapolated: list[CpuCounters] = []
     done = 0
     samples = layer.samples if cpu.config.sampling == "periodic" and not cpu.engine.changes else ()
     for sample in samples:
@@ -337,8 +306,7 @@ def run_layer(cpu: CpuEngine, layer: LoopNestLayer) -> Tally | None:
         if plan is None:
             continue
         cpu.run(layer.nests[done : sample.nest], layer.refs)
-        part = run_sampled(cpu, layer, sample, plan)
-        extra = part if extra is None else extra.plus(part)
+        extrapolated.append(run_sampled(cpu, layer, sample, plan))
         done = sample.nest + 1
     cpu.run(layer.nests[done : layer.count], layer.refs)
-    return extra
+    return total(extrapolated)

@@ -1,11 +1,13 @@
-"""The wall: dataclasses in, numpy records to the compiled core, counts out.
+"""Simulate a memory that serves requests, or a machine that drives it.
 
-Requests come in chunks and are never held; commands go out in chunks. Nothing below knows names or units, nothing above knows records.
+Data classes come in, numpy records go to the compiled kernels, counts come out. Requests come in
+chunks and are never held; commands go out in chunks. Nothing below knows names or units, nothing
+above knows records.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -13,12 +15,15 @@ import numpy as np
 from edensim.config.models import ControllerConfig, SourceConfig
 from edensim.dram.memory_run import MemoryRun
 from edensim.dram.memory_system import MemorySystem
-from edensim.engine.engine import Engine, Listeners
+from edensim.engine.engine import Engine
 from edensim.engine.machine import Machine
+from edensim.engine.monitor import Monitor
 from edensim.engine.open_loop import run_stream
 from edensim.engine.records import Records
 from edensim.engine.trace_core import run_processor
 from edensim.vocabulary import COMMAND
+
+_SILENT = Monitor()
 
 
 def simulate_memory(
@@ -27,44 +32,45 @@ def simulate_memory(
     source: SourceConfig,
     requests: Iterable[Records],
     *,
-    exposure_tensors: int | None = None,
+    monitor: Monitor = _SILENT,
     commands: bool = False,
-    on_commands: Callable[[Records], None] | None = None,
-    on_progress: Callable[[int], None] | None = None,
-    locate: Callable[[int], str] | None = None,
 ) -> MemoryRun:
-    """Run requests through the memory. Saturating and timed sources drain it; a core stops when its instructions have retired.
+    """Run requests through a memory.
 
-    requests: chunks of REQUEST records, in order.
-    exposure_tensors: count how long after its ACT each read came, by bank and for that many tensors, and the commands of those; None: do not.
-    commands: keep the issued commands in the result; on_commands: receive them in chunks instead.
-    on_progress: called with the number of requests consumed after each chunk.
-    locate: names the place of a request in its file, for messages.
+    Saturating and timed sources drain the memory. A core stops when its instructions have retired.
 
-    Raises TraceError for an address beyond the capacity, ConfigError for what cannot be simulated, ProtocolError for a state that must not be.
+    Parameters
+    ----------
+    memory, controller, source
+        The memory system, its controller, and how requests are offered.
+    requests
+        Chunks of REQUEST records, in order.
+    monitor
+        What is reported while the run lasts, and what is counted besides commands.
+    commands
+        Whether to keep the issued commands in the result, instead of handing them to the monitor.
+
+    Raises
+    ------
+    TraceError
+        If an address is beyond the capacity.
+    ConfigError
+        If the memory or the source cannot be simulated.
+    ProtocolError
+        If the memory reaches a state that must not be.
     """
-    kept: list[Records] = []
-    listeners = Listeners(on_commands or (kept.append if commands else None), on_progress, locate)
-    is_core = source.kind == "core"
-    engine = Engine(
-        memory,
-        controller,
-        listeners,
-        keep_returns=is_core,
-        exposure_tensors=exposure_tensors,
-    )
+    issued = [np.zeros(0, COMMAND)]
+    if commands:
+        monitor = replace(monitor, commands=issued.append)
+    engine = Engine(memory, controller, monitor, keep_returns=source.kind == "core")
     core = None
-    if is_core:
+    if source.kind == "core":
         core = run_processor(engine, source, requests)
     else:
         run_stream(engine, requests, source.kind == "timed")
-    counts = engine.counts(core.memory_cycles if core else None)
-    issued = None
-    if commands:
-        issued = np.concatenate(kept) if kept else np.zeros(0, COMMAND)
     return MemoryRun(
-        counts,
-        issued,
+        engine.counts(core.memory_cycles if core else None),
+        np.concatenate(issued) if commands else None,
         core,
         tuple(engine.epochs),
         engine.exposure(),
@@ -78,27 +84,23 @@ def simulate_machine(
     controller: ControllerConfig,
     machine: Machine,
     *,
-    exposure_tensors: int | None = None,
-    on_commands: Callable[[Records], None] | None = None,
-    on_progress: Callable[[int], None] | None = None,
+    monitor: Monitor = _SILENT,
 ) -> MemoryRun:
-    """Run a machine in closed loop with the memory, until both are done.
+    """Run a machine in closed loop with a memory, until both are done.
 
     The arguments are those of `simulate_memory`. If the machine extrapolated a part of the run, the
     counts include that part; exposures and the commands of tensors are of the simulated part.
 
-    Raises NetworkError for a network that does not fit into the memory, ProtocolError for a state
-    that must not be.
+    Raises
+    ------
+    NetworkError
+        If the network does not fit into the memory.
+    ProtocolError
+        If the memory reaches a state that must not be.
     """
-    engine = Engine(
-        memory,
-        controller,
-        Listeners(on_commands, on_progress),
-        keep_returns=True,
-        exposure_tensors=exposure_tensors,
-    )
+    engine = Engine(memory, controller, monitor, keep_returns=True)
     run = machine.run(engine)
-    counts = engine.counts(int(engine.loop[0]["tick"]))
+    counts = engine.counts(engine.clock)
     epochs = tuple(engine.epochs)
     if run.counts is not None:
         counts = run.counts

@@ -1,18 +1,17 @@
-"""Open-loop sources: chunks of requests to the compiled event loop, as fast as the queues take them or at stated clocks."""
+"""Sources that do not wait for data: requests as fast as the queues take them, or at clocks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import partial
 
 import numpy as np
 
-from edensim.engine.engine import Engine, Listeners
+from edensim.engine.engine import Engine
+from edensim.engine.monitor import Monitor
 from edensim.engine.records import Records
 from edensim.exceptions import TraceError
-from edensim.kernels.controller import state
-from edensim.kernels.controller.address import place
-from edensim.kernels.sources.event_loop import run_requests
+from edensim.kernels.controller.address import PLACED, place
+from edensim.kernels.sources.open_loop import run_requests
 from edensim.vocabulary import REQUEST
 
 #: What can be done about an address beyond the capacity.
@@ -23,62 +22,54 @@ WAY_OUT = (
 
 
 def run_stream(engine: Engine, requests: Iterable[Records], timed: bool) -> None:
-    """Feed the event loop chunk by chunk."""
+    """Feed the event loop chunk by chunk, and drain the memory."""
     engine.loop["timed"] = timed
     engine.loop["alone"] = len(engine.channels) == 1
     done = 0
-    for placed, final in with_last(placed_chunks(requests, engine.mapping, engine.listeners)):
+    chunks = placed_chunks(requests, engine.mapping, engine.monitor)
+    for placed, final in with_last(chunks):
         engine.loop["position"], engine.loop["final"] = 0, final
-        engine.drive(
-            partial(
-                run_requests,
-                engine.channels,
-                engine.timing,
-                engine.loop,
-                placed,
-                len(placed),
-                engine.commands,
-                engine.exposures,
-            )
-        )
+        engine.drive(run_requests, placed)
         done += len(placed)
-        if engine.listeners.progress is not None:
-            engine.listeners.progress(done)
+        engine.monitor.report_progress(done)
 
 
-def refuse(
-    chunk: Records, index: int, field: str, first: int, mapping: Records, listeners: Listeners
-) -> None:
-    """Raise for an address beyond the capacity."""
-    where = listeners.locate(first + index) if listeners.locate else f"request {first + index}"
-    capacity = int(mapping[0]["capacity"])
-    raise TraceError(
-        f"{where}: address {int(chunk[index][field]):#x} is beyond the capacity of {capacity:#x} "
-        f"bytes; {WAY_OUT}"
-    )
-
-
-def placed_chunks(
-    requests: Iterable[Records], mapping: Records, listeners: Listeners
-) -> Iterator[Records]:
-    """Chunks of REQUEST to chunks of PLACED."""
+def request_chunks(requests: Iterable[Records]) -> Iterator[tuple[int, Records]]:
+    """Yield chunks with the number of their first request. Raises TypeError for other records."""
     first = 0
     for chunk in requests:
         if chunk.dtype != REQUEST:
             raise TypeError(f"expected REQUEST records, found {chunk.dtype}")
-        placed = np.empty(len(chunk), state.PLACED)
+        yield first, chunk
+        first += len(chunk)
+
+
+def refuse(address: int, request: int, capacity: int, monitor: Monitor) -> None:
+    """Raise TraceError for an address beyond the capacity."""
+    raise TraceError(
+        f"{monitor.place_of(request)}: address {address:#x} is beyond the capacity of "
+        f"{capacity:#x} bytes; {WAY_OUT}"
+    )
+
+
+def placed_chunks(
+    requests: Iterable[Records], mapping: Records, monitor: Monitor
+) -> Iterator[Records]:
+    """Turn chunks of REQUEST into chunks of PLACED."""
+    for first, chunk in request_chunks(requests):
+        placed = np.empty(len(chunk), PLACED)
         bad = place(chunk, mapping, placed)
         if bad >= 0:
-            refuse(chunk, bad, "address", first, mapping, listeners)
-        first += len(chunk)
+            capacity = int(mapping[0]["capacity"])
+            refuse(int(chunk[bad]["address"]), first + bad, capacity, monitor)
         yield placed
 
 
 def with_last(chunks: Iterable[Records]) -> Iterator[tuple[Records, bool]]:
-    """Each chunk, and whether it is the last; an empty stream gives one empty last chunk."""
+    """Yield each chunk, and whether it is the last; no chunks give one empty last chunk."""
     previous: Records | None = None
     for chunk in chunks:
         if previous is not None:
             yield previous, False
         previous = chunk
-    yield (np.empty(0, state.PLACED) if previous is None else previous), True
+    yield (np.empty(0, PLACED) if previous is None else previous), True

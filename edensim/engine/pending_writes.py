@@ -1,4 +1,8 @@
-"""Writes that a schedule leaves behind: all its tiles are computed, memory has not yet taken all they write. The next schedule begins with them."""
+"""Writes that a schedule leaves behind.
+
+All its tiles are computed, but the memory has not yet taken all that they write. The next schedule
+begins with these writes.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edensim.engine.records import Records
-from edensim.kernels.sources.tiles import WRITES
+from edensim.kernels.codes import WRITE
 from edensim.vocabulary import TILE, TRANSFER
 
 
-def writes_left(record: Records, tiles: Records, transfers: Records, offset_bits: int) -> Records:
-    """[n] TRANSFER of the writes not accepted yet, in order; record: the [1] TILER that ran the schedule until all tiles were computed."""
+def pending_writes(
+    record: Records, tiles: Records, transfers: Records, offset_bits: int
+) -> Records:
+    """Return the writes that are not accepted yet, in order, as [n] TRANSFER.
+
+    `record` is the [1] TILER that ran the schedule until all its tiles were computed.
+    """
     first, count, at, transfer, run, line, last_line = (
-        int(record[0][name][WRITES])
+        int(record[0][name][WRITE])
         for name in ("first", "count", "tile", "transfer", "run", "line", "last_line")
     )
-    placed = record[0]["placed"][WRITES][first : first + count]
+    placed = record[0]["placed"][WRITE][first : first + count]
     left = [_single_lines(placed["line"], placed["tensor"], offset_bits)]
     for tile in tiles[at:]:
         begin = int(tile["first_transfer"]) + int(tile["reads"])
@@ -33,21 +42,24 @@ def writes_left(record: Records, tiles: Records, transfers: Records, offset_bits
     return np.concatenate(left)
 
 
-def behind(owed: Records, tiles: Records, transfers: Records) -> tuple[Records, Records]:
-    """Tiles and transfers with a tile before them that writes what is owed and computes nothing."""
-    if not len(owed):
+def after_pending(pending: Records, tiles: Records, transfers: Records) -> tuple[Records, Records]:
+    """Put a tile before a schedule that makes the pending writes and computes nothing."""
+    if not len(pending):
         return tiles, transfers
     first = np.zeros(1, TILE)
-    first["writes"], first["layer"] = len(owed), tiles[0]["layer"]
+    first["writes"], first["layer"] = len(pending), tiles[0]["layer"]
     moved = tiles.copy()
-    moved["first_transfer"] += len(owed)
-    return np.concatenate([first, moved]), np.concatenate([owed, transfers])
+    moved["first_transfer"] += len(pending)
+    return np.concatenate([first, moved]), np.concatenate([pending, transfers])
 
 
 def _lines_left(
     transfer: np.void, run: int, line: int, last_line: int, offset_bits: int
 ) -> NDArray[np.int64]:
-    """Lines of a transfer from a line of one of its runs on (-1: from the run's begin); one that repeats the line before it counts once."""
+    """Return the lines of a transfer from a line of one of its runs on.
+
+    Line -1 is the begin of the run. A line that repeats the line before it counts once.
+    """
     lines: list[int] = []
     for number in range(run, int(transfer["count"])):
         start = int(transfer["address"]) + number * int(transfer["stride_bytes"])
@@ -61,7 +73,7 @@ def _lines_left(
 def _single_lines(
     lines: NDArray[np.int64], tensors: NDArray[np.int32], offset_bits: int
 ) -> Records:
-    """A transfer for each line."""
+    """Return a transfer for each line."""
     result = np.zeros(len(lines), TRANSFER)
     result["address"], result["run_bytes"] = lines << offset_bits, 1 << offset_bits
     result["count"], result["tensor"] = 1, tensors

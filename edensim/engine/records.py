@@ -1,4 +1,4 @@
-"""Records of the compiled core: made from standard, controller and address map; read back as counts."""
+"""Make the records of the compiled controller, and read them back as counts."""
 
 from __future__ import annotations
 
@@ -14,43 +14,41 @@ from edensim.dram.counts import Counts
 from edensim.dram.partitions import RowRange
 from edensim.dram.standard import Standard
 from edensim.exceptions import ConfigError
-from edensim.kernels.controller import state
+from edensim.kernels.controller import limits
 from edensim.kernels.controller.address import FIELDS, MAPPING
+from edensim.kernels.controller.channel import CHANNEL
 from edensim.vocabulary import Command
 
 Records = NDArray[np.void]
 
 
-def mapping_record(mapping: AddressMap, standard: Standard) -> Records:
-    """The MAPPING record of an address map, as an array of one."""
+def mapping_record(address_map: AddressMap, standard: Standard) -> Records:
+    """Return the MAPPING record of an address map, as an array of one."""
     record = np.zeros(1, MAPPING)
-    m = record[0]
-    m["offset_bits"], m["capacity"] = mapping.offset_bits, mapping.capacity_bytes
-    m["ways"], m["way_bits"] = mapping.ways, WAY_BITS
-    m["groups_per_rank"], m["banks_per_group"] = (
-        standard.organization.bankgroups,
-        standard.organization.banks,
+    mapping = record[0]
+    mapping["offset_bits"], mapping["capacity"] = (
+        address_map.offset_bits,
+        address_map.capacity_bytes,
     )
+    mapping["ways"], mapping["way_bits"] = address_map.ways, WAY_BITS
+    mapping["groups_per_rank"] = standard.organization.bankgroups
+    mapping["banks_per_group"] = standard.organization.banks
     at = 0
     for index, name in enumerate(FIELDS):
-        m["start"][index] = at
-        for part in mapping.slices:
-            if part.field == name:
-                m["address_bit"][at], m["mask"][at], m["field_bit"][at] = (
-                    part.address_bit,
-                    (1 << part.width) - 1,
-                    part.field_bit,
-                )
-                at += 1
-        m["stop"][index] = at
-        for xor in mapping.xors:
-            if xor.field == name:
-                m["xor_bit"][index], m["xor_mask"][index] = xor.source_bit, (1 << xor.width) - 1
+        mapping["start"][index] = at
+        for part in (part for part in address_map.slices if part.field == name):
+            mapping["address_bit"][at], mapping["field_bit"][at] = part.address_bit, part.field_bit
+            mapping["mask"][at] = (1 << part.width) - 1
+            at += 1
+        mapping["stop"][index] = at
+        for xor in (xor for xor in address_map.xors if xor.field == name):
+            mapping["xor_bit"][index] = xor.source_bit
+            mapping["xor_mask"][index] = (1 << xor.width) - 1
     return record
 
 
 def aligned_zeros(count: int, dtype: np.dtype[np.void]) -> Records:
-    """Zeros that start on a cache line, so that its sub-records do not straddle two."""
+    """Return zeroed records that start on a cache line, so that their parts do not straddle two."""
     raw = np.zeros(count * dtype.itemsize + 64, np.uint8)
     start = -raw.ctypes.data % 64
     return raw[start : start + count * dtype.itemsize].view(dtype)
@@ -59,46 +57,56 @@ def aligned_zeros(count: int, dtype: np.dtype[np.void]) -> Records:
 def channel_records(
     channels: int, standard: Standard, timing: Records, keep_returns: bool = False
 ) -> Records:
-    """CHANNEL records before the first clock. keep_returns: the source wants to know when reads are back."""
-    records = aligned_zeros(channels, state.CHANNEL)
+    """Return the CHANNEL records before the first clock.
+
+    `keep_returns` says that the source wants to know when reads return.
+    """
+    records = aligned_zeros(channels, CHANNEL)
     banks = standard.organization.banks_per_channel
     for index in range(channels):
-        s = records[index]
-        s["index"], s["keep_returns"] = index, keep_returns
-        s["banks"]["open_row"][:banks] = -1
-        s["cell"][:banks] = np.arange(banks)
-        s["slots"]["age"][0] = s["slots"]["arrive"][0] = state.ABSENT  # slot 0 is no request
-        s["free"][: state.MAX_SLOTS - 1] = np.arange(state.MAX_SLOTS - 1, 0, -1)
-        s["frees"] = state.MAX_SLOTS - 1
-        s["next_refresh"] = timing[0]["nREFI"][0] if timing[0]["refresh"] else state.FOREVER
-        s["close_at"] = s["halt_at"] = state.FOREVER
-        s["due"] = 1
+        channel = records[index]
+        channel["index"], channel["keep_returns"] = index, keep_returns
+        channel["banks"]["open_row"][:banks] = -1
+        channel["cell"][:banks] = np.arange(banks)
+        channel["slots"]["age"][0] = channel["slots"]["arrive"][0] = limits.FOREVER
+        channel["free"][: limits.MAX_SLOTS - 1] = np.arange(limits.MAX_SLOTS - 1, 0, -1)
+        channel["free_count"] = limits.MAX_SLOTS - 1
+        channel["next_refresh"] = timing[0]["nREFI"][0] if timing[0]["refresh"] else limits.FOREVER
+        channel["precharge_at"] = channel["halt_at"] = limits.FOREVER
+        channel["due"] = 1
     return records
 
 
-def divide_banks(s: Any, ranges: Sequence[RowRange], banks: int) -> None:
-    """Enter a channel's ranges of rows, those of a bank one after the other, into its record; their classes come with the operating points."""
-    if len(ranges) > state.MAX_RANGES:
+def divide_banks(channel: Any, ranges: Sequence[RowRange], banks: int) -> None:
+    """Enter a channel's ranges of rows into its record, those of a bank one after the other.
+
+    Their timing classes come with the operating points.
+    """
+    if len(ranges) > limits.MAX_RANGES:
         raise ConfigError(
-            f"dram.partitions: {len(ranges)} ranges of rows in one channel; at most {state.MAX_RANGES} can be simulated"
+            f"dram.partitions: {len(ranges)} ranges of rows in one channel; at most "
+            f"{limits.MAX_RANGES} can be simulated"
         )
-    s["ranges"] = len(ranges)
-    s["range_first"][: len(ranges)] = [rows.first for rows in ranges]
-    s["range_last"][: len(ranges)] = [rows.last for rows in ranges]
+    channel["ranges"] = len(ranges)
+    channel["range_first"][: len(ranges)] = [rows.first for rows in ranges]
+    channel["range_last"][: len(ranges)] = [rows.last for rows in ranges]
     owners = np.array([rows.bank for rows in ranges], np.int64)
-    s["range_start"][:banks] = np.searchsorted(owners, np.arange(banks), "left")
-    s["range_stop"][:banks] = np.searchsorted(owners, np.arange(banks), "right")
+    channel["range_start"][:banks] = np.searchsorted(owners, np.arange(banks), "left")
+    channel["range_stop"][:banks] = np.searchsorted(owners, np.arange(banks), "right")
 
 
 def set_points(
-    s: Any, cell_point: NDArray[np.int64], class_of: NDArray[np.int64], banks: int
+    channel: Any, cell_point: NDArray[np.int64], class_of: NDArray[np.int64], banks: int
 ) -> None:
-    """Give every bank and range of rows of a channel its operating point; a divided bank has that of the rows in no range until it opens one."""
-    s["cell_point"][: len(cell_point)] = cell_point
-    s["bank_class"][:banks] = s["whole_class"][:banks] = class_of[cell_point[:banks]]
-    s["cell"][:banks] = np.arange(banks)
-    ranges = int(s["ranges"])
-    s["range_class"][:ranges] = class_of[cell_point[banks : banks + ranges]]
+    """Give every bank and range of rows of a channel its operating point.
+
+    A divided bank has that of its rows in no range until it opens a row.
+    """
+    channel["cell_point"][: len(cell_point)] = cell_point
+    channel["bank_class"][:banks] = channel["whole_class"][:banks] = class_of[cell_point[:banks]]
+    channel["cell"][:banks] = np.arange(banks)
+    ranges = int(channel["ranges"])
+    channel["range_class"][:ranges] = class_of[cell_point[banks : banks + ranges]]
 
 
 def collect_counts(
@@ -108,9 +116,16 @@ def collect_counts(
     cycles: int | None = None,
     ranges: Sequence[Sequence[RowRange]] = (),
 ) -> Counts:
-    """Counters of all channels as Counts.
+    """Collect the counters of all channels.
 
-    cycles: end of the run; by default when the last command has issued and the last read is back. ranges: of rows, by channel.
+    Parameters
+    ----------
+    records
+        The CHANNEL records.
+    cycles
+        End of the run; by default when the last command has issued and the last read is back.
+    ranges
+        The ranges of rows of each channel.
     """
     organization = standard.organization
     banks, ranks = organization.banks_per_channel, organization.ranks
@@ -129,19 +144,19 @@ def collect_counts(
         refresh = issued * duration - np.where(
             issued > 0, np.maximum(refreshed_at + duration - cycles, 0), 0
         )
-    slept_open, slept_closed, self_refreshed = sleep_cycles(records, standard, controller, cycles)
+    active, precharged, self_refreshed = sleep_cycles(records, standard, controller, cycles)
     most = max(map(len, ranges), default=0)
     counts = Counts(
         commands=records["commands"][:, :banks].copy(),
-        closings=records["closings"][:, :banks].copy(),
+        closings=records["precharges"][:, :banks].copy(),
         range_commands=records["commands"][:, banks : banks + most].copy(),
-        range_closings=records["closings"][:, banks : banks + most].copy(),
+        range_closings=records["precharges"][:, banks : banks + most].copy(),
         rank_active_cycles=records["rank_active_cycles"][:, :ranks]
         + closed
         - records["rank_opened_at"][:, :ranks]
-        - slept_open,
-        rank_powerdown_active_cycles=slept_open,
-        rank_powerdown_precharged_cycles=slept_closed,
+        - active,
+        rank_powerdown_active_cycles=active,
+        rank_powerdown_precharged_cycles=precharged,
         rank_selfrefresh_cycles=self_refreshed,
         rank_refresh_cycles=refresh,
         cycles=cycles,
@@ -154,7 +169,8 @@ def collect_counts(
         read_latency_max=int(records["latency_max"].max()),
         read_latency_histogram=records["latency"].sum(axis=0),
     )
-    for channel, divided in enumerate(ranges):  # a bank's counts are those of all its rows
+    # The counts of a bank are those of all its rows.
+    for channel, divided in enumerate(ranges):
         owners = [rows.bank for rows in divided]
         np.add.at(counts.commands[channel], owners, counts.range_commands[channel, : len(owners)])
         np.add.at(counts.closings[channel], owners, counts.range_closings[channel, : len(owners)])
@@ -164,25 +180,33 @@ def collect_counts(
 def sleep_cycles(
     records: Records, standard: Standard, controller: ControllerConfig, cycles: int
 ) -> tuple[NDArray[np.int64], ...]:
-    """[channels, ranks] cycles in power-down with a bank open and with all banks closed, and in self-refresh, to the end of the run."""
+    """Return the cycles that ranks slept until the end of the run, as arrays of [channels, ranks].
+
+    They are: in power-down with a bank open, in power-down with all banks closed, in self-refresh.
+    """
     ranks = standard.organization.ranks
-    slept_open, slept_closed = (
-        records["rank_slept_open"][:, :ranks].copy(),
-        records["rank_slept_closed"][:, :ranks].copy(),
+    active, precharged, self_refreshed, work, opened, quiet_at, closed_at = (
+        records[name][:, :ranks].copy()
+        for name in (
+            "rank_powerdown_active_cycles",
+            "rank_powerdown_precharged_cycles",
+            "rank_selfrefresh_cycles",
+            "rank_work",
+            "rank_open",
+            "rank_quiet_at",
+            "rank_closed_at",
+        )
     )
-    self_refreshed = records["rank_self_refreshed"][:, :ranks].copy()
-    is_idle, is_open = records["rank_work"][:, :ranks] == 0, records["rank_open"][:, :ranks] > 0
-    quiet_at = records["rank_quiet_at"][:, :ranks]
-    since = np.where(is_open, quiet_at, np.maximum(quiet_at, records["rank_closed_at"][:, :ranks]))
+    is_idle, is_open = work == 0, opened > 0
+    since = np.where(is_open, quiet_at, np.maximum(quiet_at, closed_at))
     until = np.full_like(since, cycles)
     if controller.self_refresh_idle_cycles is not None:
         deeper = since + controller.self_refresh_idle_cycles
         self_refreshed += np.where(is_idle & ~is_open, np.maximum(0, cycles - deeper), 0)
         until = np.where(is_open, until, np.minimum(until, deeper))
     if controller.power_down != "none":
-        slept = np.where(
-            is_idle, np.maximum(0, until - (since + controller.power_down_idle_cycles)), 0
-        )
-        slept_open += np.where(is_open, slept, 0)
-        slept_closed += np.where(is_open, 0, slept)
-    return slept_open, slept_closed, self_refreshed
+        idle_until = since + controller.power_down_idle_cycles
+        slept = np.where(is_idle, np.maximum(0, until - idle_until), 0)
+        active += np.where(is_open, slept, 0)
+        precharged += np.where(is_open, 0, slept)
+    return active, precharged, self_refreshed

@@ -249,14 +249,21 @@ def _dispatcher(function: Callable[..., Any], public: bool, **options: Any) -> A
 
 def _with_compiled_globals(function: Callable[..., Any], public: bool) -> Callable[..., Any]:
     """Return the function with every helper that it names replaced by numba's dispatcher."""
+
+    def compiled(value: Any) -> Any:
+        return value.dispatcher(public) if isinstance(value, Helper) else value
+
     names = set(function.__code__.co_names)
-    scope = {
-        key: value.dispatcher(public) if isinstance(value, Helper) else value
-        for key, value in function.__globals__.items()
-        if key in names
-    }
+    scope = {key: compiled(value) for key, value in function.__globals__.items() if key in names}
     scope["__name__"] = function.__module__
-    return types.FunctionType(function.__code__, scope, function.__name__, function.__defaults__)
+    cells = (cell.cell_contents for cell in function.__closure__ or ())
+    return types.FunctionType(
+        function.__code__,
+        scope,
+        function.__name__,
+        function.__defaults__,
+        tuple(types.CellType(compiled(value)) for value in cells),
+    )
 
 
 @functools.cache

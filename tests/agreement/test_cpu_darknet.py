@@ -10,8 +10,9 @@ import pytest
 
 from edensim.config.loading import load_config
 from edensim.dram.memory_system import MemorySystem
-from edensim.engine.engine import Engine, Listeners
+from edensim.engine.engine import Engine
 from edensim.engine.loop_nests import CpuRun, run_loop_nests
+from edensim.engine.monitor import Monitor
 from edensim.machines.cpu.machine import cpu_machine
 from edensim.networks.layout import lay_out
 from edensim.networks.loading import load_network
@@ -32,7 +33,7 @@ def run(*more: str) -> CpuRun:
     config = load_config(None, [*RECORDED, *more]).config
     network = load_network("yolov3-tiny", height=96, width=96)
     memory = MemorySystem.resolve(config.dram, config.controller)
-    engine = Engine(memory, config.controller, Listeners(), keep_returns=True)
+    engine = Engine(memory, config.controller, Monitor(), keep_returns=True)
     return run_loop_nests(
         engine, cpu_machine(network, lay_out(network.fused(), config.precision), config.cpu)
     )

@@ -7,8 +7,9 @@ import pytest
 from edensim.config.loading import load_config
 from edensim.dram.memory_system import MemorySystem
 from edensim.engine import loop_nest_sampling as cpu_sampling
-from edensim.engine.engine import Engine, Listeners
+from edensim.engine.engine import Engine
 from edensim.engine.loop_nests import CpuRun, run_loop_nests
+from edensim.engine.monitor import Monitor
 from edensim.machines.cpu.machine import cpu_machine
 from edensim.networks.builder import NetworkBuilder
 from edensim.networks.layout import lay_out
@@ -31,7 +32,7 @@ def run(filters: int, *settings: str) -> CpuRun:
     builder.pooling("b", "a", "max", 2)
     network = builder.build()
     memory = MemorySystem.resolve(config.dram, config.controller)
-    engine = Engine(memory, config.controller, Listeners(), keep_returns=True)
+    engine = Engine(memory, config.controller, Monitor(), keep_returns=True)
     return run_loop_nests(engine, cpu_machine(network, lay_out(network, "fp32"), config.cpu))
 
 

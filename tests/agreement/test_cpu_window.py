@@ -11,9 +11,10 @@ import pytest
 
 from edensim.config.models import ControllerConfig, CpuConfig, DramConfig, SourceConfig
 from edensim.dram.memory_system import MemorySystem
-from edensim.engine.engine import Engine, Listeners
+from edensim.engine.engine import Engine
 from edensim.engine.loop_nests import CpuEngine
 from edensim.engine.memory_run import simulate_memory
+from edensim.engine.monitor import Monitor
 from edensim.kernels.sources.loop_nests import state as cpu_state
 from edensim.kernels.sources.loop_nests.state import DEPENDENT, LOAD
 from edensim.vocabulary import REQUEST
@@ -64,7 +65,7 @@ def recorded(_: np.random.Generator) -> np.ndarray:
 def cycles_of_cores(records: np.ndarray) -> tuple[int, int, int]:
     """Core cycles, instructions and activations for reads."""
     memory = MemorySystem.resolve(DramConfig())
-    engine = Engine(memory, ControllerConfig(), Listeners(), keep_returns=True)
+    engine = Engine(memory, ControllerConfig(), Monitor(), keep_returns=True)
     config = CpuConfig(
         cores=1,
         prefetch="none",
@@ -76,11 +77,11 @@ def cycles_of_cores(records: np.ndarray) -> tuple[int, int, int]:
     nest = np.zeros(1, cpu_state.NEST)
     nest["records"] = len(records)
     cpu.run(nest, np.zeros(1, cpu_state.REF), records)
-    tally = cpu.tally()
+    counters = cpu.counters()
     return (
-        int(tally.slots) // config.issue_width,
-        tally.instructions,
-        tally.counters["read_activations"],
+        int(counters.slots) // config.issue_width,
+        counters.instructions,
+        counters.counters["read_activations"],
     )
 
 
@@ -103,14 +104,14 @@ def cycles_of_loads(kind: int, lines: int = 2000, standard_name: str = "DDR4") -
     from edensim.machines.cpu.loop_nests import LayerBuilder, Ref
 
     memory = MemorySystem.resolve(DramConfig(standard=standard_name))
-    engine = Engine(memory, ControllerConfig(), Listeners(), keep_returns=True)
+    engine = Engine(memory, ControllerConfig(), Monitor(), keep_returns=True)
     cpu = CpuEngine(engine, CpuConfig(cores=1, prefetch="none"), 0)
     builder = LayerBuilder("loads", np.zeros((0, 3), np.int64))
     builder.add((lines,), 1, [Ref(0, (64 * 1031,), kind=kind)], element_cost=8)
     layer = builder.build()
     cpu.run(layer.nests, layer.refs)
-    assert cpu.tally().counters["llc_read_misses"] == lines
-    return int(cpu.tally().slots) // 4
+    assert cpu.counters().counters["llc_read_misses"] == lines
+    return int(cpu.counters().slots) // 4
 
 
 def test_dependent_loads_wait_for_each_other():

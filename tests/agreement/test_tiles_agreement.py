@@ -13,6 +13,7 @@ from edensim.dram.memory_run import MemoryRun
 from edensim.dram.memory_system import MemorySystem
 from edensim.dram.standard import load_standard
 from edensim.engine.memory_run import simulate_machine
+from edensim.engine.monitor import Monitor
 from edensim.engine.tiles import Schedule
 from edensim.reference.tiles import simulate_reference_machine
 from tests.oracles import tiles
@@ -77,7 +78,7 @@ def test_same_commands_and_same_tiles(
     machine = tiles.Machine(schedules, depth=depth, outstanding=outstanding, clock_MHz=clock)
     memory = MemorySystem.nominal(standard, channels, controller.address_mapping)
     engine = simulate_machine(
-        memory, controller, machine, exposure_tensors=2, on_commands=kept.append
+        memory, controller, machine, monitor=Monitor(commands=kept.append, exposure_tensors=2)
     )
     twin = simulate_reference_machine(
         memory, controller, machine, exposure_tensors=2, max_cycles=2_000_000

@@ -16,6 +16,7 @@ from edensim.energy.events import event_energies
 from edensim.energy.partitions import run_energies, sum_of
 from edensim.energy.tensors import tensor_energies
 from edensim.engine.memory_run import simulate_memory
+from edensim.engine.monitor import Monitor
 from edensim.results.exposure import tensor_commands, total_commands
 from edensim.vocabulary import REQUEST, Command
 
@@ -32,7 +33,7 @@ def simulated(
         config,
         SourceConfig(kind="timed"),
         [requests],
-        exposure_tensors=tensors,
+        monitor=Monitor(exposure_tensors=tensors),
     )
     return run, memory
 

@@ -11,6 +11,7 @@ from edensim.dram.memory_run import MemoryRun
 from edensim.dram.memory_system import MemorySystem
 from edensim.energy.partitions import run_energies, sum_of
 from edensim.engine.memory_run import simulate_memory
+from edensim.engine.monitor import Monitor
 from edensim.results.exposure import exposure_summary, partition_commands
 from edensim.vocabulary import REQUEST, Command
 from tests.oracles.energies import memory_energy
@@ -40,7 +41,7 @@ def dependent_reads(
         SourceConfig(kind="timed"),
         [requests],
         commands=True,
-        exposure_tensors=0,
+        monitor=Monitor(exposure_tensors=0),
     )
 
 

@@ -13,6 +13,7 @@ import pytest
 from edensim.config.models import ControllerConfig, DramConfig, RunConfig, TpuConfig
 from edensim.dram.memory_system import MemorySystem
 from edensim.engine.memory_run import simulate_machine
+from edensim.engine.monitor import Monitor
 from edensim.machines.tpu.machine import tpu_machine
 from edensim.networks.builder import NetworkBuilder
 from edensim.networks.layout import lay_out
@@ -45,7 +46,7 @@ def run(network: Network, config: RunConfig = TPU_V1) -> Run:
         memory_system,
         config.controller,
         machine,
-        exposure_tensors=tensors,
+        monitor=Monitor(exposure_tensors=tensors),
     )
     cycles = sum(layer.cycles for layer in memory.layers)
     seconds = cycles * memory_system.standard.tck_ps / 1e12

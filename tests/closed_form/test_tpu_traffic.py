@@ -11,6 +11,7 @@ import pytest
 from edensim.config.models import RunConfig, TpuConfig
 from edensim.dram.memory_system import MemorySystem
 from edensim.engine.memory_run import simulate_machine
+from edensim.engine.monitor import Monitor
 from edensim.machines.tpu.machine import TpuMachine, tpu_machine
 from edensim.networks.builder import NetworkBuilder
 from edensim.networks.layout import Layout, lay_out
@@ -185,7 +186,7 @@ def test_the_engine_moves_the_same(plan: tuple[str, str]) -> None:
         MemorySystem.resolve(config.dram, config.controller),
         config.controller,
         tpu,
-        exposure_tensors=len(tpu.layout.placements),
+        monitor=Monitor(exposure_tensors=len(tpu.layout.placements)),
     )
     read, written, _ = moved(tpu)
     names = [place.name for place in tpu.layout.placements]

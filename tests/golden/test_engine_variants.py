@@ -83,9 +83,10 @@ def test_variant(
     variant: str, stream: str, cycles: int, row_states: tuple[int, int, int] | None
 ) -> None:
     standard = load_standard("DDR4", organization="8Gb_x8", speed_bin="2400R")
+    controller = ControllerConfig(**VARIANTS[variant])
     run = simulate_memory(
-        MemorySystem.nominal(standard),
-        ControllerConfig(**VARIANTS[variant]),
+        MemorySystem.nominal(standard, address_mapping=controller.address_mapping),
+        controller,
         SourceConfig(kind="saturating"),
         [requests(stream)],
     )

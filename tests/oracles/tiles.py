@@ -14,6 +14,7 @@ from edensim.dram.standard import Standard, load_standard
 from edensim.engine.engine import Engine
 from edensim.engine.machine import MachineRun
 from edensim.engine.memory_run import simulate_machine
+from edensim.engine.monitor import Monitor
 from edensim.engine.tiles import Schedule, run_tiled
 
 CLOCK_MHZ = 1200.0  # DDR4-2400's: one machine cycle is one memory cycle
@@ -54,6 +55,6 @@ def run(*work: Schedule, channels: int = 1, **settings: Any) -> tuple[MemoryRun,
         MemorySystem.nominal(standard(), channels),
         ControllerConfig(refresh="none"),
         machine,
-        on_commands=kept.append,
+        monitor=Monitor(commands=kept.append),
     )
     return memory, np.concatenate(kept) if kept else np.zeros(0)

@@ -15,6 +15,7 @@ from edensim.dram.memory_run import MemoryRun
 from edensim.dram.memory_system import MemorySystem
 from edensim.dram.standard import load_standard
 from edensim.engine.memory_run import simulate_memory
+from edensim.engine.monitor import Monitor
 from edensim.vocabulary import COMMAND, REQUEST
 
 
@@ -82,7 +83,7 @@ def peak_bytes(requests: int) -> int:
             ControllerConfig(),
             SourceConfig(kind="saturating"),
             chunks(),
-            on_commands=lambda _: None,
+            monitor=Monitor(commands=lambda _: None),
         )
         _, peak = tracemalloc.get_traced_memory()
     finally:

@@ -23,6 +23,7 @@ from edensim.config.models import ControllerConfig, DramConfig, SourceConfig
 from edensim.dram.memory_system import MemorySystem
 from edensim.dram.standard import Standard, load_standard
 from edensim.engine.memory_run import simulate_memory
+from edensim.engine.monitor import Monitor
 from edensim.exceptions import InputError, ProtocolError
 from edensim.kernels.cells import read_errors
 from edensim.vocabulary import REQUEST, Command, cycles_from_ns, ns_from_cycles
@@ -202,7 +203,7 @@ class Board:
             controller,
             SourceConfig(kind="timed"),
             [requests],
-            on_commands=monitor,
+            monitor=Monitor(commands=monitor),
         )
         opened = int(run.counts.commands[..., Command.ACT].sum())
         if opened != count:

@@ -1,168 +1,180 @@
-"""Request queues: per bank a list in order of age, with its oldest row hit and its oldest other request kept up to date.
+"""The request queues: for each bank a list in order of age.
 
-Scheduling never scans requests: of all requests of a bank that need the same command, only the oldest can be the next one.
+The oldest row hit and the oldest request for another row are kept up to date. Scheduling never
+scans requests: of all requests of a bank that need the same command, only the oldest can be next.
 """
 
-from __future__ import annotations
-
+from edensim.kernels.codes import WRITE
 from edensim.kernels.compile import jit
-from edensim.kernels.controller.state import FILTER
+from edensim.kernels.controller.channel import CLOSED, OPEN
+from edensim.kernels.controller.limits import WRITE_FILTER
 
 
 @jit
 def filter_index(line):
-    """Counter of a line in the write-queue filter."""
-    return (line ^ (line >> 10) ^ (line >> 20)) & (FILTER - 1)
+    """Return the counter of a line in the write-queue filter."""
+    return (line ^ (line >> 10) ^ (line >> 20)) & (WRITE_FILTER - 1)
 
 
 @jit
-def find_write(s, bank, line):
-    """Whether the write queue holds this line."""
-    if s["filter"][filter_index(line)] == 0:
+def has_write(channel, bank, line):
+    """Return whether the write queue holds this line."""
+    if channel["filter"][filter_index(line)] == 0:
         return False
-    slot = s["banks"][bank]["head"][1]
+    slot = channel["banks"][bank]["head"][WRITE]
     while slot > 0:
-        if s["slots"][slot]["line"] == line:
+        if channel["slots"][slot]["line"] == line:
             return True
-        slot = s["slots"][slot]["next"]
+        slot = channel["slots"][slot]["next"]
     return False
 
 
 @jit
-def is_open(s, bank):
-    """1 for an open bank, 0 for a closed one."""
-    return 1 if s["banks"][bank]["open_row"] >= 0 else 0
+def openness(channel, bank):
+    """Return OPEN or CLOSED."""
+    return OPEN if channel["banks"][bank]["open_row"] >= 0 else CLOSED
 
 
 @jit
-def list_bank(s, queue, bank, opened):
+def list_bank(channel, queue, bank, opened):
     """Enter a bank into its queue's list of closed or open banks."""
-    at = s["occupieds"][queue, opened]
-    s["occupied"][queue, opened, at] = bank
-    s["occupied_at"][queue, bank] = at
-    s["occupieds"][queue, opened] = at + 1
+    at = channel["occupied_count"][queue, opened]
+    channel["occupied"][queue, opened, at] = bank
+    channel["occupied_at"][queue, bank] = at
+    channel["occupied_count"][queue, opened] = at + 1
 
 
 @jit
-def unlist_bank(s, queue, bank, opened):
+def unlist_bank(channel, queue, bank, opened):
     """Take a bank out of that list."""
-    last = s["occupieds"][queue, opened] - 1
-    at = s["occupied_at"][queue, bank]
-    moved = s["occupied"][queue, opened, last]
-    s["occupied"][queue, opened, at] = moved
-    s["occupied_at"][queue, moved] = at
-    s["occupieds"][queue, opened] = last
+    last = channel["occupied_count"][queue, opened] - 1
+    at = channel["occupied_at"][queue, bank]
+    moved = channel["occupied"][queue, opened, last]
+    channel["occupied"][queue, opened, at] = moved
+    channel["occupied_at"][queue, moved] = at
+    channel["occupied_count"][queue, opened] = last
 
 
 @jit
-def relist_bank(s, bank, opened):
-    """A bank has been opened or closed: it changes lists."""
+def relist_bank(channel, bank, opened):
+    """Move a bank that was opened or closed to the other list."""
     for queue in range(2):
-        if s["banks"][bank]["head"][queue] > 0:
-            unlist_bank(s, queue, bank, 1 - opened)
-            list_bank(s, queue, bank, opened)
+        if channel["banks"][bank]["head"][queue] > 0:
+            unlist_bank(channel, queue, bank, 1 - opened)
+            list_bank(channel, queue, bank, opened)
 
 
 @jit
-def enqueue(s, queue, bank, row, column, line, arrive, tag, tensor):
-    """Append a request; returns its slot."""
-    frees = s["frees"] - 1
-    s["frees"] = frees
-    slot = s["free"][frees]
-    s["slots"][slot]["line"] = line
-    s["slots"][slot]["row"] = row
-    s["slots"][slot]["column"] = column
-    s["slots"][slot]["bank"] = bank
-    s["slots"][slot]["queue"] = queue
-    s["slots"][slot]["arrive"] = arrive
-    s["slots"][slot]["age"] = s["age"]
-    s["slots"][slot]["seen"] = 0
-    s["slots"][slot]["tag"] = tag
-    s["slots"][slot]["tensor"] = tensor
-    s["slots"][slot]["next"] = 0
-    s["age"] += 1
-    s["length"][queue] += 1
-    tail = s["banks"][bank]["tail"][queue]
-    s["slots"][slot]["previous"] = tail
+def enqueue(channel, place, queue, arrive, tag):
+    """Append a request to its queue; return its slot."""
+    free_count = channel["free_count"] - 1
+    channel["free_count"] = free_count
+    slot = channel["free"][free_count]
+    row = place["row"]
+    bank = place["bank"]
+    request = channel["slots"][slot]
+    request["line"] = place["line"]
+    request["row"] = row
+    request["column"] = place["column"]
+    request["bank"] = bank
+    request["queue"] = queue
+    request["arrive"] = arrive
+    request["age"] = channel["age"]
+    request["state_counted"] = 0
+    request["tag"] = tag
+    request["tensor"] = place["tensor"]
+    request["next"] = 0
+    channel["age"] += 1
+    channel["length"][queue] += 1
+    state = channel["banks"][bank]
+    tail = state["tail"][queue]
+    request["previous"] = tail
     if tail > 0:
-        s["slots"][tail]["next"] = slot
+        channel["slots"][tail]["next"] = slot
     else:
-        s["banks"][bank]["head"][queue] = slot
-        list_bank(s, queue, bank, is_open(s, bank))
-    s["banks"][bank]["tail"][queue] = slot
-    if queue == 1:
-        s["filter"][filter_index(line)] += 1
-    if s["banks"][bank]["open_row"] == row:
-        if s["banks"][bank]["hit"][queue] == 0:
-            s["banks"][bank]["hit"][queue] = slot
-    elif s["banks"][bank]["other"][queue] == 0 and s["banks"][bank]["active_slot"] == 0:
-        s["banks"][bank]["other"][queue] = slot
+        state["head"][queue] = slot
+        list_bank(channel, queue, bank, openness(channel, bank))
+    state["tail"][queue] = slot
+    if queue == WRITE:
+        channel["filter"][filter_index(place["line"])] += 1
+    if state["open_row"] == row:
+        if state["hit"][queue] == 0:
+            state["hit"][queue] = slot
+    elif state["other"][queue] == 0 and state["active_slot"] == 0:
+        state["other"][queue] = slot
     return slot
 
 
 @jit
-def unlink(s, slot):
-    """Take a request out of its queue (its slot stays in use)."""
-    queue = s["slots"][slot]["queue"]
-    bank = s["slots"][slot]["bank"]
-    before = s["slots"][slot]["previous"]
-    after = s["slots"][slot]["next"]
+def unlink(channel, slot):
+    """Take a request out of its queue; its slot stays in use."""
+    request = channel["slots"][slot]
+    queue = request["queue"]
+    bank = request["bank"]
+    before = request["previous"]
+    after = request["next"]
     if before > 0:
-        s["slots"][before]["next"] = after
+        channel["slots"][before]["next"] = after
     else:
-        s["banks"][bank]["head"][queue] = after
+        channel["banks"][bank]["head"][queue] = after
     if after > 0:
-        s["slots"][after]["previous"] = before
+        channel["slots"][after]["previous"] = before
     else:
-        s["banks"][bank]["tail"][queue] = before
+        channel["banks"][bank]["tail"][queue] = before
         if before == 0:
-            unlist_bank(s, queue, bank, is_open(s, bank))
-    s["length"][queue] -= 1
-    if queue == 1:
-        s["filter"][filter_index(s["slots"][slot]["line"])] -= 1
+            unlist_bank(channel, queue, bank, openness(channel, bank))
+    channel["length"][queue] -= 1
+    if queue == WRITE:
+        channel["filter"][filter_index(request["line"])] -= 1
 
 
 @jit
-def release(s, slot):
+def release(channel, slot):
     """Give a slot back."""
-    s["free"][s["frees"]] = slot
-    s["frees"] += 1
+    channel["free"][channel["free_count"]] = slot
+    channel["free_count"] += 1
 
 
 @jit
-def next_hit(s, slot, row):
-    """Oldest request for `row` from `slot` on, 0 without."""
-    while slot > 0 and s["slots"][slot]["row"] != row:
-        slot = s["slots"][slot]["next"]
+def next_hit(channel, slot, row):
+    """Return the oldest request for `row` from `slot` on, 0 if there is none."""
+    while slot > 0 and channel["slots"][slot]["row"] != row:
+        slot = channel["slots"][slot]["next"]
     return slot
 
 
 @jit
-def next_other(s, slot, row):
-    """Oldest request for another row than `row` from `slot` on, 0 without."""
-    while slot > 0 and s["slots"][slot]["row"] == row:
-        slot = s["slots"][slot]["next"]
+def next_other(channel, slot, row):
+    """Return the oldest request for another row than `row` from `slot` on, 0 if there is none."""
+    while slot > 0 and channel["slots"][slot]["row"] == row:
+        slot = channel["slots"][slot]["next"]
     return slot
 
 
 @jit
-def find_hits(s, bank, row):
-    """A row was opened for an active request: find each queue's oldest hit; the others have to wait."""
+def find_hits(channel, bank, row):
+    """Find each queue's oldest hit in a row that was just opened for an active request.
+
+    Requests for other rows have to wait until that request is served.
+    """
+    state = channel["banks"][bank]
     for queue in range(2):
-        s["banks"][bank]["hit"][queue] = next_hit(s, s["banks"][bank]["head"][queue], row)
-        s["banks"][bank]["other"][queue] = 0
+        state["hit"][queue] = next_hit(channel, state["head"][queue], row)
+        state["other"][queue] = 0
 
 
 @jit
-def find_others(s, bank, row):
-    """The active request is done: other rows may be asked for again."""
+def find_others(channel, bank, row):
+    """Find each queue's oldest request for another row, now that the active request is served."""
+    state = channel["banks"][bank]
     for queue in range(2):
-        s["banks"][bank]["other"][queue] = next_other(s, s["banks"][bank]["head"][queue], row)
+        state["other"][queue] = next_other(channel, state["head"][queue], row)
 
 
 @jit
-def forget_hits(s, bank):
-    """The row was closed: every request of the bank needs an activation, the oldest first."""
+def forget_hits(channel, bank):
+    """Note that a bank was closed: all its requests need an activation, the oldest first."""
+    state = channel["banks"][bank]
     for queue in range(2):
-        s["banks"][bank]["hit"][queue] = 0
-        s["banks"][bank]["other"][queue] = s["banks"][bank]["head"][queue]
+        state["hit"][queue] = 0
+        state["other"][queue] = state["head"][queue]

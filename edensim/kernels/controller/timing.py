@@ -1,129 +1,213 @@
-"""Which command is legal when: ready clocks of every node, and what an issued command does to them."""
+"""Timing constraints: when a command is legal, and what an issued command does to later ones."""
 
-from __future__ import annotations
+import numpy as np
 
-from edensim.kernels.compile import jit
-from edensim.kernels.controller.state import BANK, BANK_BASE, GROUP, GROUP_BASE, RANK, RANK_BASE
+from edensim.kernels.compile import jit, register
+from edensim.kernels.controller.limits import (
+    BANK,
+    BASES,
+    GROUP,
+    MAX_BANKS,
+    MAX_CLASSES,
+    MAX_RULES,
+    MAX_WINDOWS,
+    RANK,
+    RANK_BASE,
+)
 from edensim.vocabulary import COMMANDS
 
+#: What never changes during a run: the organization, the timing rules and the policies. Gaps and
+#: other cycles that an operating point decides are given for each timing class.
+TIMING = register(
+    "TIMING",
+    np.dtype(
+        [
+            ("banks", np.int64),
+            ("ranks", np.int64),
+            ("banks_per_rank", np.int64),
+            ("groups_per_rank", np.int64),
+            ("banks_per_group", np.int64),
+            # By level: nodes in a rank, and nodes under one parent.
+            ("per_rank", np.int64, (3,)),
+            ("siblings", np.int64, (3,)),
+            ("rank_of", np.uint32, (MAX_BANKS,)),
+            ("group_of", np.uint32, (MAX_BANKS,)),
+            # A bank's rank, its bank group and itself, the first node under the parent of each, and
+            # where the ready clocks of each begin.
+            ("node_of", np.int64, (MAX_BANKS, 3)),
+            ("first_sibling", np.int64, (MAX_BANKS, 3)),
+            ("ready_index", np.uint32, (MAX_BANKS, 3)),
+            # Rules with window 1 that follow command c have indices rule_start[c] to rule_stop[c].
+            ("rule_start", np.uint32, (COMMANDS,)),
+            ("rule_stop", np.uint32, (COMMANDS,)),
+            ("rule_level", np.uint32, (MAX_RULES,)),
+            ("rule_next", np.uint32, (MAX_RULES,)),
+            ("rule_gap", np.int64, (MAX_CLASSES, MAX_RULES)),
+            # The same for rules between different nodes under one parent.
+            ("sibling_start", np.uint32, (COMMANDS,)),
+            ("sibling_stop", np.uint32, (COMMANDS,)),
+            # Rules with a longer window, such as tFAW.
+            ("windows", np.int64),
+            ("window_of", np.int64, (COMMANDS,)),  # 1 if a window rule follows this command
+            ("window_after", np.uint32, (MAX_WINDOWS,)),
+            ("window_before", np.uint32, (MAX_WINDOWS,)),
+            ("window_level", np.int64, (MAX_WINDOWS,)),
+            ("window_length", np.int64, (MAX_WINDOWS,)),
+            ("window_gap", np.int64, (MAX_CLASSES, MAX_WINDOWS)),
+            # 1 if rules below the rank constrain this rank-wide command.
+            ("deep_before", np.int64, (COMMANDS,)),
+            ("read_latency", np.int64),
+            ("nREFI", np.int64, (MAX_CLASSES,)),
+            # When an auto-precharge closes the row: cycles after ACT, RDA and WRA.
+            ("close_after_act", np.int64, (MAX_CLASSES,)),
+            ("close_after_read", np.int64, (MAX_CLASSES,)),
+            ("close_after_write", np.int64, (MAX_CLASSES,)),
+            ("scheduler", np.int64),
+            ("row_policy", np.int64),
+            ("row_cap", np.int64),
+            ("refresh", np.int64),
+            ("queue_size", np.int64, (2,)),
+            ("write_high", np.int64),
+            ("write_low", np.int64),
+            ("column_command", np.uint32, (2,)),
+            # Low-power states of idle ranks: 1 if there are any; idle cycles until power-down and
+            # until self-refresh (NEVER if there is none); cycles to leave each; cycles after a
+            # command until its rank has nothing left to do.
+            ("power_down", np.int64),
+            ("power_down_idle_cycles", np.int64),
+            ("power_down_exit_cycles", np.int64),
+            ("self_refresh_idle_cycles", np.int64),
+            ("self_refresh_exit_cycles", np.int64),
+            ("quiet_after", np.int64, (COMMANDS,)),
+        ],
+        align=True,
+    ),
+)
+
 
 @jit(forceinline=True)
-def legal_at(s, t, bank, command):
-    """Earliest clock at which a bank's command is legal."""
+def legal_at(channel, timing, bank, command):
+    """Return the earliest clock at which a bank's command is legal."""
     at = max(
-        s["ready"][t["ready_at"][bank, RANK] + command],
-        s["ready"][t["ready_at"][bank, GROUP] + command],
+        channel["ready"][timing["ready_index"][bank, RANK] + command],
+        channel["ready"][timing["ready_index"][bank, GROUP] + command],
     )
-    return max(at, s["ready"][t["ready_at"][bank, BANK] + command])
+    return max(at, channel["ready"][timing["ready_index"][bank, BANK] + command])
 
 
 @jit
-def rank_legal_at(s, t, rank, command):
-    """Earliest clock at which a rank-wide command is legal."""
-    at = s["ready"][RANK_BASE + rank * COMMANDS + command]
-    if t["deep_before"][command]:
-        for group in range(rank * t["groups_per_rank"], (rank + 1) * t["groups_per_rank"]):
-            at = max(at, s["ready"][GROUP_BASE + group * COMMANDS + command])
-        for bank in range(rank * t["banks_per_rank"], (rank + 1) * t["banks_per_rank"]):
-            at = max(at, s["ready"][BANK_BASE + bank * COMMANDS + command])
+def cycles_until_legal(channel, timing, bank, command, clock):
+    """Return the cycles until a bank's command is legal, 0 if it is.
+
+    The code has no branch, because which bank is ready cannot be predicted.
+    """
+    wait = legal_at(channel, timing, bank, command) - clock
+    return wait & ~(wait >> 63)
+
+
+@jit
+def rank_legal_at(channel, timing, rank, command):
+    """Return the earliest clock at which a rank-wide command is legal."""
+    at = channel["ready"][RANK_BASE + rank * COMMANDS + command]
+    if timing["deep_before"][command]:
+        for level in range(GROUP, BANK + 1):
+            nodes = timing["per_rank"][level]
+            for node in range(rank * nodes, (rank + 1) * nodes):
+                at = max(at, channel["ready"][BASES[level] + node * COMMANDS + command])
     return at
 
 
 @jit
-def rank_quiet_at(s, t, rank, command):
-    """Earliest clock at which a bank command is legal on every bank of a rank."""
+def rank_quiet_at(channel, timing, rank, command):
+    """Return the earliest clock at which a bank command is legal on every bank of a rank."""
     at = 0
-    for bank in range(rank * t["banks_per_rank"], (rank + 1) * t["banks_per_rank"]):
-        at = max(at, legal_at(s, t, bank, command))
+    for bank in range(rank * timing["banks_per_rank"], (rank + 1) * timing["banks_per_rank"]):
+        at = max(at, legal_at(channel, timing, bank, command))
     return at
 
 
 @jit(forceinline=True)
-def push(s, node, clock):
-    """Not before `clock`."""
-    s["ready"][node] = max(s["ready"][node], clock)
+def delay_until(channel, node, clock):
+    """Forbid a node's command before `clock`."""
+    channel["ready"][node] = max(channel["ready"][node], clock)
 
 
 @jit(forceinline=True)
-def constrain_bank(s, t, bank, command, clock):
+def constrain_bank(channel, timing, bank, command, clock):
     """Apply the rules that follow a command to one bank."""
-    k = s["bank_class"][bank]
-    for i in range(t["rule_start"][command], t["rule_stop"][command]):
-        push(
-            s,
-            t["ready_at"][bank, t["rule_level"][i]] + t["rule_next"][i],
-            clock + t["rule_gap"][k, i],
+    timing_class = channel["bank_class"][bank]
+    for i in range(timing["rule_start"][command], timing["rule_stop"][command]):
+        delay_until(
+            channel,
+            timing["ready_index"][bank, timing["rule_level"][i]] + timing["rule_next"][i],
+            clock + timing["rule_gap"][timing_class, i],
         )
-    if t["sibling_start"][command] < t["sibling_stop"][command]:
-        constrain_siblings(s, t, bank, command, clock, k)
-    if t["window_of"][command]:
-        constrain_windows(s, t, bank, command, clock, k)
+    if timing["sibling_start"][command] < timing["sibling_stop"][command]:
+        constrain_siblings(channel, timing, bank, command, clock, timing_class)
+    if timing["window_of"][command]:
+        constrain_windows(channel, timing, bank, command, clock, timing_class)
 
 
 @jit
-def constrain_rank(s, t, rank, command, clock):
-    """Apply the rules that follow a rank-wide command: to the rank and everything below it."""
-    k = s["module_class"]
-    for i in range(t["rule_start"][command], t["rule_stop"][command]):
-        after = clock + t["rule_gap"][k, i]
-        level = t["rule_level"][i]
-        if level == RANK:
-            push(s, RANK_BASE + rank * COMMANDS + t["rule_next"][i], after)
-        elif level == GROUP:
-            for group in range(rank * t["groups_per_rank"], (rank + 1) * t["groups_per_rank"]):
-                push(s, GROUP_BASE + group * COMMANDS + t["rule_next"][i], after)
-        else:
-            for bank in range(rank * t["banks_per_rank"], (rank + 1) * t["banks_per_rank"]):
-                push(s, BANK_BASE + bank * COMMANDS + t["rule_next"][i], after)
-    first = rank * t["banks_per_rank"]
-    constrain_siblings(s, t, first, command, clock, k)
-    if t["window_of"][command]:
-        constrain_windows(s, t, first, command, clock, k)
-
-
-@jit
-def constrain_siblings(s, t, bank, command, clock, k):
-    """Rules between different nodes under one parent; a rank-wide command has none below the rank."""
-    rank = t["rank_of"][bank]
-    group = t["group_of"][bank]
-    for i in range(t["sibling_start"][command], t["sibling_stop"][command]):
-        after = clock + t["rule_gap"][k, i]
-        level = t["rule_level"][i]
-        if level == RANK:
-            for other in range(t["ranks"]):
-                if other != rank:
-                    push(s, RANK_BASE + other * COMMANDS + t["rule_next"][i], after)
-        elif level == GROUP:
-            for other in range(rank * t["groups_per_rank"], (rank + 1) * t["groups_per_rank"]):
-                if other != group:
-                    push(s, GROUP_BASE + other * COMMANDS + t["rule_next"][i], after)
-        else:
-            for other in range(group * t["banks_per_group"], (group + 1) * t["banks_per_group"]):
-                if other != bank:
-                    push(s, BANK_BASE + other * COMMANDS + t["rule_next"][i], after)
-
-
-@jit
-def constrain_windows(s, t, bank, command, clock, k):
-    """Rules that count from the n-th most recent command (tFAW): a ring of issue clocks per node."""
-    for w in range(t["windows"]):
-        if t["window_after"][w] == command:
-            level = t["window_level"][w]
-            node = (
-                t["rank_of"][bank]
-                if level == RANK
-                else (t["group_of"][bank] if level == GROUP else bank)
+def constrain_rank(channel, timing, rank, command, clock):
+    """Apply the rules that follow a rank-wide command to the rank and everything below it."""
+    timing_class = channel["module_class"]
+    for i in range(timing["rule_start"][command], timing["rule_stop"][command]):
+        level = timing["rule_level"][i]
+        nodes = timing["per_rank"][level]
+        for node in range(rank * nodes, (rank + 1) * nodes):
+            delay_until(
+                channel,
+                BASES[level] + node * COMMANDS + timing["rule_next"][i],
+                clock + timing["rule_gap"][timing_class, i],
             )
-            at = s["history_at"][w, node]
-            s["history"][w, node, at] = clock
-            at += 1
-            if at == t["window_length"][w]:
-                at = 0
-            s["history_at"][w, node] = at
-            oldest = s["history"][w, node, at]  # the window-th most recent, this one included
-            if oldest > 0:
-                push(
-                    s,
-                    t["ready_at"][bank, level] + t["window_before"][w],
-                    oldest + t["window_gap"][k, w],
+    first = rank * timing["banks_per_rank"]
+    constrain_siblings(channel, timing, first, command, clock, timing_class)
+    if timing["window_of"][command]:
+        constrain_windows(channel, timing, first, command, clock, timing_class)
+
+
+@jit
+def constrain_siblings(channel, timing, bank, command, clock, timing_class):
+    """Apply the rules between different nodes under one parent.
+
+    A rank-wide command has no such rules below the rank.
+    """
+    for i in range(timing["sibling_start"][command], timing["sibling_stop"][command]):
+        level = timing["rule_level"][i]
+        itself = timing["node_of"][bank, level]
+        first = timing["first_sibling"][bank, level]
+        for node in range(first, first + timing["siblings"][level]):
+            if node != itself:
+                delay_until(
+                    channel,
+                    BASES[level] + node * COMMANDS + timing["rule_next"][i],
+                    clock + timing["rule_gap"][timing_class, i],
                 )
+
+
+@jit
+def constrain_windows(channel, timing, bank, command, clock, timing_class):
+    """Apply the rules that count from the n-th most recent command, such as tFAW.
+
+    Each node keeps a ring of the clocks at which its latest commands issued.
+    """
+    for window in range(timing["windows"]):
+        if timing["window_after"][window] != command:
+            continue
+        level = timing["window_level"][window]
+        node = timing["node_of"][bank, level]
+        history = channel["history"][window, node]
+        at = channel["history_at"][window, node]
+        history[at] = clock
+        at += 1
+        if at == timing["window_length"][window]:
+            at = 0
+        channel["history_at"][window, node] = at
+        oldest = history[at]  # the window-th most recent, this one included
+        if oldest > 0:
+            delay_until(
+                channel,
+                timing["ready_index"][bank, level] + timing["window_before"][window],
+                oldest + timing["window_gap"][timing_class, window],
+            )

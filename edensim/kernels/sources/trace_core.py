@@ -1,29 +1,39 @@
-"""A core with an instruction window and a last-level cache: the closed-loop request source.
+"""A core with an instruction window and a last-level cache, fed by a core trace.
 
-Rules (shared/golden README, `edensim.reference.trace_core`): a cycle first lets the cache send what is due, then retires up to `width` ready
-instructions from the old end, then inserts up to `width` bubbles and at most one load; its write-back follows one cycle later. Data of an address is
-there `latency` cycles after a hit, or when the missed line arrives, and readies all loads of that address in the window. Cycles in which nothing can
-change are jumped over.
+In each cycle the cache first sends what is due. The core then retires up to `width` ready
+instructions from the old end of its window, and inserts up to `width` bubbles and at most one
+load. The write-back of a record follows one cycle after its load. The data of an address is there
+`latency` cycles after a hit, or when the missed line arrives, and readies all loads of that address
+in the window. Cycles in which nothing can change are jumped over. `edensim.reference.trace_core`
+is the same in plain Python.
 """
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numpy as np
 
-from edensim.kernels.compile import jit, register
-from edensim.kernels.controller.address import CHANNEL as CHANNEL_FIELD
-from edensim.kernels.controller.address import COLUMN, ROW, flat_bank, gather
+from edensim.kernels.codes import READ, WRITE
+from edensim.kernels.compile import entry, jit, register
+from edensim.kernels.controller.address import locate
+from edensim.kernels.controller.limits import FOREVER
+from edensim.kernels.controller.memory import MEMORY, Memory
 from edensim.kernels.controller.scheduler import accept
-from edensim.kernels.controller.state import DONE, FOREVER, NEED_INPUT
+from edensim.kernels.sources.event_loop import event_loop
+from edensim.kernels.status import Status
 
 MAX_WINDOW = 4096
 MAX_MISSES = 512
 MAX_TRANSFERS = 4096
-MAX_HITS = 8192  # more than the longest cache latency: one access a cycle
-RUNNING = 4  # the core has reached the cycle it was asked to
+MAX_HITS = 8192  # more than the longest cache latency, because there is one access a cycle
 
-# A cached line is line << 2 | DIRTY | READY; ways of a set are in order of use, the least recent first, absent ones last.
+# A cached line is line << 2 | DIRTY | READY. The ways of a set are in order of use, the least
+# recent first and absent ones last.
 DIRTY, READY, ABSENT_LINE = 2, 1, -1
+# What the cache answers instead of the number of an outstanding miss.
+HIT, NOT_TAKEN = -1, -2
+NO_MISS = -1
 
 CORE = register(
     "CORE",
@@ -35,42 +45,40 @@ CORE = register(
             ("sets", np.int64),
             ("ways", np.int64),
             ("latency", np.int64),
-            ("target", np.int64),  # instructions to retire, FOREVER: the trace once
-            (
-                "core_step",
-                np.int64,
-            ),  # core and memory cycles in one unit of time: core cycle n is at core_step * (n - 1)
+            ("target", np.int64),  # instructions to retire; FOREVER: the trace once
+            # Core and memory cycles in one unit of time: core cycle n is at core_step * (n - 1).
+            ("core_step", np.int64),
             ("memory_step", np.int64),
             ("line_bits", np.int64),
             # Progress.
             ("cycle", np.int64),
             ("inserted", np.int64),
             ("retired", np.int64),
-            ("stalled", np.int64),  # nothing moves until data arrives
-            # The record in progress.
+            ("stalled", np.int64),  # nothing moves until data arrive
+            # The record in progress; -1 if its load or write-back is done.
             ("bubbles", np.int64),
-            ("load", np.int64),  # -1: done
+            ("load", np.int64),
             ("writeback", np.int64),
-            # Loads in the window: a ring.
+            # Loads in the window: a ring, in the order of insertion.
             ("loads", np.int64),
             ("first_load", np.int64),
-            ("load_index", np.int64, (MAX_WINDOW,)),  # as inserted
+            ("load_index", np.int64, (MAX_WINDOW,)),
             ("load_address", np.int64, (MAX_WINDOW,)),
             ("load_ready", np.int64, (MAX_WINDOW,)),
-            ("load_miss", np.int64, (MAX_WINDOW,)),  # -1: a hit
-            # Hits on their way back: a ring in order of time.
+            ("load_miss", np.int64, (MAX_WINDOW,)),
+            # Hits on their way back: a ring, in the order of time.
             ("hits", np.int64),
             ("first_hit", np.int64),
             ("hit_due", np.int64, (MAX_HITS,)),
             ("hit_address", np.int64, (MAX_HITS,)),
-            # Outstanding misses.
+            # Outstanding misses; line -1 if free.
             ("misses", np.int64),
-            ("miss_line", np.int64, (MAX_MISSES,)),  # -1: free
-            # What the cache sends to memory, in order.
+            ("miss_line", np.int64, (MAX_MISSES,)),
+            # What the cache sends to memory, in order; a write belongs to NO_MISS.
             ("transfers", np.int64),
             ("transfer_due", np.int64, (MAX_TRANSFERS,)),
             ("transfer_line", np.int64, (MAX_TRANSFERS,)),
-            ("transfer_miss", np.int64, (MAX_TRANSFERS,)),  # -1: a write
+            ("transfer_miss", np.int64, (MAX_TRANSFERS,)),
             # Counts.
             ("llc_reads", np.int64),
             ("llc_writes", np.int64),
@@ -85,21 +93,32 @@ CORE = register(
 )
 
 
-@jit
-def last_cycle_before(core, tick):
-    """Core cycles that are done before a memory tick; at the same time the core goes first."""
-    return core["memory_step"] * (tick - 1) // core["core_step"] + 1
+class TraceCore(NamedTuple):
+    """The source: CORE, the cached lines of all sets, and [n] REQUEST records of a core trace."""
+
+    core: Any
+    cache: Any
+    records: Any
 
 
 @jit
-def tick_of_cycle(core, cycle):
-    """First memory tick that comes after a core cycle."""
+def last_cycle_before(core, clock):
+    """Return the core cycles that are done before a memory clock.
+
+    If a core cycle and a memory clock fall together, the core goes first.
+    """
+    return core["memory_step"] * (clock - 1) // core["core_step"] + 1
+
+
+@jit
+def clock_of_cycle(core, cycle):
+    """Return the first memory clock that comes after a core cycle."""
     return -(-(core["core_step"] * (cycle - 1)) // core["memory_step"]) + 1
 
 
 @jit
 def find_miss(core, line):
-    """Outstanding miss of a line, -1 without."""
+    """Return the outstanding miss of a line, or NO_MISS."""
     seen = 0
     for i in range(core["misses_allowed"]):
         if seen == core["misses"]:
@@ -108,7 +127,7 @@ def find_miss(core, line):
             seen += 1
             if core["miss_line"][i] == line:
                 return i
-    return -1
+    return NO_MISS
 
 
 @jit
@@ -120,8 +139,11 @@ def move_to_end(cache, first, at, last, value):
 
 
 @jit
-def send_to_cache(core, cache, address, is_write, cycle):
-    """A load or write-back enters the cache: -2 not taken, -1 a hit, else the miss it waits for."""
+def access_cache(core, cache, address, is_write, cycle):
+    """Send a load or write-back to the cache.
+
+    Returns HIT, NOT_TAKEN, or the number of the miss that it waits for.
+    """
     line = address >> core["line_bits"]
     first = (line % core["sets"]) * core["ways"]
     used = core["ways"]
@@ -146,7 +168,7 @@ def send_to_cache(core, cache, address, is_write, cycle):
             core["hit_due"][at] = cycle + core["latency"]
             core["hit_address"][at] = address
             core["hits"] += 1
-            return -1
+            return HIT
         cache[first + pending] = way
         return find_miss(core, line)
     if (
@@ -154,7 +176,7 @@ def send_to_cache(core, cache, address, is_write, cycle):
         or (used == core["ways"] and victim < 0)
         or core["transfers"] + 2 > MAX_TRANSFERS
     ):
-        return -2
+        return NOT_TAKEN
     if is_write:
         core["llc_write_misses"] += 1
     else:
@@ -163,7 +185,7 @@ def send_to_cache(core, cache, address, is_write, cycle):
     if used == core["ways"]:
         if cache[first + victim] & DIRTY:
             core["llc_writebacks"] += 1
-            add_transfer(core, cycle, cache[first + victim] >> 2, -1)
+            add_transfer(core, cycle, cache[first + victim] >> 2, NO_MISS)
         move_to_end(cache, first, victim, used - 1, fetched)
     else:
         cache[first + used] = fetched
@@ -178,6 +200,7 @@ def send_to_cache(core, cache, address, is_write, cycle):
 
 @jit
 def add_transfer(core, cycle, line, miss):
+    """Have the cache send a line's fetch or write-back to memory after its latency."""
     at = core["transfers"]
     core["transfer_due"][at] = cycle + core["latency"]
     core["transfer_line"][at] = line
@@ -186,8 +209,8 @@ def add_transfer(core, cycle, line, miss):
 
 
 @jit
-def wake(core, address):
-    """Data of an address is there."""
+def ready_loads(core, address):
+    """Ready all loads of an address whose data are there."""
     for i in range(core["loads"]):
         at = (core["first_load"] + i) % MAX_WINDOW
         if core["load_address"][at] == address:
@@ -197,16 +220,16 @@ def wake(core, address):
 
 @jit
 def answer_hits(core, cycle):
-    """Hits whose latency has passed."""
+    """Answer the hits whose latency has passed."""
     while core["hits"] > 0 and core["hit_due"][core["first_hit"]] <= cycle:
-        wake(core, core["hit_address"][core["first_hit"]])
+        ready_loads(core, core["hit_address"][core["first_hit"]])
         core["first_hit"] = (core["first_hit"] + 1) % MAX_HITS
         core["hits"] -= 1
 
 
 @jit
 def receive(core, cache, miss):
-    """A missed line has arrived: unlock it, wake the loads that wait for it."""
+    """Take in a missed line: unlock it, and ready the loads that wait for it."""
     line = core["miss_line"][miss]
     first = (line % core["sets"]) * core["ways"]
     for i in range(core["ways"]):
@@ -215,62 +238,47 @@ def receive(core, cache, miss):
     for i in range(core["loads"]):
         at = (core["first_load"] + i) % MAX_WINDOW
         if core["load_miss"][at] == miss:
-            core["load_miss"][at] = -1
-            wake(core, core["load_address"][at])
+            core["load_miss"][at] = NO_MISS
+            ready_loads(core, core["load_address"][at])
     core["miss_line"][miss] = -1
     core["misses"] -= 1
     core["stalled"] = 0
 
 
 @jit
-def send_to_memory(core, channels, t, m, line, miss, tick):
-    """Offer a line's fetch, or a victim's write-back, to its channel; 0 if its queue is full."""
-    m["address"][0] = line << core["line_bits"]
-    gather(m, 1)
-    s = channels[m["value"][CHANNEL_FIELD, 0]]
-    queue = 1 if miss < 0 else 0
-    taken = accept(
-        s,
-        t,
-        queue,
-        flat_bank(m, 0),
-        m["value"][ROW, 0],
-        m["value"][COLUMN, 0],
-        m["address"][0] >> m["offset_bits"],
-        tick - 1,
-        miss,
-        -1,
-    )
-    if taken and s["planned"] == 0:
-        s["due"] = min(s["due"], tick)
-    return taken
+def send_to_memory(memory, core, line, miss):
+    """Offer a line's fetch or write-back to its channel; return whether it was taken."""
+    place = memory.mapping["request"]
+    locate(memory.mapping, line << core["line_bits"], place)
+    place["tensor"] = -1
+    queue = WRITE if miss == NO_MISS else READ
+    channel = memory.channels[place["channel"]]
+    return accept(channel, memory.timing, place, queue, memory.loop["clock"] - 1, miss)
 
 
 @jit
-def send_transfers(core, channels, t, m, cycle, tick):
-    """The cache offers what is due to memory, in order; what is refused stays."""
-    kept = 0
+def send_transfers(memory, core, cycle):
+    """Let the cache offer what is due to memory, in order; what is refused stays."""
+    left = 0
     for i in range(core["transfers"]):
         line = core["transfer_line"][i]
         miss = core["transfer_miss"][i]
-        if core["transfer_due"][i] <= cycle and send_to_memory(
-            core, channels, t, m, line, miss, tick
-        ):
-            if miss < 0:
+        if core["transfer_due"][i] <= cycle and send_to_memory(memory, core, line, miss):
+            if miss == NO_MISS:
                 core["dram_writes"] += 1
             else:
                 core["dram_reads"] += 1
             continue
-        core["transfer_due"][kept] = core["transfer_due"][i]
-        core["transfer_line"][kept] = line
-        core["transfer_miss"][kept] = miss
-        kept += 1
-    core["transfers"] = kept
+        core["transfer_due"][left] = core["transfer_due"][i]
+        core["transfer_line"][left] = line
+        core["transfer_miss"][left] = miss
+        left += 1
+    core["transfers"] = left
 
 
 @jit
 def retire(core):
-    """Retire ready instructions from the old end; returns how many."""
+    """Retire ready instructions from the old end; return how many."""
     limit = min(core["retired"] + core["width"], core["inserted"])
     while core["loads"] > 0:
         at = core["first_load"]
@@ -288,7 +296,10 @@ def retire(core):
 
 @jit
 def insert(core, cache, cycle):
-    """Insert bubbles, then the load; the write-back goes out in a cycle of its own. Returns 1 if anything moved."""
+    """Insert bubbles, then the load; the write-back goes out in a cycle of its own.
+
+    Returns a positive number if anything moved.
+    """
     moved = 0
     room = min(core["width"], core["window"] - (core["inserted"] - core["retired"]))
     if core["bubbles"] > 0:
@@ -301,8 +312,8 @@ def insert(core, cache, cycle):
     if core["load"] >= 0:
         if room == 0:
             return moved
-        miss = send_to_cache(core, cache, core["load"], False, cycle)
-        if miss == -2:
+        miss = access_cache(core, cache, core["load"], False, cycle)
+        if miss == NOT_TAKEN:
             return moved
         core["llc_reads"] += 1
         at = (core["first_load"] + core["loads"]) % MAX_WINDOW
@@ -315,7 +326,7 @@ def insert(core, cache, cycle):
         core["load"] = -1
         return 1
     if core["writeback"] >= 0:
-        if send_to_cache(core, cache, core["writeback"], True, cycle) == -2:
+        if access_cache(core, cache, core["writeback"], True, cycle) == NOT_TAKEN:
             return moved
         core["llc_writes"] += 1
         core["writeback"] = -1
@@ -324,17 +335,17 @@ def insert(core, cache, cycle):
 
 
 @jit
-def fetch(core, loop, records, count):
-    """Take the next record; 0 if the chunk has none."""
-    at = loop["position"]
-    if at >= count:
-        return 0
-    r = records[at]
-    core["bubbles"] = r["gap"]
-    core["load"] = r["address"]
-    core["writeback"] = r["writeback"]
-    loop["position"] = at + 1
-    return 1
+def next_record(core, loop, records):
+    """Take the next record; return whether the chunk has one."""
+    position = loop["position"]
+    if position >= records.shape[0]:
+        return False
+    record = records[position]
+    core["bubbles"] = record["gap"]
+    core["load"] = record["address"]
+    core["writeback"] = record["writeback"]
+    loop["position"] = position + 1
+    return True
 
 
 @jit
@@ -363,49 +374,86 @@ def skip(core, until):
 
 
 @jit
-def run_core_until(core, cache, loop, records, count, channels, t, m, until, tick):
-    """Run core cycles up to `until`; requests sent on the way arrive before memory tick `tick`."""
+def give(memory, source):
+    """Run the core cycles before this clock; requests sent on the way arrive at it."""
+    core, cache, loop = source.core, source.cache, memory.loop
+    until = last_cycle_before(core, loop["clock"])
     while core["cycle"] < until:
-        if (
-            core["bubbles"] == 0
-            and core["load"] < 0
-            and core["writeback"] < 0
-            and fetch(core, loop, records, count) == 0
-            and loop["final"] == 0
-        ):
-            return NEED_INPUT
+        is_record_done = core["bubbles"] == 0 and core["load"] < 0
+        if is_record_done and core["writeback"] < 0:
+            if not next_record(core, loop, source.records) and loop["final"] == 0:
+                return Status.NEED_INPUT, FOREVER
+            is_record_done = core["bubbles"] == 0 and core["load"] < 0
         cycle = core["cycle"] + 1
         if core["transfers"] > 0:
-            send_transfers(core, channels, t, m, cycle, tick)
+            send_transfers(memory, core, cycle)
         answer_hits(core, cycle)
         moved = retire(core)
         core["cycle"] = cycle
-        if core["retired"] >= core["target"]:
-            return DONE
-        if (
-            core["bubbles"] == 0
-            and core["load"] < 0
-            and loop["final"]
-            and loop["position"] >= count
-            and core["retired"] == core["inserted"]
+        is_trace_done = loop["final"] and loop["position"] >= source.records.shape[0]
+        is_window_empty = core["retired"] == core["inserted"]
+        if core["retired"] >= core["target"] or (
+            is_record_done and is_trace_done and is_window_empty
         ):
-            return DONE
+            return Status.DONE, FOREVER
         moved += insert(core, cache, cycle)
         core["stalled"] = moved == 0
         skip(core, until)
-    return RUNNING
+    receive_returns(memory, core, cache)
+    return Status.RUNNING, FOREVER
 
 
 @jit
-def next_tick(core, tick):
-    """First memory tick after `tick` at which the core may send something."""
+def receive_returns(memory, core, cache):
+    """Hand reads that are back to the core."""
+    clock = memory.loop["clock"]
+    for c in range(memory.channels.shape[0]):
+        channel = memory.channels[c]
+        left = 0
+        for i in range(channel["return_count"]):
+            if channel["return_at"][i] <= clock:
+                receive(core, cache, channel["return_tag"][i])
+            else:
+                channel["return_at"][left] = channel["return_at"][i]
+                channel["return_tag"][left] = channel["return_tag"][i]
+                left += 1
+        channel["return_count"] = left
+
+
+@jit
+def take(memory, source, freed, wake):
+    """Wake up when a read returns."""
+    for c in range(memory.channels.shape[0]):
+        channel = memory.channels[c]
+        for i in range(channel["return_count"]):
+            wake = min(wake, channel["return_at"][i])
+    return wake
+
+
+@jit
+def go_on(memory, source, wake):
+    """Wake up at the first clock at which the core may send something."""
+    core = source.core
     due = FOREVER
     for i in range(core["transfers"]):
         due = min(due, core["transfer_due"][i])
     if due <= core["cycle"]:
-        return tick + 1
-    at = FOREVER if due == FOREVER else tick_of_cycle(core, due)
-    if core["stalled"] and core["hits"] == 0:
-        return max(at, tick + 1)
-    earliest = core["cycle"] + 1 + core["bubbles"] // core["width"] + core["latency"]
-    return max(tick + 1, min(at, tick_of_cycle(core, earliest)))
+        return Status.RUNNING, memory.loop["clock"] + 1
+    if due < FOREVER:
+        wake = min(wake, clock_of_cycle(core, due))
+    if core["stalled"] == 0 or core["hits"] > 0:
+        earliest = core["cycle"] + 1 + core["bubbles"] // core["width"] + core["latency"]
+        wake = min(wake, clock_of_cycle(core, earliest))
+    return Status.RUNNING, wake
+
+
+run = event_loop(give, take, go_on)
+
+
+@entry(*MEMORY, "CORE[:]", "i8[:]", "REQUEST[:]")
+def run_core(  # noqa: PLR0913 (a compiled entry takes every array by itself)
+    channels, timings, loops, mappings, commands, exposures, cores, cache, records
+):
+    """Run the core with the memory until it needs the next chunk of its trace, or is done."""
+    memory = Memory(channels, timings[0], loops[0], mappings[0], commands, exposures)
+    return run(memory, TraceCore(cores[0], cache, records))

@@ -1,6 +1,7 @@
-"""Walks over the demands of a systolic array, as SCALE-Sim 3.0 counts its DRAM traffic: words read into a buffer, words drained from one.
+"""Walk over the demands of a systolic array, and count its DRAM traffic as SCALE-Sim 3.0 does.
 
-Both are written from the rules in words (shared/reference/front-ends.md section 1, `edensim.machines.systolic.scalesim`), and checked against the peer.
+One function counts the words read into a buffer, one the words drained from a buffer. The rules are
+written down in `edensim.machines.systolic.scalesim`; golden counts of SCALE-Sim check them.
 """
 
 from __future__ import annotations
@@ -8,16 +9,18 @@ from __future__ import annotations
 import numpy as np
 
 from edensim.kernels.compile import entry, jit, register
+from edensim.kernels.status import Status
 
 #: Fields of the parameters of `reads`.
 HEIGHT, WIDTH, HALF, PASSES, SKEW, RAGGED, READ_PARAMETERS = range(7)
 #: Fields of the parameters of `writes`.
 LINE_WORDS, TOTAL, DRAIN, FOLD_CYCLES, PREFIX, HIGH, WRITE_PARAMETERS = range(7)
-#: Status of `writes`: more lines with gaps wait than there is room to remember.
-FULL = -1
+# What `remember` returns instead of the place of a key.
+NEW_KEY, TABLE_FULL = -1, -2
 
-#: A write buffer: words free (the peer counts padding as freed); words in the line being filled; lines begun, and sent; words sent, padding
-#: included where the peer does; cycle until which lines are being sent; gaps remembered: first and end.
+#: A write buffer: free words (SCALE-Sim counts padding as freed); words in the line being filled;
+#: lines begun and lines sent; words sent, padding included if SCALE-Sim includes it; the cycle
+#: until which lines are being sent; first and end of the gaps remembered.
 WRITE_BUFFER = register(
     "WRITE_BUFFER",
     np.dtype(
@@ -41,32 +44,49 @@ WRITE_BUFFER = register(
 
 @jit
 def remember(seen, key, flushes, turn):
-    """Find a key (>= 0) in a table of (key + 1, flushes, turn) or add it. Returns the entry's place if it was there, -1 if added, -2 if full."""
+    """Find a key (>= 0) in a table of (key + 1, flushes, turn), or add it.
+
+    Returns the place of the key in the table, NEW_KEY if it was added, or TABLE_FULL.
+    """
     size = seen.shape[0] // 3
     at = (key * 40503) % size
     for _ in range(size):
-        found = seen[3 * at]
-        if found == key + 1:
+        entry_key = seen[3 * at]
+        if entry_key == key + 1:
             return at
-        if found == 0:
+        if entry_key == 0:
             seen[3 * at] = key + 1
             seen[3 * at + 1] = flushes
             seen[3 * at + 2] = turn
-            return -1
+            return NEW_KEY
         at = (at + 1) % size
-    return -2
+    return TABLE_FULL
 
 
 @entry("i8[:]", "i4[:]", "i4[:]", "i8[:]", "i4[:]", "i4[:]", "i8[:]", "i4[:]", "i8[:]", "i8[:]")
-def reads(
+def reads(  # noqa: PLR0913 (a compiled entry takes every array by itself)
     stream, stream_row, stream_column, lane, lane_row, lane_column, blocks, stamps, seen, parameters
 ):
-    """Words that enter a read buffer which is emptied whenever HALF of them have entered.
+    """Count the words that enter a read buffer, which is emptied whenever HALF have entered.
 
-    The word of stream index t and lane l lies at stream[t] + lane[l], in row stream_row[t] + lane_row[l] and column likewise (RAGGED: it is not
-    there outside HEIGHT x WIDTH). blocks: [4 each] first and end lane, first and end stream index; a block is asked for step by step, lane
-    after lane, with lane l SKEW * l steps behind. All blocks, PASSES times. stamps: [words] zeros; seen: table for `remember`, zeros.
-    What follows an emptying depends on nothing but its place: when the same place comes again, whole turns between are only counted.
+    The word of stream index t and lane l lies at stream[t] + lane[l], in row
+    stream_row[t] + lane_row[l], and in a column found likewise. If RAGGED, words outside
+    HEIGHT x WIDTH do not exist. A block is requested step by step and lane after lane, where lane l
+    is SKEW * l steps behind; all blocks are requested PASSES times. What follows an emptying
+    depends only on the place in that order. When the same place comes again, whole turns between
+    are therefore only counted.
+
+    Parameters
+    ----------
+    stream, stream_row, stream_column, lane, lane_row, lane_column
+        Where the words lie.
+    blocks : [blocks, 4], flat
+        First and end lane, and first and end stream index, of each block.
+    stamps : [words]
+        Zeros.
+    seen : [entries, 3], flat
+        Zeros; the table of `remember`.
+    parameters : [READ_PARAMETERS]
     """
     height, width, half, passes = (
         parameters[HEIGHT],
@@ -105,7 +125,7 @@ def reads(
                     if not looking:
                         continue
                     known = remember(seen, place + (np.int64(step) * lanes + c), flushes, turn)
-                    if known != -1:
+                    if known != NEW_KEY:
                         looking = False
                     if known >= 0:
                         period = turn - seen[3 * known + 2]
@@ -121,7 +141,10 @@ def reads(
 
 @jit
 def drain(state, parameters, gaps, clock):
-    """Send the oldest lines to memory, one a cycle. The peer takes off the gaps of the last of them only. Returns 0, or FULL."""
+    """Send the oldest lines to memory, one a cycle; return a status.
+
+    SCALE-Sim subtracts the gaps of the last of these lines only.
+    """
     words = parameters[LINE_WORDS]
     status = finish_line(state, gaps, words)
     lines = min(-(-parameters[DRAIN] // words), state["lines"] - state["drained"])
@@ -141,23 +164,23 @@ def drain(state, parameters, gaps, clock):
 
 @jit
 def finish_line(state, gaps, words):
-    """A partial line is padded to a whole one. Returns 0, or FULL."""
+    """Pad a partial line to a whole one; return a status."""
     if state["partial"] == 0:
-        return 0
+        return Status.DONE
     size = gaps.shape[0] // 2
     if state["gap_end"] - state["gap_first"] == size:
-        return FULL
+        return Status.OUTPUT_FULL
     at = state["gap_end"] % size
     gaps[2 * at], gaps[2 * at + 1] = state["lines"], words - state["partial"]
     state["gap_end"] += 1
     state["lines"] += 1
     state["partial"] = 0
-    return 0
+    return Status.DONE
 
 
 @jit
 def add_words(state, words, count):
-    """Words enter the buffer, line after line."""
+    """Let words enter the buffer, line after line."""
     state["free"] -= count
     partial = state["partial"] + count
     state["lines"] += partial // words
@@ -166,11 +189,26 @@ def add_words(state, words, count):
 
 @entry("WRITE_BUFFER[:]", "i8[:]", "i8[:]", "i8[:]")
 def writes(states, folds, gaps, parameters):
-    """Words that leave a write buffer of TOTAL words, in states[0]. Returns 0, or FULL (gaps: [2 each] too small).
+    """Count the words that leave a write buffer of TOTAL words, in states[0].
 
-    folds: [2 each] columns in use, and LOW. A fold lasts FOLD_CYCLES; from PREFIX on, column c of step s writes one word if LOW <= s - c < HIGH.
-    Whenever less than the active part is free and no lines are being sent, DRAIN words, in whole lines, begin to be. The array never waits: while
-    n lines are sent, at most n - 1 lines enter, and there was room for n.
+    A fold lasts FOLD_CYCLES. From PREFIX on, column c of step s writes one word if
+    LOW <= s - c < HIGH. Whenever less than the active part of the buffer is free and no lines are
+    being sent, DRAIN words, in whole lines, begin to be sent. The array never waits: while n lines
+    are sent, at most n - 1 lines enter, and there was room for n.
+
+    Parameters
+    ----------
+    states : [1] WRITE_BUFFER
+    folds : [folds, 2], flat
+        Columns in use, and LOW, of each fold.
+    gaps : [gaps, 2], flat
+        Room for the lines with gaps that wait.
+    parameters : [WRITE_PARAMETERS]
+
+    Returns
+    -------
+    Status
+        DONE, or OUTPUT_FULL if more lines with gaps wait than `gaps` has room for.
     """
     state = states[0]
     words, high = parameters[LINE_WORDS], parameters[HIGH]
@@ -192,11 +230,11 @@ def writes(states, folds, gaps, parameters):
                 if (
                     clock >= state["until"]
                     and state["free"] < active
-                    and drain(state, parameters, gaps, clock) == FULL
+                    and drain(state, parameters, gaps, clock) == Status.OUTPUT_FULL
                 ):
-                    return FULL
-    if finish_line(state, gaps, words) == FULL:
-        return FULL
+                    return Status.OUTPUT_FULL
+    if finish_line(state, gaps, words) == Status.OUTPUT_FULL:
+        return Status.OUTPUT_FULL
     while state["drained"] < state["lines"]:
         drain(state, parameters, gaps, 0)
-    return 0
+    return Status.DONE

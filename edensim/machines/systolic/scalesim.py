@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, SupportsIndex
 import numpy as np
 
 from edensim.exceptions import ConfigError, NetworkError, nearest
+from edensim.kernels.status import Status
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -434,6 +435,6 @@ def ofmap_writes(fold: Fold, sram_kB: int) -> int:
         state = np.zeros(1, core.WRITE_BUFFER)
         state["free"] = total
         gaps = np.zeros(2 * room, np.int64)
-        if core.writes(state, folds.reshape(-1), gaps, parameters) != core.FULL:
+        if core.writes(state, folds.reshape(-1), gaps, parameters) != Status.OUTPUT_FULL:
             return int(state[0]["sent"])
         room *= 8

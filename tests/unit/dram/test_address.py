@@ -15,8 +15,7 @@ from edensim.dram.address import FIELDS, NAMED, AddressMap, Slice, Xor, address_
 from edensim.dram.standard import Organization, load_standard
 from edensim.engine.records import mapping_record
 from edensim.exceptions import ConfigError, InputError
-from edensim.kernels.controller.address import place
-from edensim.kernels.controller.state import PLACED
+from edensim.kernels.controller.address import PLACED, place
 from edensim.vocabulary import REQUEST
 from tests.oracles.ramulator import CASES, peer_case, peer_file
 

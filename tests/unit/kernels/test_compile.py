@@ -14,7 +14,7 @@ import pytest
 
 from edensim.kernels.compile import imported_modules, read_sources, source_digest
 
-CHANNEL = "edensim.kernels.sources.event_loop"
+CHANNEL = "edensim.kernels.sources.open_loop"
 COMPILING = "edensim: compiling"
 QUANTIZE = """
 import numpy as np
@@ -35,7 +35,7 @@ def edited(name: str) -> dict[str, bytes]:
     [
         CHANNEL,
         "edensim.kernels.controller.scheduler",
-        "edensim.kernels.controller.state",
+        "edensim.kernels.controller.channel",
         "edensim.kernels.compile",
         "edensim.kernels.object_cache",
         "edensim.vocabulary",

@@ -1,7 +1,5 @@
 """The implicit matrix product of a convolution or linear layer, step by step of all thread blocks that run at the same time."""
 
-from __future__ import annotations
-
 from edensim.kernels.compile import jit
 from edensim.kernels.sources.gpu.kernel import load_extras, load_tap, load_warps, store_warps
 from edensim.kernels.sources.gpu.l2 import begin_warp, load, store

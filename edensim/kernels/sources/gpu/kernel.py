@@ -1,7 +1,5 @@
 """What a GPU kernel is, and how its warps read and write arrays: lanes side by side, coalesced to sectors."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from edensim.kernels.compile import jit, register

@@ -6,8 +6,6 @@ A sector that is written is not fetched first: stores carry byte masks, and what
 Transfers are collected in one array: reads from its begin, writes from its end backwards.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from edensim.kernels.compile import jit, register

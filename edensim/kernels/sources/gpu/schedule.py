@@ -9,8 +9,6 @@ cache needs to deliver its sectors, and the latency of the L2 cache. Stores wait
 that are done store their sums during the first steps of those that follow; behind the last, tiles without reads do.
 """
 
-from __future__ import annotations
-
 from edensim.kernels.compile import entry, jit, register
 from edensim.kernels.sources.gpu.gemm import gemm_step, gemm_store
 from edensim.kernels.sources.gpu.kernel import (

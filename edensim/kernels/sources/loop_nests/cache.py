@@ -1,36 +1,47 @@
-"""Three levels of cache: least recently used, write-back, write-allocate; neither inclusive nor exclusive.
+"""The tags of three cache levels: least recently used, write-back, write-allocate.
 
-A tag is line << 2 | ON_WAY | DIRTY; ways of a set are in order of use, the most recent first. A miss takes its place at once; what it displaces goes
-down before the line comes up. ON_WAY marks lines that memory may still owe.
+The levels are neither inclusive nor exclusive. A tag is line << 2 | ON_WAY | DIRTY, and the ways of
+a set are in order of use, the most recent first. A missing line takes its place at once; what it
+displaces goes down before the line comes up. ON_WAY marks lines that memory may not have delivered
+yet.
 """
-
-from __future__ import annotations
 
 from edensim.kernels.compile import jit
 
+L1, L2, L3 = range(3)
 DIRTY, ON_WAY, ABSENT_TAG = 1, 2, -1
+FLAGS = DIRTY | ON_WAY
 
 
 @jit(forceinline=True)
-def look(tags, first, ways, line, dirty):
-    """The tag's flags before it was touched, now most recent; -1 if the line is not there."""
+def first_tag(machine, level, copy, line):
+    """Return the index of the first tag of a line's set, in a core's copy of a level."""
+    sets = machine["sets"][level]
+    mask = machine["mask"][level]
+    index = copy * sets + (line & mask if mask else line % sets)
+    return machine["start"][level] + index * machine["ways"][level]
+
+
+@jit(forceinline=True)
+def look_up(tags, first, ways, line, dirty):
+    """Touch a line; return its flags from before, -1 if it is not there."""
     tag = tags[first]
     if tag >> 2 == line:
         tags[first] = tag | dirty
-        return tag & 3
+        return tag & FLAGS
     for way in range(1, ways):
         tag = tags[first + way]
         if tag >> 2 == line:
             for i in range(first + way, first, -1):
                 tags[i] = tags[i - 1]
             tags[first] = tag | dirty
-            return tag & 3
+            return tag & FLAGS
     return -1
 
 
 @jit(forceinline=True)
-def place_tag(tags, first, ways, tag):
-    """Make room for a tag and put it in as the most recent; returns the one that had to go."""
+def insert_tag(tags, first, ways, tag):
+    """Insert a tag as the most recent one; return the tag that it displaces."""
     victim = tags[first + ways - 1]
     for i in range(first + ways - 1, first, -1):
         tags[i] = tags[i - 1]
@@ -38,42 +49,29 @@ def place_tag(tags, first, ways, tag):
     return victim
 
 
-@jit(forceinline=True)
-def set1(h, core, line):
-    return (core * h["sets1"] + (line & h["mask1"] if h["mask1"] else line % h["sets1"])) * h[
-        "ways1"
-    ]
-
-
-@jit(forceinline=True)
-def set2(h, core, line):
-    return (
-        h["start2"]
-        + (core * h["sets2"] + (line & h["mask2"] if h["mask2"] else line % h["sets2"]))
-        * h["ways2"]
-    )
-
-
-@jit(forceinline=True)
-def set3(h, line):
-    return h["start3"] + (line & h["mask3"] if h["mask3"] else line % h["sets3"]) * h["ways3"]
+@jit
+def is_dirty(tag):
+    """Return whether a displaced tag is of a line that has to be written down."""
+    return tag >= 0 and tag & DIRTY != 0
 
 
 @jit
-def write3(h, tags, line):
-    """A written line comes down to the last level; returns the written line that it displaces, -1 if none."""
-    first = set3(h, line)
-    if look(tags, first, h["ways3"], line, DIRTY) >= 0:
+def write_to_l3(machine, tags, line):
+    """Write a line to the last level; return the written line that it displaces, -1 if none."""
+    first = first_tag(machine, L3, 0, line)
+    ways = machine["ways"][L3]
+    if look_up(tags, first, ways, line, DIRTY) >= 0:
         return -1
-    victim = place_tag(tags, first, h["ways3"], line << 2 | DIRTY)
-    return victim >> 2 if victim >= 0 and victim & DIRTY else -1
+    victim = insert_tag(tags, first, ways, line << 2 | DIRTY)
+    return victim >> 2 if is_dirty(victim) else -1
 
 
 @jit
-def write2(h, tags, core, line):
-    """A written line comes down to the second level; returns a line to write to memory, -1 if none."""
-    first = set2(h, core, line)
-    if look(tags, first, h["ways2"], line, DIRTY) >= 0:
+def write_to_l2(machine, tags, copy, line):
+    """Write a line to the second level; return a line to write to memory, -1 if none."""
+    first = first_tag(machine, L2, copy, line)
+    ways = machine["ways"][L2]
+    if look_up(tags, first, ways, line, DIRTY) >= 0:
         return -1
-    victim = place_tag(tags, first, h["ways2"], line << 2 | DIRTY)
-    return write3(h, tags, victim >> 2) if victim >= 0 and victim & DIRTY else -1
+    victim = insert_tag(tags, first, ways, line << 2 | DIRTY)
+    return write_to_l3(machine, tags, victim >> 2) if is_dirty(victim) else -1

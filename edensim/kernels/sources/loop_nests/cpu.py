@@ -1,227 +1,199 @@
 """Cores that walk nests of loops through their caches, in closed loop with the memory.
 
-The loop goes from one memory clock at which something can happen to the next. In between each core runs ahead as far as what it knows allows:
-a read's return is known when its command issues. A core that finishes a nest waits for the others.
+The event loop goes from one memory clock at which something can happen to the next. In between,
+each core runs ahead as far as what it knows allows: the return of a read is known when its command
+issues. A core that finishes a nest waits for the others.
 """
 
-from __future__ import annotations
-
-from edensim.kernels.codes import ACT
+from edensim.kernels.codes import READ, WRITE
 from edensim.kernels.compile import entry, jit
+from edensim.kernels.controller.limits import FOREVER
+from edensim.kernels.controller.memory import MEMORY, Memory
 from edensim.kernels.controller.scheduler import accept
-from edensim.kernels.controller.state import (
-    COMMANDS_FULL,
-    DEADLOCK,
-    DONE,
-    FOREVER,
-    HALTED,
-    PRIORITY_OVERFLOW,
-    QUEUED,
+from edensim.kernels.sources.event_loop import event_loop
+from edensim.kernels.sources.loop_nests.state import (
+    FINISHED,
+    MAX_OUT,
+    NOT_STALLED,
+    STARTING,
+    WAITS_FOR_ROOM,
+    Caches,
+    LoopNests,
 )
-from edensim.kernels.sources.event_loop import tick
-from edensim.kernels.sources.loop_nests.state import FINISHED, MAX_OUT, STARTING
+from edensim.kernels.sources.loop_nests.traffic import IS_WRITE
 from edensim.kernels.sources.loop_nests.walk import walk
-from edensim.kernels.sources.loop_nests.window import settle, slot_of
+from edensim.kernels.sources.loop_nests.window import note_return, slot_of
+from edensim.kernels.status import Status
 
 
 @jit
-def send_transfers(h, channels, t, clock):
-    """Offer what is due to its channel; what finds its queue full stays, until a place is freed."""
-    kept = 0
-    h["next_due"] = FOREVER
-    for i in range(h["transfers"]):
-        if h["transfer_due"][i] <= clock:
-            if offer(h, channels, t, i, clock):
-                continue
-        else:
-            h["next_due"] = min(h["next_due"], h["transfer_due"][i])
-        if kept < i:
-            h["transfer_due"][kept] = h["transfer_due"][i]
-            h["transfer_line"][kept] = h["transfer_line"][i]
-            h["transfer_row"][kept] = h["transfer_row"][i]
-            h["transfer_column"][kept] = h["transfer_column"][i]
-            h["transfer_bank"][kept] = h["transfer_bank"][i]
-            h["transfer_channel"][kept] = h["transfer_channel"][i]
-            h["transfer_tensor"][kept] = h["transfer_tensor"][i]
-            h["transfer_tag"][kept] = h["transfer_tag"][i]
-        kept += 1
-    h["transfers"] = kept
+def send_pending(memory, machine):
+    """Offer the requests that are due; what finds its queue full stays until a place is free."""
+    clock = memory.loop["clock"]
+    left = 0
+    machine["next_due"] = FOREVER
+    for i in range(machine["pending_count"]):
+        request = machine["pending"][i]
+        if request["clock"] > clock:
+            machine["next_due"] = min(machine["next_due"], request["clock"])
+        elif offer(memory, request, machine["pending_tag"][i]):
+            continue
+        if left < i:
+            move_request(request, machine["pending"][left])
+            machine["pending_tag"][left] = machine["pending_tag"][i]
+        left += 1
+    machine["pending_count"] = left
 
 
 @jit
-def offer(h, channels, t, i, clock):
-    """Offer one request; whether it was taken."""
-    s = channels[h["transfer_channel"][i]]
-    tag = h["transfer_tag"][i]
-    queue = 1 if tag < 0 else 0
-    if s["length"][queue] >= t["queue_size"][queue]:
+def move_request(request, target):
+    """Copy a PLACED record."""
+    target["line"] = request["line"]
+    target["clock"] = request["clock"]
+    target["row"] = request["row"]
+    target["column"] = request["column"]
+    target["tensor"] = request["tensor"]
+    target["bank"] = request["bank"]
+    target["channel"] = request["channel"]
+
+
+@jit
+def offer(memory, request, tag):
+    """Offer one request to its channel; return whether it was taken."""
+    channel = memory.channels[request["channel"]]
+    queue = WRITE if tag == IS_WRITE else READ
+    # A full queue takes nothing, not even what the write queue could answer.
+    if channel["length"][queue] >= memory.timing["queue_size"][queue]:
         return False
-    bank = h["transfer_bank"][i]
-    accept(
-        s,
-        t,
-        queue,
-        bank,
-        h["transfer_row"][i],
-        h["transfer_column"][i],
-        h["transfer_line"][i],
-        clock - 1,
-        tag,
-        h["transfer_tensor"][i],
-    )
-    if s["planned"] == 0:
-        s["due"] = min(s["due"], clock)
-    return True
+    return accept(channel, memory.timing, request, queue, memory.loop["clock"] - 1, tag)
 
 
 @jit
-def release(h, cores, clock):
+def resume_cores(memory, machine, cores):
     """Let cores go on that waited for room on the way to memory."""
-    if h["transfers"] >= h["transfer_limit"]:
+    if machine["pending_count"] >= machine["pending_limit"]:
         return
-    for c in range(h["cores"]):
-        u = cores[c]
-        if u["stalled"] == 2:
-            u["stalled"] = 0
-            now = slot_of(h, clock)
-            if now > u["now"]:
-                h["memory_stall_slots"] += now - u["now"]
-                u["now"] = now
+    for c in range(machine["cores"]):
+        core = cores[c]
+        if core["stalled"] == WAITS_FOR_ROOM:
+            core["stalled"] = NOT_STALLED
+            now = slot_of(machine, memory.loop["clock"])
+            if now > core["now"]:
+                machine["memory_stall_slots"] += now - core["now"]
+                core["now"] = now
 
 
 @jit
-def note_activation(h, s, cores, clock):
-    """Mark the read for which a row was just opened."""
-    if s["last_command"] == clock and s["plan_kind"] == QUEUED and s["plan_command"] == ACT:
-        tag = s["slots"][s["plan_slot"]]["tag"]
-        if s["slots"][s["plan_slot"]]["queue"] == 0 and tag >= 0:
-            cores[tag // MAX_OUT]["out_activated"][tag % MAX_OUT] = 1
-            h["read_activations"] += 1
+def note_activation(channel, machine, cores):
+    """Mark the read for which the channel has just opened a row."""
+    request = channel["slots"][channel["activated_slot"]]
+    tag = request["tag"]
+    if channel["activated_slot"] > 0 and request["queue"] == READ and tag >= 0:
+        cores[tag // MAX_OUT]["out_activated"][tag % MAX_OUT] = 1
+        machine["read_activations"] += 1
+    channel["activated_slot"] = 0
 
 
 @jit
-def run_ahead(h, cores, nests, count, refs, records, tags, m, regions, moved, until):
-    """Let every core go on until a slot; 1 when all nests are finished. No core passes another's nest."""
+def run_ahead(source, until):
+    """Let every core go on until a slot; return whether all nests are finished.
+
+    No core passes another's nest.
+    """
+    machine, cores = source.caches.machine, source.caches.cores
     while True:
         finished = 0
         latest = 0
-        for c in range(h["cores"]):
-            u = cores[c]
-            if u["stalled"] == 0 or h["functional"]:
-                walk(h, u, cores, nests, count, refs, records, tags, m, regions, moved, until)
-            finished += u["state"] == FINISHED and u["gap"] == 0
-            latest = max(latest, u["now"])
-        if finished < h["cores"]:
-            return 0
-        if cores[0]["nest"] + 1 >= count:
-            return 1
-        for c in range(h["cores"]):
-            u = cores[c]
-            u["now"] = latest
-            u["nest"] += 1
-            u["state"] = STARTING
-            u["line"] = 0
-            u["last_line"] = -1
+        for c in range(machine["cores"]):
+            core = cores[c]
+            if core["stalled"] == NOT_STALLED or machine["functional"]:
+                walk(source, core, until)
+            finished += core["state"] == FINISHED and core["gap"] == 0
+            latest = max(latest, core["now"])
+        if finished < machine["cores"]:
+            return False
+        if cores[0]["nest"] + 1 >= source.nests.shape[0]:
+            return True
+        for c in range(machine["cores"]):
+            core = cores[c]
+            core["now"] = latest
+            core["nest"] += 1
+            core["state"] = STARTING
+            core["line"] = 0
+            core["last_line"] = -1
 
 
 @jit
-def horizon(h, cores, wake, clock):
-    """Slot up to which cores may run ahead: that of the next clock at which memory acts, and no core far ahead of another."""
-    return slot_of(h, min(wake, clock + h["quantum"]))
+def give(memory, source):
+    """Offer what is due, when it becomes due or a place in a queue became free."""
+    machine = source.caches.machine
+    if machine["freed"] > 0 or machine["next_due"] <= memory.loop["clock"]:
+        send_pending(memory, machine)
+        resume_cores(memory, machine, source.caches.cores)
+    return Status.RUNNING, FOREVER
 
 
-@entry(
-    "CHANNEL[:]",
-    "TIMING[:]",
-    "LOOP[:]",
-    "CPUS[:]",
-    "CPU[:]",
-    "NEST[:]",
-    "i8",
-    "REF[:]",
-    "REQUEST[:]",
-    "i8[:]",
-    "i8[:]",
-    "i8[:]",
-    "MAPPING[:]",
-    "COMMAND[:]",
-    "i8[:]",
-)
-def run_cpu(
+@jit
+def take(memory, source, freed, wake):
+    """Take note of the rows opened for reads, and of reads on their way back."""
+    machine, cores = source.caches.machine, source.caches.cores
+    machine["freed"] = freed
+    for c in range(memory.channels.shape[0]):
+        channel = memory.channels[c]
+        note_activation(channel, machine, cores)
+        for i in range(channel["return_count"]):
+            returns_at = slot_of(machine, channel["return_at"][i])
+            note_return(machine, cores, channel["return_tag"][i], returns_at)
+        channel["return_count"] = 0
+    return wake
+
+
+@jit
+def go_on(memory, source, wake):
+    """Let the cores run ahead, up to the next clock at which memory acts.
+
+    No core gets further ahead of another than a quantum.
+    """
+    machine, cores = source.caches.machine, source.caches.cores
+    clock = memory.loop["clock"]
+    horizon = min(max(wake, clock + 1), clock + machine["quantum"])
+    if run_ahead(source, slot_of(machine, horizon)):
+        return Status.DONE, wake
+    wake = min(wake, machine["next_due"])
+    if machine["freed"] > 0 and machine["pending_count"] > 0:
+        wake = min(wake, clock + 1)
+    for c in range(machine["cores"]):
+        if cores[c]["stalled"] == NOT_STALLED and cores[c]["state"] != FINISHED:
+            wake = min(wake, clock + machine["quantum"])
+    return Status.RUNNING, wake
+
+
+run = event_loop(give, take, go_on)
+
+
+@entry(*MEMORY, "CPUS[:]", "CPU[:]", "i8[:]", "i8[:]", "i8[:]", "NEST[:]", "REF[:]", "REQUEST[:]")
+def run_cpu(  # noqa: PLR0913 (a compiled entry takes every array by itself)
     channels,
-    timing,
+    timings,
     loops,
-    machine,
-    cores,
-    nests,
-    count,
-    refs,
-    records,
-    tags,
-    regions,
-    moved,
     mappings,
     commands,
     exposures,
+    machines,
+    cores,
+    tags,
+    regions,
+    moved,
+    nests,
+    refs,
+    records,
 ):
-    """Run `count` nests on all cores, the memory with them; it is not drained."""
-    t = timing[0]
-    loop = loops[0]
-    h = machine[0]
-    m = mappings[0]
-    clock = loop["tick"]
-    if h["functional"]:
-        run_ahead(
-            h, cores, nests, count, refs, records, tags, m, regions, moved, clock + FOREVER // 2
-        )  # an int64 as below, not a constant
-        return DONE
-    freed = 1
-    while True:
-        loop["tick"] = clock
-        if loop["record"] and loop["recorded"] + channels.shape[0] > commands.shape[0]:
-            return COMMANDS_FULL
-        if freed > 0 or h["next_due"] <= clock:
-            send_transfers(h, channels, t, clock)
-            release(h, cores, clock)
-        freed = 0
-        wake = FOREVER
-        halted = 0
-        for c in range(channels.shape[0]):
-            s = channels[c]
-            if s["due"] <= clock:
-                freed += tick(s, t, clock, loop, commands, exposures)
-                note_activation(h, s, cores, clock)
-                if s["overflow"]:
-                    return PRIORITY_OVERFLOW
-            for i in range(s["returns"]):
-                settle(h, cores, s["return_tag"][i], slot_of(h, s["return_at"][i]))
-            s["returns"] = 0
-            wake = min(wake, s["due"])
-            halted += s["halted"]
-        if halted == channels.shape[0]:
-            loop["tick"] = clock + 1
-            return HALTED
-        if run_ahead(
-            h,
-            cores,
-            nests,
-            count,
-            refs,
-            records,
-            tags,
-            m,
-            regions,
-            moved,
-            horizon(h, cores, max(wake, clock + 1), clock),
-        ):
-            return DONE
-        waiting = FOREVER
-        for c in range(h["cores"]):
-            if cores[c]["stalled"] == 0 and cores[c]["state"] != FINISHED:
-                waiting = clock + h["quantum"]
-        if freed > 0 and h["transfers"] > 0:
-            waiting = clock + 1
-        wake = min(wake, min(h["next_due"], waiting))
-        if wake >= FOREVER:
-            return DEADLOCK
-        clock = max(clock + 1, wake)
+    """Run all nests on all cores, and the memory with them, which is not drained."""
+    memory = Memory(channels, timings[0], loops[0], mappings[0], commands, exposures)
+    caches = Caches(machines[0], cores, tags, memory.mapping, regions, moved)
+    source = LoopNests(caches, nests, refs, records)
+    if machines[0]["functional"]:
+        run_ahead(source, memory.loop["clock"] + FOREVER // 2)
+        return Status.DONE
+    machines[0]["freed"] = 1  # what is left from a run before is offered
+    return run(memory, source)

@@ -1,117 +1,126 @@
-"""A stream prefetcher beside each second-level cache: it follows reads by 4 KB page and shares the way to memory with the misses."""
+"""A stream prefetcher beside each second-level cache.
 
-from __future__ import annotations
+It follows the reads of the second level by 4 KiB page, and shares the way to memory with the
+misses. A stream is a page. It is trusted after its stride came twice, prefetches one line a read
+(two after one came too late), and looks at most `depth` strides ahead, never out of its page.
+"""
 
 from edensim.kernels.compile import jit
-from edensim.kernels.controller.state import FOREVER
-from edensim.kernels.sources.loop_nests.cache import (
-    DIRTY,
-    ON_WAY,
-    look,
-    place_tag,
-    set2,
-    set3,
-    write3,
-)
-from edensim.kernels.sources.loop_nests.traffic import fetch, write_back
+from edensim.kernels.controller.limits import FOREVER
+from edensim.kernels.sources.loop_nests.cache import L2, L3, ON_WAY, first_tag, look_up
+from edensim.kernels.sources.loop_nests.traffic import fetch, insert_in_l2, insert_in_l3
+from edensim.kernels.sources.loop_nests.window import free_returned
+
+# Whether a line was prefetched, and came in time.
+NOT_PREFETCHED, LATE, TIMELY = range(3)
+PAGE_BITS = 6  # 64 lines
+LAST_LINE = (1 << PAGE_BITS) - 1
+TRUSTED, MOST_CONFIDENCE = 2, 3
 
 
 @jit
-def follow(h, u, cores, tags, m, regions, moved, line, late):
-    """Note a read of the second level in the table of streams; prefetch ahead where a stride has shown.
+def follow_stream(caches, core, line, prefetched):
+    """Note a read of the second level, and prefetch ahead if its stream is trusted."""
+    page = line >> PAGE_BITS
+    place = line & LAST_LINE
+    at = find_stream(caches.machine, core, page, place)
+    if at < 0:
+        return
+    learn_stride(core, at, place)
+    if core["stream_confidence"][at] < TRUSTED:
+        return
+    stride = core["stream_stride"][at]
+    allowed = 1
+    if prefetched == LATE:
+        core["stream_depth"][at] = min(caches.machine["depth"], core["stream_depth"][at] + 1)
+        allowed = 2
+    if (core["stream_ahead"][at] - place) * stride < 0:
+        core["stream_ahead"][at] = place
+    for _ in range(allowed):
+        ahead = core["stream_ahead"][at] + stride
+        is_deep = (ahead - place) // stride > core["stream_depth"][at]
+        if is_deep or ahead < 0 or ahead > LAST_LINE:
+            return
+        if not prefetch(caches, core, page << PAGE_BITS | ahead):
+            return
+        core["stream_ahead"][at] = ahead
 
-    A stream is a 4 KB page; it is trusted after its stride came twice, prefetches one line a read (two after one came late) and looks at most `depth`
-    strides ahead, never out of its page.
+
+@jit
+def find_stream(machine, core, page, place):
+    """Return the stream of a page, -1 if it is new or was read at the same line before.
+
+    A new page takes the place of the stream that has not been used for the longest time.
     """
-    page = line >> 6
-    place = line & 63
-    u["stream_clock"] += 1
+    core["stream_clock"] += 1
     at = 0
     oldest = FOREVER
-    for i in range(h["streams"]):
-        if u["stream_page"][i] == page:
+    for i in range(machine["streams"]):
+        if core["stream_page"][i] == page:
+            core["stream_used"][i] = core["stream_clock"]
+            return i if place != core["stream_last"][i] else -1
+        if core["stream_used"][i] < oldest:
             at = i
-            oldest = -1
-            break
-        if u["stream_used"][i] < oldest:
-            at = i
-            oldest = u["stream_used"][i]
-    u["stream_used"][at] = u["stream_clock"]
-    if oldest >= 0:
-        u["stream_page"][at] = page
-        u["stream_last"][at] = place
-        u["stream_stride"][at] = 0
-        u["stream_confidence"][at] = 1
-        u["stream_depth"][at] = 1
-        u["stream_ahead"][at] = place
-        return
-    stride = place - u["stream_last"][at]
-    if stride == 0:
-        return
-    u["stream_last"][at] = place
-    if stride == u["stream_stride"][at]:
-        u["stream_confidence"][at] = min(3, u["stream_confidence"][at] + 1)
-    elif u["stream_stride"][at] == 0 or u["stream_confidence"][at] <= 1:
-        u["stream_confidence"][at] = 2 if u["stream_stride"][at] == 0 else 1
-        u["stream_stride"][at] = stride
-        u["stream_ahead"][at] = place
-    else:
-        u["stream_confidence"][at] -= 1
-    if u["stream_confidence"][at] < 2:
-        return
-    stride = u["stream_stride"][at]
-    allowed = 1
-    if late == 1:
-        u["stream_depth"][at] = min(h["depth"], u["stream_depth"][at] + 1)
-        allowed = 2
-    if (u["stream_ahead"][at] - place) * stride < 0:
-        u["stream_ahead"][at] = place
-    while allowed > 0:
-        ahead = u["stream_ahead"][at] + stride
-        if (ahead - place) // stride > u["stream_depth"][at] or ahead < 0 or ahead > 63:
-            return
-        if not prefetch(h, u, cores, tags, m, regions, moved, page << 6 | ahead):
-            return
-        u["stream_ahead"][at] = ahead
-        allowed -= 1
+            oldest = core["stream_used"][i]
+    core["stream_used"][at] = core["stream_clock"]
+    core["stream_page"][at] = page
+    core["stream_last"][at] = place
+    core["stream_stride"][at] = 0
+    core["stream_confidence"][at] = 1
+    core["stream_depth"][at] = 1
+    core["stream_ahead"][at] = place
+    return -1
 
 
 @jit
-def prefetch(h, u, cores, tags, m, regions, moved, line):
-    """Bring a line to the second level; False if nothing more can be on its way."""
-    first = set2(h, u["index"], line)
-    for way in range(h["ways2"]):
+def learn_stride(core, at, place):
+    """Compare the stride to the read before with that of the stream."""
+    stride = place - core["stream_last"][at]
+    confidence = core["stream_confidence"][at]
+    is_first = core["stream_stride"][at] == 0
+    core["stream_last"][at] = place
+    if stride == core["stream_stride"][at]:
+        core["stream_confidence"][at] = min(MOST_CONFIDENCE, confidence + 1)
+    elif is_first or confidence <= 1:
+        core["stream_confidence"][at] = TRUSTED if is_first else 1
+        core["stream_stride"][at] = stride
+        core["stream_ahead"][at] = place
+    else:
+        core["stream_confidence"][at] = confidence - 1
+
+
+@jit
+def prefetch(caches, core, line):
+    """Bring a line to the second level; return False if nothing more can be on its way."""
+    machine, tags = caches.machine, caches.tags
+    first = first_tag(machine, L2, core["index"], line)
+    for way in range(machine["ways"][L2]):
         if tags[first + way] >> 2 == line:
             return True
-    third = set3(h, line)
-    is_there = look(tags, third, h["ways3"], line, 0) >= 0  # before anything displaces it
-    if not is_there and not may_fetch(h, u):
+    first_l3 = first_tag(machine, L3, 0, line)
+    # The line is looked up before anything can displace it.
+    is_in_l3 = look_up(tags, first_l3, machine["ways"][L3], line, 0) >= 0
+    if not is_in_l3 and not may_fetch(machine, core):
         return False
-    victim = place_tag(tags, first, h["ways2"], line << 2 | ON_WAY)
-    if victim >= 0 and victim & DIRTY:
-        gone = write3(h, tags, victim >> 2)
-        if gone >= 0:
-            write_back(h, u, m, regions, moved, gone)
-    h["prefetches"] += 1
-    if is_there:
-        return True
-    victim = place_tag(tags, third, h["ways3"], line << 2 | ON_WAY)
-    if victim >= 0 and victim & DIRTY:
-        write_back(h, u, m, regions, moved, victim >> 2)
-    h["llc_read_misses"] += 1
-    fetch(h, u, m, regions, moved, line, h["misses_allowed"])
-    u["ahead"] += 1
+    insert_in_l2(caches, core, first, line << 2 | ON_WAY)
+    machine["prefetches"] += 1
+    if not is_in_l3:
+        insert_in_l3(caches, core, first_l3, line << 2 | ON_WAY)
+        machine["llc_read_misses"] += 1
+        fetch(caches, core, line, machine["misses_allowed"])
+        core["ahead"] += 1
     return True
 
 
 @jit
-def may_fetch(h, u):
-    """Whether a prefetch may go to memory: as many are under way as misses may be, at most, and not too much waits for memory."""
-    if h["transfers"] >= h["transfer_limit"]:
+def may_fetch(machine, core):
+    """Return whether a prefetch may go to memory.
+
+    At most as many prefetches as misses may be under way, and not too much may wait for memory.
+    """
+    if machine["pending_count"] >= machine["pending_limit"]:
         return False
-    if u["ahead"] >= h["misses_allowed"]:
-        for o in range(h["misses_allowed"], 2 * h["misses_allowed"]):
-            if u["out_line"][o] >= 0 and u["out_done"][o] <= u["now"]:
-                u["out_line"][o] = -1
-                u["ahead"] -= 1
-    return u["ahead"] < h["misses_allowed"]
+    allowed = machine["misses_allowed"]
+    if core["ahead"] >= allowed:
+        core["ahead"] -= free_returned(core, allowed, 2 * allowed)
+    return core["ahead"] < allowed

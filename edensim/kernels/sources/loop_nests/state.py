@@ -1,32 +1,40 @@
-"""Records of the cores: what they walk through (nests of loops), what is under way, what is counted.
+"""Records of cores that walk nests of loops: the nests, the cores, their caches, what is counted.
 
-Core time is in slots: one slot is one instruction at the issue width, `width` slots are one core cycle.
+Core time is in slots: a slot is one instruction at the issue width, and `width` slots are one core
+cycle.
 """
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numpy as np
 
 from edensim.kernels.compile import register
+from edensim.kernels.controller.address import PLACED
 
 LOOPS = 4  # around the innermost one
 MAX_REFS = 12
 MAX_WINDOW = 4096
 MAX_MISSES = 512
-MAX_OUT = 2 * MAX_MISSES  # demand misses, then prefetches
+MAX_OUT = 2 * MAX_MISSES  # miss registers: of demand misses, then of prefetches
 MAX_TRANSFERS = 4096
 STREAMS = 64
 LINE_BITS = 6  # 64-byte lines
 FRACTION_BITS = 10  # instructions of a row and of an element are in 1/1024
 
-# What a reference does to each element; a load may have to wait for the one before it (a pointer, an index).
-LOAD, STORE, UPDATE, DEPENDENT = 0, 1, 2, 3
-# Where a core is.
-STARTING, WALKING, FINISHED = 0, 1, 2
+# What a reference does to each element. A dependent load waits for the one before it (a pointer or
+# an index).
+LOAD, STORE, UPDATE, DEPENDENT = range(4)
+# Where a core is in its nest.
+STARTING, WALKING, FINISHED = range(3)
+# What a core waits for: nothing, the data of a line, room on the way to memory.
+NOT_STALLED, WAITS_FOR_DATA, WAITS_FOR_ROOM = range(3)
 
-#: One array reference of a nest: at innermost element e of the loop indices i, `size` bytes from base + sum(i * stride) + e * step on, `rows` times
-#: `pitch` apart. Bounds (limit 0: none): it exists where 0 <= row + sum(i * row_stride) < row_limit, and
-#: 0 <= column + sum(i * column_stride) + e * column_step < column_limit.
+#: One array reference of a nest. At innermost element e of the loop indices i it is `size` bytes
+#: from base + sum(i * stride) + e * step on, `rows` times, `pitch` apart. It exists if
+#: 0 <= row + sum(i * row_stride) < row_limit and
+#: 0 <= column + sum(i * column_stride) + e * column_step < column_limit; limit 0 means no bound.
 REF = register(
     "REF",
     np.dtype(
@@ -50,8 +58,8 @@ REF = register(
     ),
 )
 
-#: Loops around a row of `inner` elements. In a parallel nest each core has its part of the outermost loop; `first` and `stop` bound that part, from
-#: its start, for runs of some of it.
+#: Loops around a row of `inner` elements. In a parallel nest each core has a part of the outermost
+#: loop. To run some of it, `first` and `stop` bound that part, counted from its start.
 NEST = register(
     "NEST",
     np.dtype(
@@ -66,7 +74,8 @@ NEST = register(
             ("parallel", np.int64),
             ("first", np.int64),
             ("stop", np.int64),
-            ("records", np.int64),  # not a nest: so many records of a core trace, whose loads miss
+            # If not 0, this is no nest but so many records of a core trace, whose loads miss.
+            ("records", np.int64),
         ],
         align=True,
     ),
@@ -81,47 +90,36 @@ CPUS = register(
             ("width", np.int64),
             ("window", np.int64),
             ("misses_allowed", np.int64),
-            (
-                "miss_latency",
-                np.int64,
-            ),  # slots from a load to its request to memory, and of a load that hits the last level
+            # Slots from a load to its request to memory.
+            ("miss_latency", np.int64),
             ("l2_latency", np.int64),
             ("l3_latency", np.int64),
-            ("hidden", np.int64),  # loads of so many slots never hold the window up
-            ("slots", np.int64),  # slots in `ticks` memory clocks
-            ("ticks", np.int64),
+            ("hidden", np.int64),  # loads that take at most so many slots never stop the window
+            # There are `slots` slots in `clocks` memory clocks.
+            ("slots", np.int64),
+            ("clocks", np.int64),
             ("quantum", np.int64),  # memory clocks that one core may run ahead of another
-            ("parts", np.int64),  # memory accesses for a line
+            ("parts", np.int64),  # memory accesses of a line
             ("part_bits", np.int64),
             ("trcd", np.int64),  # slots
             ("functional", np.int64),  # caches only: no time passes
-            # Caches in the tag array: 1 and 2 of each core after the other, then the shared 3.
-            ("sets1", np.int64),
-            ("ways1", np.int64),
-            ("sets2", np.int64),
-            ("ways2", np.int64),
-            ("sets3", np.int64),
-            ("ways3", np.int64),
-            ("mask1", np.int64),  # sets - 1 where they are a power of two, else 0
-            ("mask2", np.int64),
-            ("mask3", np.int64),
-            ("start2", np.int64),
-            ("start3", np.int64),
-            # Prefetching: streams followed (0: none), lines ahead at most.
+            # The three levels of cache: sets, ways, sets - 1 if they are a power of two (else 0), and
+            # where the level begins in the tag array. Levels 1 and 2 are there once for each core.
+            ("sets", np.int64, (3,)),
+            ("ways", np.int64, (3,)),
+            ("mask", np.int64, (3,)),
+            ("start", np.int64, (3,)),
+            # Prefetching: streams followed (0 for none), most lines ahead.
             ("streams", np.int64),
             ("depth", np.int64),
-            # To memory, in order.
-            ("transfers", np.int64),
-            ("transfer_limit", np.int64),
-            ("next_due", np.int64),  # clock at which the next one that has not been offered is
-            ("transfer_due", np.int64, (MAX_TRANSFERS,)),
-            ("transfer_line", np.int64, (MAX_TRANSFERS,)),
-            ("transfer_row", np.int64, (MAX_TRANSFERS,)),
-            ("transfer_column", np.int64, (MAX_TRANSFERS,)),
-            ("transfer_bank", np.int64, (MAX_TRANSFERS,)),
-            ("transfer_channel", np.uint32, (MAX_TRANSFERS,)),
-            ("transfer_tensor", np.int64, (MAX_TRANSFERS,)),
-            ("transfer_tag", np.int64, (MAX_TRANSFERS,)),  # -1: a write
+            # Requests on their way to memory, in order. `clock` is when each is due, and tag -1
+            # means a write. `next_due` is when the next one is that has not been offered.
+            ("pending_count", np.int64),
+            ("pending_limit", np.int64),
+            ("next_due", np.int64),
+            ("freed", np.int64),  # places in queues that became free
+            ("pending", PLACED, (MAX_TRANSFERS,)),
+            ("pending_tag", np.int64, (MAX_TRANSFERS,)),
             # Counts.
             ("l2_reads", np.int64),
             ("l3_reads", np.int64),
@@ -134,7 +132,6 @@ CPUS = register(
             ("exposed_slots", np.int64),
             ("read_activations", np.int64),
             ("memory_stall_slots", np.int64),
-            ("touches", np.int64),
         ],
         align=True,
     ),
@@ -150,7 +147,7 @@ CPU = register(
             ("instructions", np.int64),
             ("gap", np.int64),  # instructions to dispatch before the walk goes on
             ("fraction", np.int64),
-            ("stalled", np.int64),  # until data arrives
+            ("stalled", np.int64),
             # The walk.
             ("state", np.int64),
             ("nest", np.int64),
@@ -161,7 +158,7 @@ CPU = register(
             ("line", np.int64),
             ("last_line", np.int64),
             ("kind", np.int64),
-            ("row", np.int64),  # of a reference that has several
+            ("row", np.int64),  # rows left of a reference that has several
             ("row_byte", np.int64),
             ("row_bytes", np.int64),
             ("byte", np.int64, (MAX_REFS,)),
@@ -170,19 +167,20 @@ CPU = register(
             ("touched", np.int64, (MAX_REFS,)),
             ("record", np.int64),
             ("record_load", np.int64),
-            # Loads in the window that take long: a ring in program order.
+            # Loads in the window that take long: a ring in program order. `load_done` is the slot
+            # at which the data are there, FOREVER if that is not known yet.
             ("loads", np.int64),
             ("first_load", np.int64),
             ("load_index", np.int64, (MAX_WINDOW,)),
-            ("load_done", np.int64, (MAX_WINDOW,)),  # slot; FOREVER: not known yet
+            ("load_done", np.int64, (MAX_WINDOW,)),
             ("load_tag", np.int64, (MAX_WINDOW,)),
             ("load_activated", np.int64, (MAX_WINDOW,)),
-            ("depends_on", np.int64),  # slot at which the last dependent load is done
+            ("depends_on", np.int64),  # slot at which the latest dependent load is done
             ("depends_tag", np.int64),
             # Lines on their way from memory.
             ("busy", np.int64),  # demand misses not known to be back
             ("ahead", np.int64),  # prefetches not known to be back
-            ("out_line", np.int64, (MAX_OUT,)),  # -1: free
+            ("out_line", np.int64, (MAX_OUT,)),  # -1 if free
             ("out_done", np.int64, (MAX_OUT,)),
             ("out_parts", np.int64, (MAX_OUT,)),
             ("out_activated", np.int64, (MAX_OUT,)),
@@ -199,3 +197,27 @@ CPU = register(
         align=True,
     ),
 )
+
+
+class Caches(NamedTuple):
+    """Cores with their caches: CPUS, [cores] CPU, all tags, MAPPING, and where lines belong.
+
+    regions: first line, last line and tensor of each region, in order of address. moved: lines read
+    and lines written of each tensor; the last pair is of lines that belong to no tensor.
+    """
+
+    machine: Any
+    cores: Any
+    tags: Any
+    mapping: Any
+    regions: Any
+    moved: Any
+
+
+class LoopNests(NamedTuple):
+    """The source: cores with caches, [n] NEST, their [n] REF, and REQUEST records of a trace."""
+
+    caches: Caches
+    nests: Any
+    refs: Any
+    records: Any

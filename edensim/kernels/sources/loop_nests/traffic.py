@@ -1,19 +1,30 @@
-"""What the caches ask of memory: lines to fetch and to write, on their way and noted until they are back."""
+"""What the caches request from memory: lines to fetch and lines to write.
 
-from __future__ import annotations
+A line on its way is noted in a miss register of the core that fetches it, until it is back. Its tag
+is core * MAX_OUT + register.
+"""
 
 from edensim.kernels.compile import jit
-from edensim.kernels.controller.address import CHANNEL, COLUMN, ROW, flat_bank, gather
-from edensim.kernels.controller.state import FOREVER
+from edensim.kernels.controller.address import locate
+from edensim.kernels.controller.limits import FOREVER
+from edensim.kernels.sources.loop_nests.cache import (
+    L2,
+    L3,
+    insert_tag,
+    is_dirty,
+    write_to_l3,
+)
 from edensim.kernels.sources.loop_nests.state import LINE_BITS, MAX_OUT
-from edensim.kernels.sources.loop_nests.window import tick_of
+from edensim.kernels.sources.loop_nests.window import clock_of
 
-REGION_FIRST, REGION_LAST, REGION_TENSOR = 0, 1, 2
+REGION_FIRST, REGION_LAST, REGION_TENSOR = range(3)
+IS_WRITE = -1  # in place of the tag of a line to fetch
+NOT_ON_WAY = -1
 
 
 @jit
 def tensor_of(regions, line):
-    """Tensor that a line belongs to; regions: first and last line and tensor of each, in order of address."""
+    """Return the tensor that a line belongs to, -1 if none."""
     low = 0
     high = regions.shape[0] // 3
     while low < high:
@@ -28,58 +39,81 @@ def tensor_of(regions, line):
 
 
 @jit
-def send(h, m, regions, moved, line, tag, slot):
-    """A line is to be fetched for `tag`, or written (-1), from a slot on."""
-    tensor = tensor_of(regions, line)
-    at = 2 * tensor if tensor >= 0 else moved.shape[0] - 2  # the last: what belongs to no tensor
-    moved[at + (tag < 0)] += 1
-    if h["functional"]:
+def send(caches, line, tag, slot):
+    """Request that a line is fetched for `tag`, or written (IS_WRITE), from a slot on."""
+    machine = caches.machine
+    tensor = tensor_of(caches.regions, line)
+    at = 2 * tensor if tensor >= 0 else caches.moved.shape[0] - 2
+    caches.moved[at + (tag == IS_WRITE)] += 1
+    if machine["functional"]:
         return
-    for part in range(h["parts"]):
-        m["address"][0] = (line << LINE_BITS) + (part << h["part_bits"])
-        gather(m, 1)
-        at = h["transfers"]
-        due = tick_of(h, slot)
-        h["next_due"] = min(h["next_due"], due)
-        h["transfer_due"][at] = due
-        h["transfer_line"][at] = m["address"][0] >> m["offset_bits"]
-        h["transfer_row"][at] = m["value"][ROW, 0]
-        h["transfer_column"][at] = m["value"][COLUMN, 0]
-        h["transfer_bank"][at] = flat_bank(m, 0)
-        h["transfer_channel"][at] = m["value"][CHANNEL, 0]
-        h["transfer_tensor"][at] = tensor
-        h["transfer_tag"][at] = tag
-        h["transfers"] = at + 1
+    due = clock_of(machine, slot)
+    machine["next_due"] = min(machine["next_due"], due)
+    for part in range(machine["parts"]):
+        at = machine["pending_count"]
+        request = machine["pending"][at]
+        locate(caches.mapping, (line << LINE_BITS) + (part << machine["part_bits"]), request)
+        request["clock"] = due
+        request["tensor"] = tensor
+        machine["pending_tag"][at] = tag
+        machine["pending_count"] = at + 1
 
 
 @jit
-def write_back(h, u, m, regions, moved, line):
-    """A written line leaves the last level."""
-    h["llc_writebacks"] += 1
-    send(h, m, regions, moved, line, -1, u["now"] + h["miss_latency"])
+def write_back(caches, core, line):
+    """Write a line to memory that leaves the last level."""
+    caches.machine["llc_writebacks"] += 1
+    send(caches, line, IS_WRITE, core["now"] + caches.machine["miss_latency"])
 
 
 @jit
-def owed(h, cores, line):
-    """Where a line on its way is noted: core * MAX_OUT + register; -1 if memory owes it no more."""
-    for c in range(h["cores"]):
-        u = cores[c]
-        for o in range(2 * h["misses_allowed"]):
-            if u["out_line"][o] == line:
-                return c * MAX_OUT + o
-    return -1
+def insert_in_l2(caches, core, first, tag):
+    """Insert a tag in the second level, and write down what it displaces."""
+    victim = insert_tag(caches.tags, first, caches.machine["ways"][L2], tag)
+    if is_dirty(victim):
+        displaced = write_to_l3(caches.machine, caches.tags, victim >> 2)
+        if displaced >= 0:
+            write_back(caches, core, displaced)
 
 
 @jit
-def fetch(h, u, m, regions, moved, line, first_register):
-    """Ask memory for a line; returns the register that waits for it."""
+def insert_in_l3(caches, core, first, tag):
+    """Insert a tag in the last level, and write what it displaces to memory."""
+    victim = insert_tag(caches.tags, first, caches.machine["ways"][L3], tag)
+    if is_dirty(victim):
+        write_back(caches, core, victim >> 2)
+
+
+@jit
+def find_on_way(caches, line):
+    """Return the tag of a line on its way from memory, or NOT_ON_WAY."""
+    for c in range(caches.machine["cores"]):
+        core = caches.cores[c]
+        for register in range(2 * caches.machine["misses_allowed"]):
+            if core["out_line"][register] == line:
+                return c * MAX_OUT + register
+    return NOT_ON_WAY
+
+
+@jit
+def is_back(caches, core, tag):
+    """Return whether a line is no longer on its way at the core's time."""
+    owner = caches.cores[max(tag, 0) // MAX_OUT]
+    return tag == NOT_ON_WAY or owner["out_done"][tag % MAX_OUT] <= core["now"]
+
+
+@jit
+def fetch(caches, core, line, first_register):
+    """Fetch a line from memory; return the tag by which it is known on its way."""
+    machine = caches.machine
     register = first_register
-    if h["functional"] == 0:
-        while u["out_line"][register] >= 0:
+    if machine["functional"] == 0:
+        while core["out_line"][register] >= 0:
             register += 1
-        u["out_line"][register] = line
-        u["out_done"][register] = FOREVER
-        u["out_parts"][register] = h["parts"]
-        u["out_activated"][register] = 0
-    send(h, m, regions, moved, line, u["index"] * MAX_OUT + register, u["now"] + h["miss_latency"])
-    return register
+        core["out_line"][register] = line
+        core["out_done"][register] = FOREVER
+        core["out_parts"][register] = machine["parts"]
+        core["out_activated"][register] = 0
+    tag = core["index"] * MAX_OUT + register
+    send(caches, line, tag, core["now"] + machine["miss_latency"])
+    return tag

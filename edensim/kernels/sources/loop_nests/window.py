@@ -1,139 +1,165 @@
-"""A core's window: what may go on, what must wait for memory.
+"""A core's instruction window: what may go on, and what has to wait for memory.
 
-Instructions are dispatched at one a slot; the window holds a number of them, retired in order. A load that takes long keeps the window from
-moving past it; stores retire at once, but take a miss register while their line comes. A load's data may be known to come at a slot, or not be
-known yet (FOREVER).
+Instructions are dispatched at one a slot. The window holds a number of them, which retire in order,
+so that a load that takes long keeps the window from moving past it. Stores retire at once, but take
+a miss register while their line comes. The slot at which a load's data are there may not be known
+yet (FOREVER).
 """
 
-from __future__ import annotations
-
 from edensim.kernels.compile import jit
-from edensim.kernels.controller.state import FOREVER
-from edensim.kernels.sources.loop_nests.state import MAX_OUT, MAX_WINDOW
+from edensim.kernels.controller.limits import FOREVER
+from edensim.kernels.sources.loop_nests.state import (
+    MAX_OUT,
+    MAX_WINDOW,
+    NOT_STALLED,
+    WAITS_FOR_DATA,
+    WAITS_FOR_ROOM,
+)
 
 
 @jit
-def tick_of(h, slot):
-    """First memory clock that is not before a slot."""
-    return -(-slot * h["ticks"] // h["slots"])
+def clock_of(machine, slot):
+    """Return the first memory clock that is not before a slot."""
+    return -(-slot * machine["clocks"] // machine["slots"])
 
 
 @jit
-def slot_of(h, tick):
-    """First slot that is not before a memory clock."""
-    return -(-tick * h["slots"] // h["ticks"])
+def slot_of(machine, clock):
+    """Return the first slot that is not before a memory clock."""
+    return -(-clock * machine["slots"] // machine["clocks"])
 
 
 @jit(forceinline=True)
-def dispatch(h, u):
-    """Dispatch the instructions that the walk owes; 0 if the window is full of a load that nobody knows the end of."""
-    while u["loads"] > 0:
-        at = u["first_load"]
-        done = u["load_done"][at]
-        if done > u["now"]:
-            room = u["load_index"][at] + h["window"] - u["instructions"]
-            if u["gap"] < room:
+def dispatch(machine, core):
+    """Dispatch the instructions before the next access.
+
+    Returns False if the window is full behind a load whose end is not known.
+    """
+    while core["loads"] > 0:
+        at = core["first_load"]
+        done = core["load_done"][at]
+        if done > core["now"]:
+            room = core["load_index"][at] + machine["window"] - core["instructions"]
+            if core["gap"] < room:
                 break
             room = max(0, room)
-            u["now"] += room
-            u["instructions"] += room
-            u["gap"] -= room
+            core["now"] += room
+            core["instructions"] += room
+            core["gap"] -= room
             if done == FOREVER:
-                u["stalled"] = 1
-                return 0
-            if done > u["now"]:
-                wait_until(h, u, done, u["load_activated"][at])
-        u["first_load"] = (at + 1) % MAX_WINDOW
-        u["loads"] -= 1
-    u["now"] += u["gap"]
-    u["instructions"] += u["gap"]
-    u["gap"] = 0
-    return 1
+                core["stalled"] = WAITS_FOR_DATA
+                return False
+            if done > core["now"]:
+                wait_until(machine, core, done, core["load_activated"][at])
+        core["first_load"] = (at + 1) % MAX_WINDOW
+        core["loads"] -= 1
+    core["now"] += core["gap"]
+    core["instructions"] += core["gap"]
+    core["gap"] = 0
+    return True
 
 
 @jit
-def add_load(h, u, done, tag, activated):
-    """A load that takes until `done` enters the window."""
-    if done - u["now"] <= h["hidden"]:
+def add_load(machine, core, done, tag, activated):
+    """Add a load to the window that takes until `done`, if it takes long."""
+    if done - core["now"] <= machine["hidden"]:
         return
-    at = (u["first_load"] + u["loads"]) % MAX_WINDOW
-    u["load_index"][at] = u["instructions"]
-    u["load_done"][at] = done
-    u["load_tag"][at] = tag
-    u["load_activated"][at] = activated
-    u["loads"] += 1
+    at = (core["first_load"] + core["loads"]) % MAX_WINDOW
+    core["load_index"][at] = core["instructions"]
+    core["load_done"][at] = done
+    core["load_tag"][at] = tag
+    core["load_activated"][at] = activated
+    core["loads"] += 1
 
 
 @jit
-def has_room(h, u):
-    """Whether a miss can be sent: a free register, and not too much waiting for memory. If all is known to come back, time goes on until then."""
-    if h["transfers"] >= h["transfer_limit"]:
-        u["stalled"] = 2
+def is_way_full(machine, core):
+    """Return whether too much is on its way to memory; the core then waits for room."""
+    if machine["pending_count"] < machine["pending_limit"]:
         return False
-    if u["busy"] < h["misses_allowed"]:
-        return True
-    if free_registers(h, u):
+    core["stalled"] = WAITS_FOR_ROOM
+    return True
+
+
+@jit
+def has_room(machine, core):
+    """Return whether a miss can be sent.
+
+    It needs a free miss register, and room on the way to memory. If the return of a line is known,
+    the core's time goes on until then.
+    """
+    if is_way_full(machine, core):
+        return False
+    if core["busy"] < machine["misses_allowed"] or free_registers(machine, core):
         return True
     first = 0
-    for o in range(1, h["misses_allowed"]):
-        if u["out_done"][o] < u["out_done"][first]:
-            first = o
-    if u["out_done"][first] == FOREVER:
-        u["stalled"] = 1
+    for register in range(1, machine["misses_allowed"]):
+        if core["out_done"][register] < core["out_done"][first]:
+            first = register
+    if core["out_done"][first] == FOREVER:
+        core["stalled"] = WAITS_FOR_DATA
         return False
-    wait_until(h, u, u["out_done"][first], u["out_activated"][first])
-    return free_registers(h, u)
+    wait_until(machine, core, core["out_done"][first], core["out_activated"][first])
+    return free_registers(machine, core)
 
 
 @jit
-def free_registers(h, u):
-    """Free the registers of what is back; whether one is free."""
-    for o in range(h["misses_allowed"]):
-        if u["out_line"][o] >= 0 and u["out_done"][o] <= u["now"]:
-            u["out_line"][o] = -1
-            u["busy"] -= 1
-    return u["busy"] < h["misses_allowed"]
+def free_returned(core, first, stop):
+    """Free the registers of lines that are back; return how many there were."""
+    count = 0
+    for register in range(first, stop):
+        if core["out_line"][register] >= 0 and core["out_done"][register] <= core["now"]:
+            core["out_line"][register] = -1
+            count += 1
+    return count
 
 
 @jit
-def wait_until(h, u, slot, activated):
-    """Time in which the core does nothing but wait for memory."""
-    h["memory_stall_slots"] += slot - u["now"]
+def free_registers(machine, core):
+    """Free the registers of misses that are back; return whether one is free."""
+    core["busy"] -= free_returned(core, 0, machine["misses_allowed"])
+    return core["busy"] < machine["misses_allowed"]
+
+
+@jit
+def wait_until(machine, core, slot, activated):
+    """Let the core do nothing but wait for memory."""
+    machine["memory_stall_slots"] += slot - core["now"]
     if activated:
-        h["exposed_activations"] += 1
-        h["exposed_slots"] += min(slot - u["now"], h["trcd"])
-    u["now"] = slot
+        machine["exposed_activations"] += 1
+        machine["exposed_slots"] += min(slot - core["now"], machine["trcd"])
+    core["now"] = slot
 
 
 @jit
-def depends(h, u):
-    """A dependent load waits for the one before it; 0 if that one's end is not known."""
-    if u["depends_on"] == FOREVER:
-        u["stalled"] = 1
-        return 0
-    if u["depends_on"] > u["now"]:
-        wait_until(h, u, u["depends_on"], 0)
-    u["depends_on"] = 0
-    return 1
+def wait_for_dependence(machine, core):
+    """Wait for the dependent load before; return False if its end is not known."""
+    if core["depends_on"] == FOREVER:
+        core["stalled"] = WAITS_FOR_DATA
+        return False
+    if core["depends_on"] > core["now"]:
+        wait_until(machine, core, core["depends_on"], 0)
+    core["depends_on"] = 0
+    return True
 
 
 @jit
-def settle(h, cores, tag, slot):
-    """A part of a line is back, or will be at a slot."""
-    u = cores[tag // MAX_OUT]
-    o = tag % MAX_OUT
-    u["out_parts"][o] -= 1
-    if u["out_parts"][o] > 0:
+def note_return(machine, cores, tag, slot):
+    """Note that a part of a line is back, or will be at a slot."""
+    owner = cores[tag // MAX_OUT]
+    register = tag % MAX_OUT
+    owner["out_parts"][register] -= 1
+    if owner["out_parts"][register] > 0:
         return
-    u["out_done"][o] = slot
-    for c in range(h["cores"]):
-        v = cores[c]
-        if v["stalled"] == 1:
-            v["stalled"] = 0
-        for i in range(v["loads"]):
-            at = (v["first_load"] + i) % MAX_WINDOW
-            if v["load_tag"][at] == tag and v["load_done"][at] == FOREVER:
-                v["load_done"][at] = slot
-                v["load_activated"][at] = u["out_activated"][o]
-        if v["depends_on"] == FOREVER and v["depends_tag"] == tag:
-            v["depends_on"] = slot
+    owner["out_done"][register] = slot
+    for c in range(machine["cores"]):
+        core = cores[c]
+        if core["stalled"] == WAITS_FOR_DATA:
+            core["stalled"] = NOT_STALLED
+        for i in range(core["loads"]):
+            at = (core["first_load"] + i) % MAX_WINDOW
+            if core["load_tag"][at] == tag and core["load_done"][at] == FOREVER:
+                core["load_done"][at] = slot
+                core["load_activated"][at] = owner["out_activated"][register]
+        if core["depends_on"] == FOREVER and core["depends_tag"] == tag:
+            core["depends_on"] = slot

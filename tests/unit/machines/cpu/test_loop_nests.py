@@ -13,9 +13,10 @@ import pytest
 from edensim.config.loading import load_config
 from edensim.config.models import ControllerConfig, CpuConfig, DramConfig
 from edensim.dram.memory_system import MemorySystem
-from edensim.engine.engine import Engine, Listeners
+from edensim.engine.engine import Engine
 from edensim.engine.loop_nest_layer import LoopNestLayer
 from edensim.engine.loop_nests import CpuEngine, run_loop_nests
+from edensim.engine.monitor import Monitor
 from edensim.exceptions import ConfigError
 from edensim.kernels.sources.loop_nests.state import STORE, UPDATE
 from edensim.machines.cpu.machine import cpu_machine
@@ -65,7 +66,7 @@ def machine_of(network: Network, *more: str):
 
 def engine_of(channels: int = 1) -> Engine:
     memory = MemorySystem.resolve(DramConfig(channels=channels))
-    return Engine(memory, ControllerConfig(), Listeners(), keep_returns=True)
+    return Engine(memory, ControllerConfig(), Monitor(), keep_returns=True)
 
 
 def accesses(layer: LoopNestLayer):
@@ -299,7 +300,7 @@ def test_an_empty_run_does_nothing():
     cpu = CpuEngine(engine_of(), CpuConfig(), 0)
     layer = next(iter(machine_of(small()).layers()))
     cpu.run(layer.nests[:0], layer.refs)
-    assert cpu.tally().slots == 0
+    assert cpu.counters().slots == 0
 
 
 def test_a_cache_without_a_set_is_refused():
