@@ -103,8 +103,8 @@ CPUS = register(
             ("part_bits", np.int64),
             ("trcd", np.int64),  # slots
             ("functional", np.int64),  # caches only: no time passes
-            # The three levels of cache: sets, ways, sets - 1 if they are a power of two (else 0), and
-            # where the level begins in the tag array. Levels 1 and 2 are there once for each core.
+            # The three levels of cache: sets, ways, sets - 1 if they are a power of two (else 0),
+            # and where the level begins in the tag array. Levels 1 and 2 exist for each core.
             ("sets", np.int64, (3,)),
             ("ways", np.int64, (3,)),
             ("mask", np.int64, (3,)),
