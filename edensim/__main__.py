@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 
@@ -16,9 +17,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     gc.set_threshold(200_000)
     try:
         from edensim.cli import run_command_line
+        from edensim.cli.outputs import show_warning
     except KeyboardInterrupt:  # while loading: nothing has begun
         return 130
 
+    warnings.showwarning = show_warning
     return run_command_line(list(sys.argv[1:] if arguments is None else arguments))
 
 

@@ -40,6 +40,11 @@ def complain(message: str, code: int) -> int:
     return code
 
 
+def show_warning(message: Warning | str, *_: object) -> None:
+    """Print a warning as people read it, without a line of code."""
+    typer.echo(f"edensim: warning: {message}", err=True)
+
+
 @contextmanager
 def interruptible(
     progress: Progress, outcome: str = "no output file was written"

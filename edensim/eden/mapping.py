@@ -28,8 +28,9 @@ from edensim.eden.dram_mapping import DramMapping
 from edensim.eden.metadata import metadata
 from edensim.eden.options import MapOptions
 from edensim.eden.placement import Partition, place_items
-from edensim.eden.tolerance import Tolerance, read_json
+from edensim.eden.tolerance import Tolerance
 from edensim.exceptions import ConfigError, InputError, nearest
+from edensim.files import read_json
 from edensim.networks.layout import Layout
 from edensim.networks.network import Operator
 from edensim.results.layers import comparison
@@ -334,7 +335,7 @@ def data_items(layout: Layout) -> list[str]:
 
 def _read(path: Path) -> Tolerance | dict[str, float]:
     """Read a tolerance, or BERs by data item."""
-    values = read_json(path)
+    values = read_json(path, "JSON of `edensim tolerance`")
     if not isinstance(values, dict):
         raise InputError(
             f"{path}: expected a tolerance (`edensim tolerance --json`), or a BER for each item"

@@ -13,7 +13,7 @@ import msgspec
 from edensim._version import __version__
 from edensim.accuracy.evaluation import spread_of
 from edensim.exceptions import InputError
-from edensim.files import save_text
+from edensim.files import read_json, save_text
 from edensim.results.data_frame import data_frame
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ class Tolerance:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Tolerance:
         """Read what `save` wrote; raises InputError."""
-        return cls.from_dict(read_json(path), os.fspath(path))
+        return cls.from_dict(read_json(path, "JSON of `edensim tolerance`"), os.fspath(path))
 
     def to_dataframe(self) -> pd.DataFrame:
         """Return a table with a row per data item, or else per probe.
@@ -219,14 +219,3 @@ class Tolerance:
                     f"mean {mean:.3g}"
                 )
         return "\n".join(lines)
-
-
-def read_json(path: str | os.PathLike[str]) -> Any:
-    """Read the values of a JSON file; raises InputError."""
-    try:
-        with open(path, "rb") as file:
-            return json.load(file)
-    except OSError as problem:
-        raise InputError(f"{os.fspath(path)}: cannot be read: {problem.strerror}") from None
-    except ValueError as problem:
-        raise InputError(f"{os.fspath(path)}: not a JSON file: {problem}") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from edensim._version import __version__
 from edensim.bit_errors.curve import Curve, Table
 from edensim.bit_errors.module import Module, load_module
 from edensim.exceptions import InputError, nearest
+from edensim.files import read_json
 from edensim.plots.style import (
     BLACK,
     BLUE,
@@ -206,10 +206,7 @@ def _draw_scores(axes: Axes, title: str, values: Mapping[str, float], label: str
 
 
 def _fit_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError) as problem:
-        raise InputError(f"{path}: cannot be read as JSON: {problem}") from None
+    content = read_json(path, "what `edensim fit --json` wrote")
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected what `edensim fit --json` wrote, found no keys")
     return content

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from edensim._version import __version__
 from edensim.exceptions import InputError, nearest
+from edensim.files import reading
 from edensim.plots import bars, curves, grids, histograms, layers, modules, tolerances
 from edensim.plots.division import divide
 from edensim.plots.points import load_points
@@ -123,7 +124,8 @@ def plot(
     check_suffix(figure_path)
     if not paths:
         raise InputError(f"{kind}: nothing to draw; expected a folder, a result or a command trace")
-    with styled():
+    origin = ", ".join(map(str, paths[:3])) + (", ..." if len(paths) > 3 else "")
+    with styled(), reading(origin, f"what `--kind {kind}` draws"):
         if kind == COMMANDS:
             hint = f"has no meaning for `--kind {kind}`, which draws a command trace"
             _refuse(options, ("x", "y", "value", "where", "by"), hint)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from edensim.config.loading import known_keys
 from edensim.exceptions import InputError, nearest
-from edensim.files import flatten
+from edensim.files import flatten, read_json, reading
 from edensim.results.run_result import RESULT_FORMAT, RunResult
 
 Point = Mapping[str, Any]
@@ -174,18 +174,15 @@ def _load_folder(folder: Path) -> list[tuple[str, Point]]:
 def _is_result(path: Path) -> bool:
     """Whether a JSON file is meant as a result; a damaged file is, so that it is refused."""
     try:
-        with path.open(encoding="utf-8") as file:
-            return '"traceEvents"' not in file.read(4096)
-    except (OSError, UnicodeDecodeError):
+        with path.open("rb") as file:
+            return b'"traceEvents"' not in file.read(4096)
+    except OSError:
         return True
 
 
 def load_result(path: Path) -> Point:
     """Load one result JSON. Raises InputError unless it is complete and of this format."""
-    try:
-        values = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        values = None  # RunResult.load says why
+    values = read_json(path, "a complete result JSON")
     is_energy = (
         isinstance(values, dict)
         and values.get("format") == RESULT_FORMAT
@@ -193,35 +190,32 @@ def load_result(path: Path) -> Point:
         and "requests" not in values
     )
     if not is_energy:  # `edensim energy` writes results that know nothing about requests
-        RunResult.load(path)
-    return flat(values or {})
+        RunResult.from_dict(values, str(path))
+    return flat(values)
 
 
 def _load_table(path: Path) -> list[tuple[str, Point]]:
-    import pyarrow as pa
     from pyarrow import csv, parquet
 
-    try:
+    with reading(path, "a table of results"):
         read = csv.read_csv if path.suffix.lower() == ".csv" else parquet.read_table
         table = read(path)
-    except (pa.ArrowException, OSError, ValueError) as problem:
-        reason = str(problem).splitlines()[0][:160]
-        raise InputError(f"{path}: cannot be read as a table of results: {reason}") from None
-    if {"clock", "command"} <= set(table.column_names):
+        names = table.column_names  # names that are no UTF-8 raise here
+        rows = table.to_pylist()
+    if {"clock", "command"} <= set(names):
         raise InputError(f"{path}: holds commands, not results; `--kind commands` draws it")
-    if "cycles" not in table.column_names:
+    if "cycles" not in names:
         raise InputError(
-            f"{path}: not a table of results: found no column 'cycles'"
-            f"{nearest('cycles', table.column_names)}"
+            f"{path}: not a table of results: found no column 'cycles'{nearest('cycles', names)}"
         )
     keys = set(known_keys()) - set(RunResult.__dataclass_fields__)  # a result has its own seed
     full_names = {
         name: CONFIG + name if name in keys or name.startswith("dram.timings.") else name
-        for name in table.column_names
+        for name in names
     }
     return [
         (f"point {number}", flat({full_names[name]: value for name, value in row.items()}))
-        for number, row in enumerate(table.to_pylist(), start=1)
+        for number, row in enumerate(rows, start=1)
     ]
 
 

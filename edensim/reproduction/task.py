@@ -70,9 +70,9 @@ class Task:
         """Return what an earlier run has kept, or None if that is missing or damaged."""
         try:
             record: Record = json.loads((folder / self.file_name).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return None
-        return record if record.get("key") == self.key else None
+        return record if isinstance(record, dict) and record.get("key") == self.key else None
 
     def run(self, folder: Path) -> Record:
         """Do the work, and write its record to a file."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import MISSING, dataclass, field, fields
-from pathlib import Path
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 import numpy as np
 
 from edensim.energy.breakdown import EnergyBreakdown
 from edensim.exceptions import InputError
-from edensim.files import flatten, reason, save_text
+from edensim.files import flatten, read_json, save_text
 from edensim.results.data_frame import data_frame
 from edensim.results.summary import aligned, summary_rows
 
@@ -22,6 +22,22 @@ if TYPE_CHECKING:
 #: Version of the result JSON. It changes if a key changes its meaning or goes away, not if one is
 #: added.
 RESULT_FORMAT: Final = 1
+
+
+class _LayerKeys(msgspec.Struct):
+    """What summaries and pictures need of a layer."""
+
+    name: str
+    operator: str
+    macs: int
+    cycles: int
+    time_ns: float
+    stall_share: float
+    bytes_by_kind: dict[str, int]
+    row_hits: int
+    row_misses: int
+    row_conflicts: int
+    energy_pJ: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -150,15 +166,7 @@ class RunResult:
         InputError
             If the file is missing, cut off, no result, or of another format version.
         """
-        try:
-            values = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as problem:
-            raise InputError(f"{path}: cannot be read as a result: {reason(problem)}") from None
-        except json.JSONDecodeError as problem:
-            raise InputError(
-                f"{path}:{problem.lineno}: not a complete result JSON: {problem.msg}"
-            ) from None
-        return cls.from_dict(values, str(path))
+        return cls.from_dict(read_json(path, "a complete result JSON"), str(path))
 
     @classmethod
     def from_dict(cls, values: Any, name: str = "result") -> RunResult:
@@ -180,10 +188,12 @@ class RunResult:
                 for f in fields(cls)
                 if f.name in values or f.default is MISSING and f.default_factory is MISSING
             }
-            return cls(**{**known, "energy_pJ": EnergyBreakdown.from_dict(values["energy_pJ"])})
+            known["energy_pJ"] = asdict(EnergyBreakdown.from_dict(values["energy_pJ"]))
+            msgspec.convert(known.get("layers", []), list[_LayerKeys])
+            return msgspec.convert(known, cls)
         except KeyError as problem:
             raise InputError(f"{name}: not a complete result: key {problem} is missing") from None
-        except (TypeError, ValueError) as problem:
+        except (TypeError, ValueError, OverflowError) as problem:
             raise InputError(f"{name}: not an edensim result: {problem}") from None
 
     def summary(self) -> str:

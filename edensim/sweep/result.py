@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -47,6 +48,9 @@ class SweepResult:
         Number of points that this call has run.
     simulations : int
         Number of simulations that those points took.
+    damaged : tuple of str
+        Points whose rows in the store are damaged, by their values or keys. They are left out, and
+        the same sweep runs them again.
     """
 
     keys: tuple[str, ...]
@@ -55,6 +59,7 @@ class SweepResult:
     expected: int
     simulated: int = 0
     simulations: int = 0
+    damaged: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.values)
@@ -115,21 +120,38 @@ def load_sweep(folder: str | Path) -> SweepResult:
     with Store.open(Path(folder)) as store:
         if not store.plan():
             raise InputError(f"{store.name}: holds no sweep yet")
-        return collect(store)
+        loaded = collect(store)
+    if loaded.damaged:
+        warnings.warn(
+            f"{store.name}: {len(loaded.damaged)} damaged points are left out "
+            f"({'; '.join(loaded.damaged[:3])}{'; ...' if len(loaded.damaged) > 3 else ''}); "
+            "the same sweep command runs them again",
+            stacklevel=2,
+        )
+    return loaded
 
 
 def collect(store: Store, simulated: int = 0, simulations: int = 0) -> SweepResult:
     """Return the finished points of the last sweep of a store."""
     plan = store.plan()
-    texts = store.result_texts([key for key, _ in plan])
+    texts, damaged_keys = store.result_texts([key for key, _ in plan])
+    known = [(key, values) for key, values in plan if values is not None]
+    finished = [(texts[key], values) for key, values in known if key in texts]
+    damaged = [f"point {number} of the plan" for number, (_, v) in enumerate(plan, 1) if v is None]
+    damaged += [_words(values) for key, values in known if key in damaged_keys]
     return SweepResult(
-        tuple(dict.fromkeys(name for _, values in plan for name in values)),
-        tuple(values for key, values in plan if key in texts),
-        tuple(texts[key] for key, _ in plan if key in texts),
+        tuple(dict.fromkeys(name for _, values in known for name in values)),
+        tuple(values for _, values in finished),
+        tuple(text for text, _ in finished),
         len(plan),
         simulated,
         simulations,
+        tuple(damaged),
     )
+
+
+def _words(values: Values) -> str:
+    return ", ".join(f"{key}={value}" for key, value in values.items())
 
 
 def pareto_front(energies: ArrayLike, times: ArrayLike) -> NDArray[np.bool_]:

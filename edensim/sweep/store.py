@@ -7,8 +7,10 @@ are found by their key (`edensim.sweep.grid`), so sweeps over other values may s
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +19,8 @@ from typing import Any, Final
 
 from edensim._version import __version__
 from edensim.exceptions import EdensimError, InputError
+from edensim.files import parse_json
+from edensim.results.run_result import RunResult
 from edensim.sweep.grid import Point, Values
 
 #: Layout of the file. It changes when a table changes its meaning.
@@ -32,6 +36,12 @@ CREATE TABLE traces (
 );
 """
 _TABLES: Final = {"about", "results", "plan", "traces"}
+#: Digests of results, by which a damaged row is found. Stores of older versions do not have it.
+_DIGESTS: Final = (
+    "CREATE TABLE IF NOT EXISTS digests (key TEXT PRIMARY KEY, digest TEXT NOT NULL) WITHOUT ROWID;"
+)
+
+_DIGEST: Final = re.compile("[0-9a-f]{64}")
 
 #: What SQLite says if the disk takes no more; other complaints mean that the file is damaged.
 _FULL: Final = ("disk is full", "disk I/O error")
@@ -50,6 +60,8 @@ class Store:
         self.connection = sqlite3.connect(
             ":memory:" if path is None else path, isolation_level=None, timeout=10
         )
+        # Damaged bytes must not hide the other rows: they differ from what was stored, and show.
+        self.connection.text_factory = lambda content: content.decode("utf-8", "replace")
 
     @classmethod
     def open(cls, folder: Path) -> Store:
@@ -87,18 +99,49 @@ class Store:
         self.connection.close()
 
     def finished(self) -> set[str]:
-        """Return the keys of all finished points."""
-        return {key for (key,) in self._rows("SELECT key FROM results")}
+        """Return the keys of all finished points whose results are intact."""
+        return {key for key, _, is_intact in self._results() if is_intact}
+
+    def damaged(self) -> set[str]:
+        """Return the keys of the rows whose results are damaged."""
+        return {key for key, _, is_intact in self._results() if not is_intact}
 
     def add(self, results: Iterable[tuple[str, str]]) -> None:
-        """Store pairs of key and result JSON for good, all of them or none."""
-        self._write("INSERT OR IGNORE INTO results VALUES (?, ?)", list(results))
+        """Store pairs of key and result JSON for good, all of them or none.
 
-    def result_texts(self, keys: Sequence[str]) -> dict[str, str]:
-        """Return the result JSON of those of the keys that are finished."""
-        wanted = set(keys)
-        rows = self._rows("SELECT key, result FROM results")
-        return {key: text for key, text in rows if key in wanted}
+        They take the place of damaged rows.
+        """
+        rows = list(results)
+        with self._transaction() as connection:
+            connection.execute(_DIGESTS)
+            connection.executemany("INSERT OR REPLACE INTO results VALUES (?, ?)", rows)
+            digests = [(key, _digest(text)) for key, text in rows]
+            connection.executemany("INSERT OR REPLACE INTO digests VALUES (?, ?)", digests)
+
+    def result_texts(self, keys: Sequence[str]) -> tuple[dict[str, str], set[str]]:
+        """Return the result JSON of those of the keys that are finished, and the damaged keys."""
+        wanted, texts, damaged = set(keys), {}, set()
+        for key, text, is_intact in self._results():
+            if key in wanted and is_intact:
+                texts[key] = text
+            elif key in wanted:
+                damaged.add(key)
+        return texts, damaged
+
+    def _results(self) -> Iterator[tuple[str, str, bool]]:
+        """Yield the key and the result JSON of each row, and whether it is intact.
+
+        A row is intact if it is what was stored, or, without a digest, if it is a result.
+        """
+        tables = self._rows("SELECT name FROM sqlite_master WHERE name = 'digests'")
+        digests = dict(self._rows("SELECT key, digest FROM digests")) if list(tables) else {}
+        for key, text in self._rows("SELECT key, result FROM results"):
+            if not isinstance(text, str):
+                yield key, "", False
+            elif _DIGEST.fullmatch(digests.get(key, "")):
+                yield key, text, digests[key] == _digest(text)
+            else:
+                yield key, text, _is_result(text)
 
     def set_plan(self, points: Sequence[Point]) -> None:
         """Remember the points of this sweep, in order, in place of those of an earlier one."""
@@ -108,16 +151,17 @@ class Store:
         if rows != list(self._rows("SELECT position, key, swept FROM plan ORDER BY position")):
             self._write("INSERT INTO plan VALUES (?, ?, ?)", rows, first="DELETE FROM plan")
 
-    def plan(self) -> list[tuple[str, Values]]:
-        """Return the key and the swept values of each point of the last sweep."""
+    def plan(self) -> list[tuple[str, Values | None]]:
+        """Return the key and the swept values (None if damaged) of each point of the last sweep."""
         rows = self._rows("SELECT key, swept FROM plan ORDER BY position")
-        return [(key, json.loads(swept)) for key, swept in rows]
+        return [(key, _swept_values(swept)) for key, swept in rows]
 
     def trace_digest(self, path: str) -> str | None:
         """Return the digest of a trace as it was seen before, if it has not been touched since."""
-        return self._value(
+        digest = self._value(
             "SELECT digest FROM traces WHERE path = ? AND size = ? AND mtime_ns = ?", *_seen(path)
         )
+        return digest if isinstance(digest, str) and _DIGEST.fullmatch(digest) else None
 
     def set_trace_digest(self, path: str, digest: str) -> None:
         """Remember the digest of a trace."""
@@ -169,12 +213,18 @@ class Store:
             yield from self.connection.execute(query, arguments)
 
     def _write(self, statement: str, rows: list[Any], first: str | None = None) -> None:
+        with self._transaction() as connection:
+            if first is not None:
+                connection.execute(first)
+            connection.executemany(statement, rows)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Run the statements of the block, all of them or none."""
         with self._translated_exceptions():
             self.connection.execute("BEGIN IMMEDIATE")
             try:
-                if first is not None:
-                    self.connection.execute(first)
-                self.connection.executemany(statement, rows)
+                yield self.connection
                 self.connection.execute("COMMIT")
             except BaseException:
                 if self.connection.in_transaction:  # a full disk has ended it already
@@ -199,6 +249,27 @@ class Store:
             raise InputError(f"{self.name}: {words}") from None
         except sqlite3.DatabaseError as exception:
             raise self._damaged(str(exception)) from None
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _is_result(text: str) -> bool:
+    try:
+        RunResult.from_dict(parse_json(text, "row", "a result"))
+    except InputError:
+        return False
+    return True
+
+
+def _swept_values(swept: object) -> Values | None:
+    """Parse the swept values of a row of the plan; return None if they are damaged."""
+    try:
+        values = parse_json(swept, "row", "swept values") if isinstance(swept, str) else None
+    except InputError:
+        return None
+    return values if isinstance(values, dict) else None
 
 
 def _seen(path: str) -> tuple[str, int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -73,6 +74,12 @@ def sweep(
         store = _open_store(folder, stack)
         points = plan(base, values, lambda path: _trace_digest(path, store))
         groups = _unfinished_groups(points, store)
+        damaged = set() if store is None else store.damaged() & {point.key for point in points}
+        if damaged:
+            warnings.warn(
+                f"{folder}: the results of {len(damaged)} points are damaged; they run again",
+                stacklevel=2,
+            )
         updates = stack.enter_context(closing(_start(groups, workers, scheduler, stack)))
         if store is None:  # nothing is written before all points and the cluster are accepted
             store = _create_store(folder, stack)
