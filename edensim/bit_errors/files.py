@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edensim.bit_errors.array_files import read_npy
 from edensim.bit_errors.bounding import CYCLES_PER_LOAD, Bounds, bound
 from edensim.bit_errors.injection import Injection, inject
 from edensim.exceptions import InputError
@@ -42,16 +43,7 @@ def inject_file(
 
 def read_array(path: Path) -> NDArray[Any]:
     """Read the array of a .npy file, in C order; raise InputError if it holds none."""
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as problem:
-        raise InputError(
-            f"{path}: not an array that can be read: expected a .npy file of numbers, found: "
-            f"{problem}"
-        ) from None
-    if not isinstance(array, np.ndarray):
-        raise InputError(f"{path}: holds several arrays; expected a .npy file of one")
-    return np.ascontiguousarray(array).reshape(array.shape)
+    return read_npy(path, "an array (a .npy file of numbers)", InputError)
 
 
 def write_array(path: Path, array: NDArray[Any]) -> None:

@@ -16,8 +16,7 @@ its interval reaches it.
 from __future__ import annotations
 
 import math
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +24,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from edensim.bit_errors.array_files import Header, NpzFile, read_npy
 from edensim.bit_errors.map_likelihood import (
     Lines,
     ModelFit,
@@ -35,7 +35,15 @@ from edensim.bit_errors.map_likelihood import (
 )
 from edensim.bit_errors.models import ErrorModel
 from edensim.exceptions import DataError, FitError
+from edensim.files import reading
 
+#: What a file is expected to be.
+WHAT: Final = "a map of bit errors (.npz or .npy of numbers)"
+#: Most cells of a map (32 MiB of memory), and most reads of each.
+MOST_CELLS: Final = 1 << 28
+MOST_READS: Final = (1 << 32) - 1
+#: Cells that are counted at once.
+_BLOCK_CELLS: Final = 1 << 22
 #: A difference of BIC below this is no evidence ("very strong" begins at 10 on the scale of Kass
 #: and Raftery, 1995).
 NEAR: Final = 10.0
@@ -53,7 +61,7 @@ class ErrorMap:
     """
 
     path: Path
-    wrong: NDArray[np.int64]
+    wrong: NDArray[np.integer[Any]]
     reads: int
     stored: NDArray[np.uint8] | None
     trcd_ns: float | None
@@ -118,94 +126,145 @@ def read_map(path: Path) -> ErrorMap:
     `reads`. It may hold the `stored` bits [rows, bitlines] or a `pattern` byte, and `trcd_ns`,
     `vdd_V` and `temp_C`. An .npy file holds the errors only.
     """
-    try:
-        loaded = np.load(path, allow_pickle=False)
-        content = (
-            {"errors": loaded}
-            if isinstance(loaded, np.ndarray)
-            else {name: loaded[name] for name in loaded.files}
-        )
-    except (OSError, ValueError, zipfile.BadZipFile) as problem:
-        raise DataError(
-            f"{path}: not a map of bit errors (.npz or .npy of numbers): {problem}"
-        ) from None
-    wrong, reads = _wrong(path, content)
-    stored = _stored(path, content, wrong.shape)
-    trcd_ns, vdd_V, temp_C = (
-        _scalar(path, content, name, low, high) for name, low, high in _SCALARS
-    )
+    if path.suffix.lower() == ".npy":
+        errors = read_npy(path, WHAT, DataError, limit=MOST_CELLS)
+        header = Header(errors.shape, False, errors.dtype)
+        wrong, reads = _wrong_of_errors(path, header, [errors.reshape(-1)])
+        return ErrorMap(path, wrong, reads, None, None, None, 20.0)
+    with NpzFile(path, WHAT, DataError) as file:
+        wrong, reads = _wrong(file)
+        stored = _stored(file, wrong.shape)
+        trcd_ns, vdd_V, temp_C = (_scalar(file, name, low, high) for name, low, high in _SCALARS)
     return ErrorMap(path, wrong, reads, stored, trcd_ns, vdd_V, 20.0 if temp_C is None else temp_C)
 
 
 _SCALARS: Final = (("trcd_ns", 0.1, 1000.0), ("vdd_V", 0.1, 5.0), ("temp_C", -273.15, 200.0))
 
 
-def _wrong(path: Path, content: Mapping[str, NDArray[Any]]) -> tuple[NDArray[np.int64], int]:
-    if "errors" in content:
-        errors = content["errors"]
-        if errors.ndim != 3 or errors.dtype.kind not in "bui" or errors.size == 0:
-            raise DataError(
-                f"{path}: errors: expected bits [reads, rows, bitlines], found {errors.dtype} "
-                f"{list(errors.shape)}"
-            )
-        if errors.dtype.kind != "b" and (errors.max() > 1 or errors.min() < 0):
-            raise DataError(f"{path}: errors: expected 0 and 1, found values up to {errors.max()}")
-        return errors.sum(axis=0, dtype=np.int64), errors.shape[0]
-    if "wrong" not in content or "reads" not in content:
+def _wrong(file: NpzFile) -> tuple[NDArray[np.integer[Any]], int]:
+    """Return how often each cell was read wrongly, and how often it was read."""
+    path = file.path
+    if "errors" in file.names:
+        header = file.header("errors")
+        width = math.prod(header.shape[1:]) or 1
+        return _wrong_of_errors(path, header, file.blocks("errors", width, MOST_CELLS))
+    if "wrong" not in file.names or "reads" not in file.names:
         raise DataError(
             f"{path}: expected arrays `errors`, or `wrong` and `reads`; found "
-            f"{', '.join(sorted(content)) or 'none'}"
+            f"{', '.join(sorted(file.names))[:200] or 'none'}"
         )
-    wrong = content["wrong"]
-    reads = int(content["reads"])
-    if wrong.ndim != 2 or wrong.dtype.kind not in "ui" or wrong.size == 0:
+    header = file.header("wrong")
+    if len(header.shape) != 2 or header.dtype.kind not in "ui" or header.size == 0:
         raise DataError(
-            f"{path}: wrong: expected whole numbers [rows, bitlines], found {wrong.dtype} "
-            f"{list(wrong.shape)}"
+            f"{path}: wrong: expected whole numbers [rows, bitlines], found {header.dtype} "
+            f"{list(header.shape)}"
         )
-    if reads < 1 or wrong.min() < 0 or wrong.max() > reads:
-        raise DataError(
-            f"{path}: wrong: expected 0 to the number of reads ({reads}), found {wrong.min()} to "
-            f"{wrong.max()}"
-        )
-    return wrong.astype(np.int64), reads
-
-
-def _stored(
-    path: Path, content: Mapping[str, NDArray[Any]], shape: tuple[int, ...]
-) -> NDArray[np.uint8] | None:
-    if "stored" in content:
-        stored = content["stored"]
-        if stored.shape != shape or stored.max(initial=0) > 1:
+    number = file.array("reads", limit=64)
+    if number.size != 1 or number.dtype.kind not in "uif":
+        raise DataError(f"{path}: reads: expected one number, found {number.dtype} {number.shape}")
+    reads = _checked_reads(path, float(number.reshape(-1)[0]))
+    wrong = _empty_map(path, header.shape, reads)
+    first = 0
+    for block in file.blocks("wrong", 1, MOST_CELLS):
+        if block.min() < 0 or block.max() > reads:
             raise DataError(
-                f"{path}: stored: expected bits {list(shape)}, found {stored.dtype} "
-                f"{list(stored.shape)}"
+                f"{path}: wrong: expected 0 to the number of reads ({reads}), found {block.min()} "
+                f"to {block.max()}"
             )
-        return stored.astype(np.uint8)
-    if "pattern" not in content:
+        wrong.reshape(-1)[first : first + block.size] = block
+        first += block.size
+    return wrong, reads
+
+
+def _wrong_of_errors(
+    path: Path, header: Header, blocks: Iterable[NDArray[Any]]
+) -> tuple[NDArray[np.integer[Any]], int]:
+    """Count the wrong reads of each cell in the errors of all reads."""
+    if len(header.shape) != 3 or header.dtype.kind not in "bui" or header.size == 0:
+        raise DataError(
+            f"{path}: errors: expected bits [reads, rows, bitlines], found {header.dtype} "
+            f"{list(header.shape)}"
+        )
+    reads = _checked_reads(path, header.shape[0])
+    wrong = _empty_map(path, header.shape[1:], reads)
+    counts, first = wrong.reshape(-1), 0
+    for block in blocks:
+        if block.dtype.kind != "b" and (block.max() > 1 or block.min() < 0):
+            raise DataError(f"{path}: errors: expected 0 and 1, found values up to {block.max()}")
+        if block.size % counts.size == 0:  # whole reads
+            counts += block.reshape(-1, counts.size).sum(axis=0, dtype=counts.dtype)
+            continue
+        while block.size:
+            part = block[: counts.size - first]
+            counts[first : first + part.size] += part.astype(counts.dtype, copy=False)
+            block, first = block[part.size :], (first + part.size) % counts.size
+    return wrong, reads
+
+
+def _checked_reads(path: Path, reads: float) -> int:
+    if not 1 <= reads <= MOST_READS or reads != int(reads):
+        raise DataError(
+            f"{path}: reads: expected a whole number from 1 to {MOST_READS:,}, found {reads:g}"
+        )
+    return int(reads)
+
+
+def _empty_map(path: Path, shape: tuple[int, ...], reads: int) -> NDArray[np.integer[Any]]:
+    """Return zeros in the smallest type that counts the reads of a cell."""
+    if math.prod(shape) > MOST_CELLS:
+        raise DataError(
+            f"{path}: a map of {' x '.join(map(str, shape))} cells; expected at most "
+            f"{MOST_CELLS:,}; split it by rows"
+        )
+    return np.zeros(shape, np.min_scalar_type(reads))
+
+
+def _stored(file: NpzFile, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
+    path = file.path
+    if "stored" in file.names:
+        header = file.header("stored")
+        if header.shape != shape or header.dtype.kind not in "bui":
+            raise DataError(
+                f"{path}: stored: expected bits {list(shape)}, found {header.dtype} "
+                f"{list(header.shape)}"
+            )
+        stored, first = np.zeros(math.prod(shape), np.uint8), 0
+        for block in file.blocks("stored", 1, MOST_CELLS):
+            if block.dtype.kind != "b" and (block.max() > 1 or block.min() < 0):
+                raise DataError(
+                    f"{path}: stored: expected 0 and 1, found {block.min()} to {block.max()}"
+                )
+            stored[first : first + block.size] = block
+            first += block.size
+        return stored.reshape(shape)
+    if "pattern" not in file.names:
         return None
-    text = str(content["pattern"])
+    pattern = file.array("pattern", limit=1024)
+    with reading(path, "a pattern", DataError):
+        text = str(pattern)
     try:
         byte = int(text, 0)
     except ValueError:
         byte = -1
     if not 0 <= byte <= 255:
-        raise DataError(f"{path}: pattern: expected a byte from 0x00 to 0xff, found {text!r}")
+        raise DataError(f"{path}: pattern: expected a byte from 0x00 to 0xff, found {text[:80]!r}")
     bits = np.array([byte >> (index % 8) & 1 for index in range(shape[1])], dtype=np.uint8)
-    return np.broadcast_to(bits, shape).copy()
+    return np.broadcast_to(bits, shape)
 
 
-def _scalar(
-    path: Path, content: Mapping[str, NDArray[Any]], name: str, low: float, high: float
-) -> float | None:
-    if name not in content:
+def _scalar(file: NpzFile, name: str, low: float, high: float) -> float | None:
+    if name not in file.names:
         return None
+    content = file.array(name, limit=1024)
     try:
-        value = float(content[name])
-    except (TypeError, ValueError):
+        value = float(content.reshape(-1)[0]) if content.size == 1 else math.nan
+    except (TypeError, ValueError, UnicodeError):
         value = math.nan
     if not low <= value <= high:
-        raise DataError(f"{path}: {name}: expected {low:g} to {high:g}, found {content[name]}")
+        raise DataError(
+            f"{file.path}: {name}: expected {low:g} to {high:g}, found {value:g} "
+            f"({content.dtype} {list(content.shape)})"
+        )
     return value
 
 
@@ -222,30 +281,54 @@ def select_model(map_: ErrorMap, *, seed: int = 1) -> Selection:
             f"{map_.path}: one read of each cell tells P times F only: not identifiable; expected "
             "two reads or more"
         )
-    uniform = fit_uniform(_lines(map_.wrong.reshape(1, -1), map_.reads))
+    statistics = _statistics(map_)
+    uniform = fit_uniform(statistics["all"])
     fits = [
         uniform,
-        fit_bitlines(_lines(map_.wrong.T, map_.reads)),
-        fit_wordlines(_lines(map_.wrong, map_.reads)),
+        fit_bitlines(statistics["bitlines"]),
+        fit_wordlines(statistics["wordlines"]),
     ]
     if map_.stored is not None and 0 < int(map_.stored.sum()) < map_.stored.size:
-        ones = map_.stored.astype(bool)
-        fits.append(
-            fit_values(
-                *(_lines(map_.wrong[where].reshape(1, -1), map_.reads) for where in (ones, ~ones))
-            )
-        )
+        fits.append(fit_values(statistics["ones"], statistics["zeros"]))
     model, reason = _choose(fits, seed)
     return Selection(model, reason, tuple(fits), map_.wrong.size, map_.reads)
 
 
-def _lines(wrong: NDArray[np.int64], reads: int) -> Lines:
-    return Lines(
-        clean=np.sum(wrong == 0, axis=1),
-        failing=np.sum(wrong > 0, axis=1),
-        errors=wrong.sum(axis=1),
-        reads=reads,
+def _statistics(map_: ErrorMap) -> dict[str, Lines]:
+    """Count cells and errors by line and stored value, block by block: a map may be large."""
+    rows, bitlines = map_.wrong.shape
+    failing = {"wordlines": np.zeros(rows, np.int64), "bitlines": np.zeros(bitlines, np.int64)}
+    errors = {name: np.zeros_like(counts) for name, counts in failing.items()}
+    of_ones = np.zeros(3, np.int64)  # cells, failing cells, errors
+    step = max(1, _BLOCK_CELLS // bitlines)
+    for first in range(0, rows, step):
+        block = map_.wrong[first : first + step]
+        is_wrong = block > 0
+        for name, axis, at in (
+            ("wordlines", 1, slice(first, first + step)),
+            ("bitlines", 0, slice(None)),
+        ):
+            failing[name][at] += is_wrong.sum(axis=axis)
+            errors[name][at] += block.sum(axis=axis, dtype=np.int64)
+        if map_.stored is not None:
+            ones = map_.stored[first : first + step].astype(bool)
+            of_ones += (ones.sum(), (is_wrong & ones).sum(), block[ones].sum(dtype=np.int64))
+    widths = {"wordlines": bitlines, "bitlines": rows}
+    lines = {
+        name: Lines(widths[name] - counts, counts, errors[name], map_.reads)
+        for name, counts in failing.items()
+    }
+    everything = np.array(
+        [map_.wrong.size, failing["wordlines"].sum(), errors["wordlines"].sum()], np.int64
     )
+    for name, (cells, wrong, sum_of_errors) in (
+        ("all", everything),
+        ("ones", of_ones),
+        ("zeros", everything - of_ones),
+    ):
+        counts = (np.array([cells - wrong]), np.array([wrong]), np.array([sum_of_errors]))
+        lines[name] = Lines(*counts, map_.reads)
+    return lines
 
 
 def _choose(fits: list[ModelFit], seed: int) -> tuple[ErrorModel, str]:

@@ -85,4 +85,4 @@ def test_mistakes_are_one_line(
 
 def test_a_file_of_something_else_is_refused(refused: Callable[..., str], tmp_path: Path) -> None:
     (tmp_path / "in.npy").write_text("clock,command\n")
-    assert "not an array" in refused("inject", "in.npy", "--ber", "0.1")
+    assert "cannot be read as an array" in refused("inject", "in.npy", "--ber", "0.1")

@@ -8,7 +8,6 @@ from edensim.sweep.result import load_sweep
 from edensim.sweep.store import NAME
 from edensim.sweep.sweep import sweep
 
-RUN = {"source": {"kind": "timed"}}
 OVER = {"dram.trcd_ns": [10.0, 12.5], "dram.vdd_V": [1.1, 1.2]}
 
 
@@ -17,8 +16,8 @@ def stored(tmp_path_factory):
     """Return the bytes of a finished store, the run, and its results."""
     folder = tmp_path_factory.mktemp("whole")
     trace = folder / "a.trace"
-    trace.write_text("0 0x0 R\n10 0x2000 W\n")
-    run = {**RUN, "trace": str(trace)}
+    trace.write_text("LD 0x0\nST 0x2000\n")
+    run = {"trace": str(trace)}
     done = sweep(run, OVER, out=folder / "out", workers=1)
     return (folder / "out" / NAME).read_bytes(), run, done
 
