@@ -5,6 +5,7 @@ Names of sections repeat; lines are `key=value`; # and ; begin comments; blanks 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +15,8 @@ from edensim.exceptions import NetworkError, nearest
 #: A larger file is none of DarkNet's, whose largest has 30 kB.
 MOST_BYTES = 16 << 20
 
-#: Sections about training and input, in which a key may stand twice.
-SETTINGS = ("net", "network")
+#: What C's atoi takes of a text: it drops whatever follows, such as a comment.
+WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+")
 
 
 @dataclass(frozen=True)
@@ -57,10 +58,9 @@ class Section:
         value = self.values.get(key)
         if value is None:
             return []
-        parts = value.text.split(",")
-        if len(parts) > 1 and not parts[-1]:
-            parts.pop()  # DarkNet's own files end lists with a comma now and then
-        return [self._integer(key, part, None) for part in parts]
+        # A comma at the end begins one more number, which DarkNet reads as 0.
+        parts = value.text.partition("#")[0].split(",")
+        return [self._integer(key, part or "0", None) for part in parts]
 
     def word(self, key: str, default: str, known: Iterable[str]) -> str:
         """Read one of the known words."""
@@ -83,12 +83,13 @@ class Section:
                 )
 
     def _integer(self, key: str, text: str, least: int | None) -> int:
-        try:
-            number = int(text, 10)
-        except ValueError:
-            raise self.refused(f"found {text!r}; expected a whole number", key) from None
+        """Read a number as DarkNet does, except what it would take a part of (1.5, 0x8) or as 0."""
+        match = WHOLE_NUMBER.match(text)
+        if match is None or text[match.end() : match.end() + 1].lower() in (".", "x", "e"):
+            raise self.refused(f"found {text[:40]!r}; expected a whole number", key)
+        number = int(match[0]) if len(match[0]) < 12 else 2**31
         if not -(2**31) <= number < 2**31:
-            raise self.refused(f"found {text}; expected a number of 32 bits", key)
+            raise self.refused(f"found {text[:40]}; expected a number of 32 bits", key)
         if least is not None and number < least:
             raise self.refused(f"found {number}; expected {least} or more", key)
         return number
@@ -110,7 +111,7 @@ def read_sections(path: Path) -> list[Section]:
             sections.append(Section(str(path), name, number))
             continue
         key, equals, text = stripped.partition("=")
-        if not equals or not key or not text:
+        if not equals or not key:
             raise NetworkError(
                 f"{path}:{number}: found {line.strip()[:60]!r}; expected `[section]` or `key=value`"
             )
@@ -119,15 +120,9 @@ def read_sections(path: Path) -> list[Section]:
                 f"{path}:{number}: found {line.strip()[:60]!r} before any section; "
                 "expected `[net]` first"
             )
-        section = sections[-1]
-        known = section.values.get(key)
-        if known is not None and section.name not in SETTINGS:
-            raise NetworkError(
-                f"{path}:{number}: key {key!r} stands in [{section.name}] already, "
-                f"on line {known.line}"
-            )
-        # DarkNet takes the first: some of its own files have `batch` for testing and for training.
-        section.values.setdefault(key, Value(text, number))
+        # DarkNet skips a key without a value, and takes the first of several.
+        if text:
+            sections[-1].values.setdefault(key, Value(text, number))
     return sections
 
 

@@ -176,7 +176,7 @@ class DarknetReader:
         )
         return self.builder.normalization(f"{name}.normalization", output) if normalized else output
 
-    def _maxpool(self, section: Section, name: str) -> str:
+    def _maxpool(self, section: Section, name: str, function: str = "max") -> str:
         stride = section.integer("stride", 1, least=1)
         strides = (
             section.integer("stride_y", stride, least=1),
@@ -198,11 +198,14 @@ class DarknetReader:
         return self.builder.pooling(
             name,
             source,
-            "max",
+            function,
             size,
             stride=strides,
             padding=(before, before, max(sides[0], 0), max(sides[1], 0)),
         )
+
+    def _local_avgpool(self, section: Section, name: str) -> str:
+        return self._maxpool(section, name, "average")
 
     def _avgpool(self, section: Section, name: str) -> str:
         return self.builder.adaptive_pooling(name, self._image(section, name), 1)
@@ -328,7 +331,7 @@ class DarknetReader:
     def _dropout(self, section: Section, name: str) -> str:
         return self.previous  # inference passes through
 
-    _cost = _dropout
+    _cost = _empty = _dropout
 
     def _function(self, section: Section, name: str) -> str:
         function = FUNCTIONS[section.name]

@@ -38,19 +38,21 @@ _KEYS = {
     "mixup cutmix mosaic mosaic_bound letter_box "
     "contrastive contrastive_jit_flip contrastive_color unsupervised label_smooth_eps "
     "resize_step attention adversarial_lr max_chart_loss "
-    "seen",
+    "seen show_receptive_field",
     "convolutional": "filters size stride stride_x stride_y pad padding groups dilation activation "
     "batch_normalize cbn share_index antialiasing "
-    "xnor flipped dot bin_output sway rotate stretch stretch_sway angle grad_centr reverse "
+    "binary xnor flipped dot bin_output sway rotate stretch stretch_sway angle grad_centr reverse "
     "coordconv assisted_excitation",
     "connected": "output activation batch_normalize",
     "maxpool": "size stride stride_x stride_y padding maxpool_depth out_channels antialiasing "
     "maxpool_zero_nonmax",
+    "local_avgpool": "size stride stride_x stride_y padding",
     "avgpool": "",
     "route": "layers groups group_id",
     "shortcut": "from activation alpha beta weights_type weights_normalization",
     "upsample": "stride scale",
     "reorg": "stride reverse flatten extra",
+    "empty": "",
     "yolo": _BOXES
     + _LOSSES
     + "focal_loss new_coords show_details track_history_size sim_thresh dets_for_track "
@@ -87,13 +89,16 @@ SYNONYMS = {
     "soft": "softmax",
     "lrn": "normalization",
     "Gaussian_yolo": "gaussian_yolo",
+    "local_avg": "local_avgpool",
+    "reorg3d": "reorg",
+    "silence": "empty",
 }
 
 #: Sections that DarkNet knows and edensim does not: recurrent, transposed and locally connected
 #: layers, and those of single experiments.
 UNSUPPORTED = tuple(
-    "deconvolutional deconv local rnn gru lstm crnn conv_lstm history iseg local_avg "
-    "local_avgpool contrastive implicit empty silence reorg3d".split()
+    "deconvolutional deconv local rnn gru lstm crnn conv_lstm history iseg contrastive "
+    "implicit".split()
 )
 
 #: The activation of a section if none is given, for sections that have one.

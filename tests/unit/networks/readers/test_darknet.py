@@ -179,6 +179,39 @@ def test_the_first_of_two_settings_holds(read: Read) -> None:
 
 
 @pytest.mark.parametrize(
+    "lines",
+    [
+        "filters=18###P6",
+        "filters = 18 # (classes + 1 + 4) * 3",
+        "filters=+18\nfilters=4",
+        "filters=\nfilters=18\ngroups=",
+        "filters=18\nbinary=1\nshow_receptive_field=1",
+    ],
+)
+def test_what_darknet_runs_means_what_darknet_makes_of_it(read: Read, lines: str) -> None:
+    network = read(f"{NET}show_receptive_field=1\n[convolutional]\n{lines}\nsize=1\n")
+    assert shapes(network)[-1] == (1, 18, 32, 32)
+    assert network.parameters == 18 * 3 + 18
+
+
+def test_a_comma_at_the_end_of_layers_is_layer_0(read: Read) -> None:
+    text = NET + convolution(4) + convolution(8) + "[route]\nlayers = -1, -2"
+    assert shapes(read(text + "\n"))[-1] == (1, 12, 32, 32)
+    network = read(text + ",\n")
+    assert shapes(network)[-1] == (1, 16, 32, 32)
+    assert network.layers[-1].inputs[2] == network.layers[-1].inputs[1]
+
+
+def test_sections_that_pass_average_and_reorganize(read: Read) -> None:
+    text = NET + convolution(4, activation="linear") + "[empty]\n[local_avg]\nsize=2\nstride=2\n"
+    assert shapes(read(text + "[reorg3d]\nstride=2\n")) == [
+        (1, 4, 32, 32),
+        (1, 4, 16, 16),
+        (1, 16, 8, 8),
+    ]
+
+
+@pytest.mark.parametrize(
     ("text", "line", "message"),
     [
         (
@@ -199,11 +232,9 @@ def test_the_first_of_two_settings_holds(read: Read) -> None:
         ),
         (NET + "[convolutional]\nfilters=0\n", 6, "filters: found 0; expected 1 or more"),
         (NET + "[convolutional]\nfilters=99999999999\n", 6, "expected a number of 32 bits"),
-        (
-            NET + "[convolutional]\nfilters=3\nfilters=4\n",
-            7,
-            "key 'filters' stands in [convolutional] already, on line 6",
-        ),
+        (NET + "[convolutional]\nfilters=0x8\n", 6, "filters: found '0x8'; expected a whole"),
+        (NET + "[convolutional]\nfilters=1e1\n", 6, "filters: found '1e1'; expected a whole"),
+        (NET + f"[convolutional]\nfilters={'9' * 5000}\n", 6, "expected a number of 32 bits"),
         (
             NET + "[convolutional]\nfilters=3\nactivation=leeky\n",
             7,
