@@ -17,6 +17,7 @@ from edensim.config.models import ControllerConfig, ErrorsConfig, RunConfig
 from edensim.config.plugins import MACHINES, SCHEDULERS
 from edensim.dram.memory_run import MemoryRun
 from edensim.dram.memory_system import MemorySystem
+from edensim.dram.refresh import check_refresh
 from edensim.energy.costs import costs_of
 from edensim.engine.machine import Machine
 from edensim.engine.memory_run import simulate_machine, simulate_memory
@@ -177,6 +178,7 @@ def prepare(config: RunConfig, engine: EngineChoice = COMPILED_ENGINE) -> Prepar
     """
     engine.check(config.controller)
     memory = MemorySystem.resolve(config.dram, config.controller)
+    check_refresh(config.dram, memory, config.controller.refresh)
     costs_of(memory, config.energy)  # refuses an energy model that does not fit the standard
     if config.frontend is None and config.network is None:
         trace = _open_trace(config, memory)

@@ -417,16 +417,22 @@ class _Resolver:
         """Refuse a row that would have to close before it is open."""
         if timings["nRCD"] <= timings["nRAS"]:
             return
-        own, tck_ps = request.own, self.specified.tck_ps
+        tck_ps = self.specified.tck_ps
         rcd_ns, ras_ns = (ns_from_cycles(timings[name], tck_ps) for name in ("nRCD", "nRAS"))
-        if "tras_ns" in own and "trcd_ns" not in own:
+        reason = "a row stays open until it can be read"
+        if "tras_ns" in request.own and "trcd_ns" not in request.own:
             raise ConfigError(
-                f"{request.prefix}.tras_ns: expected at least nRCD ({rcd_ns:g} ns), "
-                f"found {own['tras_ns']:g}"
+                f"{request.prefix}.tras_ns: expected at least nRCD ({rcd_ns:g} ns), since {reason}, "
+                f"found {request.own['tras_ns']:g}"
             )
+        if "trcd_ns" in request.knobs:
+            key, found = request.key("trcd_ns"), f"{request.knobs['trcd_ns']:g} ns"
+        else:
+            name = "nRCD" if "nRCD" in self.dram.timings else "nRAS"
+            key, found = f"dram.timings.{name}", f"nRCD {timings['nRCD']}, nRAS {timings['nRAS']}"
         raise ConfigError(
-            f"{request.prefix}.trcd_ns: expected at most nRAS ({ras_ns:g} ns), "
-            f"found {own.get('trcd_ns', rcd_ns):g}"
+            f"{key}: expected nRCD to be at most nRAS ({ras_ns:g} ns), since {reason}, "
+            f"found {found}; a longer tras_ns allows a longer trcd_ns"
         )
 
 

@@ -342,13 +342,10 @@ def fill_class(
             ("nREFI", "nRFC") if controller.refresh == "all-bank" else ("nREFIpb", "nRFCpb")
         )
         timing["nREFI"][index] = timings[interval]
-        busy = timings[duration] * (
-            standard.organization.ranks if controller.refresh == "all-bank" else 1
-        )
-        if timings[interval] <= busy:
+        if timings[interval] <= timings[duration]:
             raise ConfigError(
-                f"dram.timings.{interval}: {timings[interval]} cycles leave no time between "
-                f"refreshes, which take {busy}; expected more"
+                f"dram.timings.{interval}: expected more than {timings[duration]} cycles, which a "
+                f"refresh takes, found {timings[interval]}"
             )
     timing["close_after_act"][index] = timings.get("nRAS", 0)
     timing["close_after_read"][index] = timings.get("nRTP", 0)

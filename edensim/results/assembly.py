@@ -17,6 +17,7 @@ from edensim.energy.tensors import COMMAND_PARTS, tensor_energies
 from edensim.networks.layout import Layout
 from edensim.results.exposure import (
     changes_made,
+    changes_not_made,
     exposure_summary,
     partition_commands,
     tensor_commands,
@@ -59,6 +60,7 @@ def assembled(
         operating_points={
             **memory.plan.to_dict(),
             "changes_made": [asdict(change) for change in changes_made(run)],
+            "changes_not_made": changes_not_made(run, memory.plan),
         },
         exposure=exposure_summary(run, memory.plan, names),
         commands_by_partition=partition_commands(run, memory.plan, memory.organization.rows),

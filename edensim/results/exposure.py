@@ -40,6 +40,11 @@ def changes_made(memory: MemoryRun) -> list[ChangeMade]:
     ]
 
 
+def changes_not_made(memory: MemoryRun, plan: OperatingPlan) -> list[int]:
+    """Return the numbers, from 0, of the changes that were due after the end of the run."""
+    return list(range(len(changes_made(memory)), len(plan.changes)))
+
+
 def exposure_summary(
     memory: MemoryRun, plan: OperatingPlan, tensor_names: Sequence[str] = ()
 ) -> dict[str, Any]:

@@ -52,6 +52,14 @@ def summary_rows(result: RunResult) -> Iterator[tuple[str, str, str]]:
         f"{sum(result.commands.values()):,}",
         ", ".join(f"{name} {count:,}" for name, count in result.commands.items() if count),
     )
+    missed = result.operating_points.get("changes_not_made", [])
+    if missed:
+        at_cycle = result.operating_points["changes"][missed[0]]["at_cycle"]
+        yield (
+            "changes",
+            f"{len(missed):,} not made",
+            f"the run ended before dram.changes.{missed[0]}, at cycle {at_cycle:,}",
+        )
     if result.bit_errors:
         errors = result.bit_errors
         yield (

@@ -93,11 +93,19 @@ def test_gaps_of_a_point_are_those_of_its_standard() -> None:
         ),
         (
             DramConfig(trcd_ns=1e6),
-            r"^dram.trcd_ns: expected at most nRAS \(32.487 ns\), found 1e\+06",
+            r"^dram.trcd_ns: expected nRCD to be at most nRAS \(32.487 ns\), .* found 1e\+06 ns",
+        ),
+        (
+            DramConfig(timings={"nRCD": 60}),
+            r"^dram.timings.nRCD: expected nRCD to be at most nRAS .* found nRCD 60, nRAS 39",
+        ),
+        (
+            DramConfig(timings={"nRAS": 10}),
+            r"^dram.timings.nRAS: expected nRCD to be at most nRAS .* found nRCD 16, nRAS 10",
         ),
         (
             DramConfig(tras_ns=12.0),
-            r"^dram.tras_ns: expected at least nRCD \(13.328 ns\), found 12$",
+            r"^dram.tras_ns: expected at least nRCD \(13.328 ns\), .* found 12$",
         ),
         (DramConfig(trp_ns=1e300), r"^dram.trp_ns: expected at most 1e\+08 ns"),
         (
@@ -352,7 +360,10 @@ def test_safe_partitions_have_timings_of_their_own_voltage() -> None:
         ),
         ((PartitionConfig(name="module"),), r"^dram.partitions.0.name: 'module' stands for"),
         ((PartitionConfig(vdd_V=2.0),), r"^dram.partitions.0.vdd_V: expected 0.72 to 1.26 V"),
-        ((PartitionConfig(trcd_ns=40.0),), r"^dram.partitions.0.trcd_ns: expected at most nRAS"),
+        (
+            (PartitionConfig(trcd_ns=40.0),),
+            r"^dram.partitions.0.trcd_ns: expected nRCD to be at most nRAS",
+        ),
         ((PartitionConfig(tras_ns=10.0),), r"^dram.partitions.0.tras_ns: expected at least nRCD"),
     ],
 )
