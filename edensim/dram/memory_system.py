@@ -1,4 +1,4 @@
-"""The memory of a run, resolved once from its configuration and passed down to all that needs it."""
+"""The memory of a run, resolved once from its configuration and passed down."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from edensim.config.models import ControllerConfig
 from edensim.dram.address import address_map
 from edensim.dram.operating_point import OperatingPlan, resolve_operating_plan
+from edensim.exceptions import ConfigError
 
 if TYPE_CHECKING:
     from edensim.config.models import DramConfig
@@ -95,6 +96,14 @@ class MemorySystem:
         of address bits can describe, such as one with three ranks.
         """
         return address_map(self.address_mapping, self.organization, self.channels)
+
+    def check_mapping(self, controller: ControllerConfig) -> None:
+        """Raise ConfigError if a controller names another address mapping than this memory has."""
+        if controller.address_mapping != self.address_mapping:
+            raise ConfigError(
+                f"controller.address_mapping: the memory was resolved with {self.address_mapping}, "
+                f"the controller has {controller.address_mapping}; expected the same"
+            )
 
     @property
     def capacity_bytes(self) -> int:

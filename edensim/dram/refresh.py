@@ -32,16 +32,11 @@ def check_refresh(dram: DramConfig, memory: MemorySystem, refresh: str) -> None:
         return
     interval, duration = names[refresh]
     longest = (MOST_POSTPONED + 1) * memory.standard.timings["nREFI"]
-    changes = [change.point for change in plan.changes]
-    partitions = [partition.point for partition in plan.partitions]
-    sections: list[tuple[str, PointConfig, int]] = [
-        ("dram", dram, 0),
-        *((f"dram.changes.{i}", *pair) for i, pair in enumerate(zip(dram.changes, changes))),
-        *(
-            (f"dram.partitions.{i}", *pair)
-            for i, pair in enumerate(zip(dram.partitions, partitions))
-        ),
-    ]
+    sections: list[tuple[str, PointConfig, int]] = [("dram", dram, 0)]
+    for index, change in enumerate(plan.changes):
+        sections.append((f"dram.changes.{index}", dram.changes[index], change.point))
+    for index, partition in enumerate(plan.partitions):
+        sections.append((f"dram.partitions.{index}", dram.partitions[index], partition.point))
     for prefix, section, point in sections:
         timings = plan.points[point].timings
         if timings[interval] <= timings[duration]:

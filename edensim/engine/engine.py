@@ -57,6 +57,7 @@ class Engine:
         *,
         keep_returns: bool = False,
     ) -> None:
+        memory.check_mapping(controller)
         standard, plan, channels = memory.standard, memory.plan, memory.channels
         self.standard, self.controller, self.plan = standard, controller, plan
         self.monitor = monitor

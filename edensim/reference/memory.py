@@ -30,6 +30,7 @@ class Memory:
     def __init__(
         self, system: MemorySystem, controller: ControllerConfig, scheduler: Scheduler
     ) -> None:
+        system.check_mapping(controller)
         self.system = system
         self.standard = system.standard
         self.channels = [

@@ -149,7 +149,10 @@ def test_ddr4_derived_timings(organization: str, speed_bin: str, expected: dict[
 
 
 def test_refresh_blocks_all_bank_precharge_in_ddr4_but_not_in_ddr3() -> None:
-    for name, blocked in (("DDR4", {Command.ACT, Command.PREab}), ("DDR3", {Command.ACT})):
+    for name, blocked in (
+        ("DDR4", {Command.ACT, Command.PREab, Command.REFab}),
+        ("DDR3", {Command.ACT, Command.REFab}),
+    ):
         rules = [rule for rule in load_standard(name).constraints if Command.REFab in rule.after]
         assert {command for rule in rules for command in rule.before} == blocked
 
