@@ -1,15 +1,11 @@
 """How a run gets the machine that its configuration names."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from edensim.config.plugins import MACHINES
-
-if TYPE_CHECKING:
-    from edensim.engine.machine import Machine
-    from edensim.networks.layout import Layout
-    from edensim.networks.network import Network
+from edensim.engine.machine import Machine
+from edensim.networks.layout import Layout
+from edensim.networks.network import Network
 
 S_contra = TypeVar("S_contra", contravariant=True)
 

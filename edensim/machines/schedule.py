@@ -1,7 +1,5 @@
 """Tiles and their transfers, and the records of them that the engine reads."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 

@@ -1,9 +1,10 @@
 """Draw a bar per run: what its energy was spent on, and what its requests found their rows in."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+from matplotlib.axes import Axes
+from matplotlib.figure import SubFigure
 
 from edensim.exceptions import InputError
 from edensim.plots.labels import axis_label, caption, point_names, scale_of, short_value
@@ -20,10 +21,6 @@ from edensim.plots.style import (
     add_legend,
     new_axes,
 )
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import SubFigure
 
 #: Parts of the energy in the order of the stack, each with a fill and a hatch. Neighbours differ in
 #: lightness.

@@ -1,12 +1,14 @@
 """Draw a command trace: banks as lanes along time, a mark per command, a bar per open row."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import SubFigure
+from numpy.typing import NDArray
 
+from edensim.dram.standard import Standard
 from edensim.exceptions import InputError
 from edensim.plots.style import (
     BLACK,
@@ -21,13 +23,6 @@ from edensim.plots.style import (
     new_axes,
 )
 from edensim.vocabulary import RANK_COMMANDS, Command
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import SubFigure
-    from numpy.typing import NDArray
-
-    from edensim.dram.standard import Standard
 
 #: Commands that are shown without a range of clocks, and the most that a picture can hold.
 DEFAULT_COMMANDS: Final = 160

@@ -1,9 +1,10 @@
 """Draw points in a plane: energy against time with the Pareto front, latency over bandwidth."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+from matplotlib.axes import Axes
+from matplotlib.figure import SubFigure
 
 from edensim.exceptions import InputError
 from edensim.plots.labels import (
@@ -26,10 +27,6 @@ from edensim.plots.style import (
     new_axes,
     whole,
 )
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import SubFigure
 
 #: Keys of which more is better; of all others, less is better.
 MORE_IS_BETTER: Final = frozenset({"bandwidth_GBps", "core.ipc", "row_hits"})

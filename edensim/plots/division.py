@@ -1,7 +1,5 @@
 """Take the figures of one run apart by bank, tensor or partition, each part a point of its own."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final

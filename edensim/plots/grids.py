@@ -1,17 +1,14 @@
 """Draw a heat map: the value of one key over two swept keys."""
 
-from __future__ import annotations
-
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from matplotlib.figure import SubFigure
 
 from edensim.exceptions import InputError
 from edensim.plots.labels import axis_label, caption, name_of, scale_of
 from edensim.plots.points import CONFIG, Points, format_value, value_order
 from edensim.plots.style import new_axes
-
-if TYPE_CHECKING:
-    from matplotlib.figure import SubFigure
 
 #: Most columns with a number in each cell.
 MOST_NUMBERS = 14

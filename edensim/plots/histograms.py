@@ -1,11 +1,12 @@
 """Draw distributions over reads: how long after its ACT each was issued, and how long it took."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+from matplotlib.axes import Axes
+from matplotlib.figure import SubFigure
 
 from edensim.dram.standard import load_standard
 from edensim.exceptions import EdensimError, InputError
@@ -23,10 +24,6 @@ from edensim.plots.style import (
     new_axes,
     new_figure,
 )
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import SubFigure
 
 #: Bins that a run counts latencies in; the last one holds all longer latencies too.
 LATENCY_BINS: Final = 8192

@@ -1,7 +1,5 @@
 """Find the words of a picture: axis labels with units, values of a legend, and the caption."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any, Final

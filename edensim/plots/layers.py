@@ -1,19 +1,16 @@
 """Draw the layers of a network: the time each took, the bytes it moved, the energy it cost."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+from matplotlib.axes import Axes
+from matplotlib.figure import SubFigure
 
 from edensim.exceptions import InputError
 from edensim.plots.bars import PARTS, part_name
 from edensim.plots.labels import caption, scale_of
 from edensim.plots.points import Points
 from edensim.plots.style import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, YELLOW, new_figure
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import SubFigure
 
 KINDS: Final = (
     ("weights", "weights", BLUE, ""),

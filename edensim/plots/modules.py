@@ -1,13 +1,15 @@
 """Draw DRAM modules: their BER, how well error models explain them, and their weak cells."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+from matplotlib.axes import Axes
+from matplotlib.figure import SubFigure
 
 from edensim._version import __version__
+from edensim.bit_errors.characterization import Characterization
 from edensim.bit_errors.curve import Curve, Table
 from edensim.bit_errors.module import Module, load_module
 from edensim.exceptions import InputError, nearest
@@ -23,12 +25,6 @@ from edensim.plots.style import (
     new_axes,
     new_figure,
 )
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import SubFigure
-
-    from edensim.bit_errors.characterization import Characterization
 
 _AXES: Final = {"trcd_ns": "tRCD (ns)", "vdd_V": "VDD (V)"}
 _RATES: Final = {"ber": "bit error rate", "line_fault_fraction": "fraction of faulty 64-byte lines"}

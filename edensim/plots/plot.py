@@ -1,24 +1,20 @@
 """Draw a picture of one of the known kinds: read what was saved, draw it, write the file."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+from matplotlib.figure import SubFigure
 
 from edensim._version import __version__
+from edensim.dram.standard import Standard
 from edensim.exceptions import InputError, nearest
 from edensim.files import reading
 from edensim.plots import bars, curves, grids, histograms, layers, modules, tolerances
 from edensim.plots.division import divide
 from edensim.plots.points import load_points
 from edensim.plots.style import check_suffix, save, styled
-
-if TYPE_CHECKING:
-    from matplotlib.figure import SubFigure
-
-    from edensim.dram.standard import Standard
 
 
 @dataclass(frozen=True)

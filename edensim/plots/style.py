@@ -3,23 +3,20 @@
 The same data give the same bytes.
 """
 
-from __future__ import annotations
-
 import io
 import re
 import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
 
 from edensim._version import __version__
 from edensim.exceptions import InputError, nearest
 from edensim.files import save_bytes
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure, SubFigure
 
 #: The colours of Okabe and Ito, ordered so that neighbours differ in lightness too.
 BLUE, ORANGE, GREEN, YELLOW, VERMILLION, SKY, PURPLE, BLACK = (

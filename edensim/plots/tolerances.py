@@ -1,10 +1,11 @@
 """Draw what networks tolerate: accuracy against BER, and the BER of each tensor."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+from matplotlib.axes import Axes
+from matplotlib.figure import SubFigure
 
 from edensim._version import __version__
 from edensim.eden.tolerance import Tolerance
@@ -21,10 +22,6 @@ from edensim.plots.style import (
     new_axes,
     new_figure,
 )
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import SubFigure
 
 #: Most items that are all named.
 MOST_NAMES: Final = 60

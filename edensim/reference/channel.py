@@ -4,8 +4,6 @@ In a cycle, the channel first finds out which maintenance is due. Then it issues
 command: for a request whose row it has opened, for maintenance, or for a request of a queue.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 
 import numpy as np

@@ -1,11 +1,9 @@
 """What the memory did in a run, counted from the commands that it issued."""
 
-from __future__ import annotations
-
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +11,10 @@ from numpy.typing import NDArray
 from edensim.dram.command_epochs import counts_by_epoch
 from edensim.dram.counts import Counts
 from edensim.dram.memory_run import Epoch, Exposure, MemoryRun, TensorCounts
+from edensim.reference.channel import Channel
+from edensim.reference.memory import Memory
+from edensim.reference.records import Counters
 from edensim.vocabulary import COLUMN_COMMANDS, COMMAND, Command
-
-if TYPE_CHECKING:
-    from edensim.reference.channel import Channel
-    from edensim.reference.memory import Memory
-    from edensim.reference.records import Counters
 
 #: Numbers of bins of the histograms; the last bin of each also counts longer intervals.
 LATENCY_BINS: Final = 8192

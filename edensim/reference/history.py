@@ -1,7 +1,5 @@
 """Timing legality by definition: every command on every node, against every constraint."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """All channels of a memory, the way of requests into them, and changes of the operating point."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import partial
 

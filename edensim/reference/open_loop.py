@@ -1,7 +1,5 @@
 """Open-loop sources, which offer requests as fast as the queues take them or at given clocks."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 from edensim.reference.records import Request

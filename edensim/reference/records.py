@@ -1,7 +1,5 @@
 """What a channel handles: requests, maintenance, issued commands, counters and speeds of rows."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 

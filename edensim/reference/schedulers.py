@@ -10,8 +10,6 @@ Another package gives it a name by an entry point of the group `edensim.schedule
 `controller.scheduler` takes that name.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 

@@ -3,8 +3,6 @@
 Its rules are those of the simple core of Ramulator 2 (Luo et al., IEEE CAL 2023).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Summarize accuracies of networks over memories and seeds."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 

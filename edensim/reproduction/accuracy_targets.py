@@ -1,10 +1,11 @@
 """Targets 6 to 8: accuracy under errors, by operating point, error model and retraining."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+from matplotlib.axes import Axes
+from matplotlib.figure import SubFigure
 
 from edensim.accuracy.evaluation import interval_of
 from edensim.plots.style import BLUE, COLOURS, LINES, MARKERS, ORANGE, add_legend, new_figure
@@ -21,10 +22,6 @@ from edensim.reproduction.published import published
 from edensim.reproduction.section import Content, Picture, Row
 from edensim.reproduction.target import Outcomes, Scope, Source, Target, crossing, mean
 from edensim.reproduction.task import Task
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import SubFigure
 
 # 6: accuracy at operating points
 

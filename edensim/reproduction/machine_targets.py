@@ -1,10 +1,10 @@
 """Targets 1 to 4 and 11: energy and speed of networks on the paper's four machines."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+from matplotlib.figure import SubFigure
 
 from edensim.plots.style import COLOURS, HATCHES, add_legend, new_axes
 from edensim.reproduction.machine_work import LAWS
@@ -12,9 +12,6 @@ from edensim.reproduction.published import TITLES, published
 from edensim.reproduction.section import Content, Picture, Row, Table
 from edensim.reproduction.target import Outcomes, Scope, Target, geometric_mean, mean
 from edensim.reproduction.task import Task
-
-if TYPE_CHECKING:
-    from matplotlib.figure import SubFigure
 
 PRECISIONS: Final = ("fp32", "int8")
 #: Operating points: table 3's VDD and tRCD, the specified ones, and the specified VDD with no tRCD.

@@ -1,7 +1,5 @@
 """Run the work of machines and memories: networks on machines, and bit error rates of modules."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any, Final
 

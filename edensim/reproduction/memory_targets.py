@@ -1,10 +1,11 @@
 """Targets 5 and 12: the error rates of modules, and what the paper's assumptions are worth."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+from matplotlib.axes import Axes
+from matplotlib.figure import SubFigure
 
 from edensim.plots.style import COLOURS, MARKERS, add_legend, new_figure
 from edensim.reproduction.machine_targets import runs_of
@@ -12,10 +13,6 @@ from edensim.reproduction.published import published
 from edensim.reproduction.section import Content, Picture, Row, Table
 from edensim.reproduction.target import Outcomes, Scope, Target
 from edensim.reproduction.task import Task
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import SubFigure
 
 VENDORS: Final = ("A", "B", "C")
 PATTERNS: Final = ("0xff", "0xcc", "0xaa", "0x00")

@@ -4,8 +4,6 @@ The functions take plain arguments, since each is a task. A network without a fi
 trained here, from its own seed.
 """
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

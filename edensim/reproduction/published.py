@@ -1,7 +1,5 @@
 """Read what the EDEN paper published: configs/published/eden-micro2019.yaml."""
 
-from __future__ import annotations
-
 from functools import cache
 from typing import Any, Final
 

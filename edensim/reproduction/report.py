@@ -1,7 +1,5 @@
 """Write one report in three forms: Markdown, HTML (one file with its pictures inside) and JSON."""
 
-from __future__ import annotations
-
 import base64
 import json
 import math

@@ -1,7 +1,5 @@
 """Run the paper's results again: targets become tasks, tasks sections, sections one report."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Define targets: the work that each needs, and the section that it becomes."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

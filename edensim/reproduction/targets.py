@@ -1,7 +1,5 @@
 """List all targets in the order of their numbers, and find them by name."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Final
 

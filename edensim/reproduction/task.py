@@ -1,7 +1,5 @@
 """Run the work of targets in worker processes, and keep each outcome in a file of its own."""
 
-from __future__ import annotations
-
 import json
 import re
 import time

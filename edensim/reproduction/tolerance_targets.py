@@ -1,10 +1,11 @@
 """Targets 9 and 10: the BER that networks tolerate, and a mapping by it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+from matplotlib.axes import Axes
+from matplotlib.figure import SubFigure
 
 from edensim.accuracy.evaluation import interval_of
 from edensim.plots.style import BLUE, VERMILLION, add_legend, new_figure
@@ -18,10 +19,6 @@ from edensim.reproduction.published import TITLES, published
 from edensim.reproduction.section import Content, Picture, Row, Table
 from edensim.reproduction.target import Outcomes, Scope, Source, Target, geometric_mean, mean
 from edensim.reproduction.task import Task
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import SubFigure
 
 # 9: coarse tolerance
 

@@ -1,7 +1,5 @@
 """Run the tasks of a sweep on a Dask cluster, which runs the tasks of lost workers again."""
 
-from __future__ import annotations
-
 import logging
 import queue
 import socket

@@ -5,8 +5,6 @@ content, edensim's version and code. Its simulation key names only what the comm
 Points that agree in it differ in energy alone, and share one simulation.
 """
 
-from __future__ import annotations
-
 import hashlib
 import itertools
 import json

@@ -1,7 +1,5 @@
 """Run a sweep: plan all points, run the unfinished ones, keep each result as it comes."""
 
-from __future__ import annotations
-
 import os
 import warnings
 from collections.abc import Generator, Iterator, Mapping, Sequence

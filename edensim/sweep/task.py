@@ -1,7 +1,5 @@
 """Run one simulation of a sweep, and compute the results of all points that share it."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -1,7 +1,5 @@
 """Run tasks in a worker process, one line of JSON after the other (`serve`)."""
 
-from __future__ import annotations
-
 import json
 import os
 import queue

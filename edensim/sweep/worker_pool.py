@@ -5,8 +5,6 @@ of `concurrent.futures.ProcessPoolExecutor`, it never imports the user's script,
 to be the death of one task, and it exits by itself when the leading process ends.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import queue

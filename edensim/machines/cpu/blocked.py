@@ -9,17 +9,11 @@ columns holds its outputs in registers over kc steps. Cores share the columns. O
 written once for each block of depth.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from edensim.kernels.sources.loop_nests.state import LOAD, STORE, UPDATE
 from edensim.machines.cpu.direct import depthwise
 from edensim.machines.cpu.loop_nests import LINE_BYTES, LayerBuilder, Ref
 from edensim.machines.cpu.streams import ROW, StreamLoops
-
-if TYPE_CHECKING:
-    from edensim.networks.network import Layer
+from edensim.networks.network import Layer
 
 #: Rows of the micro-kernel, and about how many steps of depth a block has.
 MR, KC = 6, 256

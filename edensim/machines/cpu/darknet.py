@@ -24,21 +24,15 @@ alexnet, 227      4,165,958 to 4,175,430  256,294 to 265,287
 What is missing is the program's own bookkeeping.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from math import prod
-from typing import TYPE_CHECKING
 
+from edensim.engine.loop_nest_layer import LoopNestLayer
 from edensim.kernels.sources.loop_nests.state import STORE, UPDATE
 from edensim.machines.cpu.darknet_steps import Step, steps_of
 from edensim.machines.cpu.loop_nests import Arena, LayerBuilder, Ref, image_shape, region_table
 from edensim.networks.network import Layer, Network, Operator
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from edensim.engine.loop_nest_layer import LoopNestLayer
 
 #: Bytes of an element.
 FLOAT = 4

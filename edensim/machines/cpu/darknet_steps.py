@@ -1,7 +1,5 @@
 """The layers of a network as DarkNet has them, with what follows them in place."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 from edensim.networks.network import NOT_POINTWISE, Layer, Network, Operator

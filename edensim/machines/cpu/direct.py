@@ -7,16 +7,10 @@ for each block of channels and each row of the window, the input row and the wei
 row are read and the output row is accumulated.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from edensim.kernels.sources.loop_nests.state import LOAD, UPDATE
 from edensim.machines.cpu.loop_nests import LayerBuilder, Ref
 from edensim.machines.cpu.streams import COMBINE, ROW, StreamLoops
-
-if TYPE_CHECKING:
-    from edensim.networks.network import Layer
+from edensim.networks.network import Layer
 
 #: Most channels and filters of a block.
 BLOCK = 16

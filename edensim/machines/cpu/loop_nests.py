@@ -1,12 +1,12 @@
 """Nests of loops as records, and the memory they work on: the loops of every library are these."""
 
-from __future__ import annotations
-
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edensim.engine.loop_nest_layer import LoopNestLayer, Sample
 from edensim.kernels.sources.loop_nests.state import (
@@ -18,12 +18,6 @@ from edensim.kernels.sources.loop_nests.state import (
     NEST,
     REF,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from numpy.typing import NDArray
-
 
 LINE_BYTES = 1 << LINE_BITS
 #: How a C library (glibc) aligns memory, and the size from which on a block gets pages of its own;

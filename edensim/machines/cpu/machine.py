@@ -1,29 +1,23 @@
 """A network on cores with caches: whose loops run, on which memory."""
 
-from __future__ import annotations
-
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
+from edensim.config.models import CpuConfig
 from edensim.dram.memory_run import LayerRun
+from edensim.engine.engine import Engine
+from edensim.engine.loop_nest_layer import LoopNestLayer
 from edensim.engine.loop_nests import LINE_BYTES, CpuLayerRun, run_loop_nests
 from edensim.engine.machine import MachineRun
 from edensim.machines.cpu.blocked import BlockedLoops
 from edensim.machines.cpu.darknet import DarknetLoops
 from edensim.machines.cpu.direct import DirectLoops
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from edensim.config.models import CpuConfig
-    from edensim.engine.engine import Engine
-    from edensim.engine.loop_nest_layer import LoopNestLayer
-    from edensim.machines.cpu.streams import StreamLoops
-    from edensim.networks.layout import Layout
-    from edensim.networks.network import Network
+from edensim.machines.cpu.streams import StreamLoops
+from edensim.networks.layout import Layout
+from edensim.networks.network import Network
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,12 @@
 These are the layers that only move features, and memory as the layout has it.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from edensim.config.models import CpuConfig
+from edensim.engine.loop_nest_layer import LoopNestLayer
 from edensim.kernels.sources.loop_nests.state import LOAD, STORE
 from edensim.machines.cpu.loop_nests import (
     LINE_BYTES,
@@ -18,14 +18,8 @@ from edensim.machines.cpu.loop_nests import (
     image_shape,
     region_table,
 )
+from edensim.networks.layout import Layout
 from edensim.networks.network import Layer, Network, Operator, Role
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from edensim.config.models import CpuConfig
-    from edensim.engine.loop_nest_layer import LoopNestLayer
-    from edensim.networks.layout import Layout
 
 #: Bytes of a turn of a loop over a whole tensor, which is cut so that cores can share it.
 SLICE_BYTES = 4096

@@ -16,8 +16,6 @@ Networks", ISCA 2016; Chen et al., "Eyeriss: An Energy-Efficient Reconfigurable 
 Convolutional Neural Networks", JSSC 2017.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

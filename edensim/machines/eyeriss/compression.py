@@ -4,16 +4,9 @@ Pairs of a run of zeros (5 bits) and a level are packed into words of 64 bits, t
 16-bit level to a word (Chen et al., JSSC 2017).
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
+from edensim.config.models import EyerissConfig
 from edensim.exceptions import ConfigError
-from edensim.networks.network import Operator
-
-if TYPE_CHECKING:
-    from edensim.config.models import EyerissConfig
-    from edensim.networks.network import Network
+from edensim.networks.network import Network, Operator
 
 RUN_BITS = 5
 WORD_BITS = 64

@@ -12,14 +12,14 @@ Each tile of VECTOR, WINDOW and STREAM is half of what the multiprocessors hold,
 are under way at a time.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
+from edensim.config.models import GpuConfig
 from edensim.exceptions import ConfigError
 from edensim.kernels.sources.gpu import kernel as gpu
 from edensim.kernels.sources.gpu.l2 import LINE_BYTES, MAX_LINES, SECTOR_BITS
@@ -29,19 +29,11 @@ from edensim.machines.gpu.tiling import (
     WARP_THREADS,
     WORD_BITS,
     WORD_BYTES,
+    Tiling,
     choose_tiling,
 )
-from edensim.networks.network import Operator
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from numpy.typing import NDArray
-
-    from edensim.config.models import GpuConfig
-    from edensim.machines.gpu.tiling import Tiling
-    from edensim.networks.layout import Layout, Placement
-    from edensim.networks.network import Gemm, Layer, Network
+from edensim.networks.layout import Layout, Placement
+from edensim.networks.network import Gemm, Layer, Network, Operator
 
 #: Most vectors for which a linear layer reads its weights row by row instead of being tiled.
 VECTOR_COLUMNS = 2

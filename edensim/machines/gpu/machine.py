@@ -6,30 +6,25 @@ the same time: its reads are the L2 misses of that step, its writes the dirty li
 out. `depth` tiles overlap: double buffering in a product, resident warps elsewhere.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from edensim.config.models import GpuConfig
+from edensim.engine.engine import Engine
+from edensim.engine.machine import MachineRun
 from edensim.engine.tiles import Schedule, run_tiled
 from edensim.kernels.sources.gpu import schedule as gpu
 from edensim.kernels.sources.gpu.l2 import GPU_L2, LINE_BYTES, SECTOR_BYTES, VALID_BITS
 from edensim.machines.gpu.kernels import Kernel, l2_sets, layer_kernels
 from edensim.machines.gpu.tiling import SPEED
 from edensim.machines.schedule import joined
+from edensim.networks.layout import Layout
+from edensim.networks.network import Network
 from edensim.vocabulary import TILE, TRANSFER
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from edensim.config.models import GpuConfig
-    from edensim.engine.engine import Engine
-    from edensim.engine.machine import MachineRun
-    from edensim.networks.layout import Layout
-    from edensim.networks.network import Network
 
 #: Least number of tiles and of transfers that are walked at once.
 TILES = 1 << 12

@@ -8,16 +8,11 @@ into half of the L2 cache. Large products get tiles of 128 x 128, and small ones
 that give every multiprocessor work.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from edensim.config.models import GpuConfig
 from edensim.exceptions import ConfigError
-
-if TYPE_CHECKING:
-    from edensim.config.models import GpuConfig
-    from edensim.networks.network import Gemm
+from edensim.networks.network import Gemm
 
 #: Possible sides of the tile of a thread block.
 SIZES = (128, 64, 32)

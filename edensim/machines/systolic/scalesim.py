@@ -18,19 +18,15 @@ References
 Samajdar et al., "SCALE-Sim: Systolic CNN Accelerator Simulator", arXiv:1811.02883.
 """
 
-from __future__ import annotations
-
 import operator
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, SupportsIndex
+from typing import SupportsIndex
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edensim.exceptions import ConfigError, NetworkError, nearest
 from edensim.kernels.status import Status
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 #: The operand that stays in the array: weights, outputs or inputs.
 DATAFLOWS = ("ws", "os", "is")

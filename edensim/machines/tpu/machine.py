@@ -11,8 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from edensim.config.models import TpuConfig
+from edensim.engine.engine import Engine
+from edensim.engine.machine import MachineRun
 from edensim.engine.tiles import Schedule, run_tiled
 from edensim.machines.schedule import Tile, Transfer, schedule_of
 from edensim.machines.systolic.scalesim import Convolution, count_layer
@@ -30,11 +32,6 @@ from edensim.machines.tpu.planning import (
 from edensim.machines.tpu.tiles import Features, LayerTiles
 from edensim.networks.layout import Layout
 from edensim.networks.network import Layer, Network, Operator
-
-if TYPE_CHECKING:
-    from edensim.config.models import TpuConfig
-    from edensim.engine.engine import Engine
-    from edensim.engine.machine import MachineRun
 
 #: Bytes of a tile of pooling, addition and the like.
 VECTOR_TILE_BYTES = 1 << 17

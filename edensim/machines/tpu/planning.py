@@ -18,21 +18,15 @@ taken. They differ in the outermost loop, and so in what stays on the chip and w
 Half of each buffer is worked on while the other half fills or drains.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
+from edensim.config.models import TpuConfig
 from edensim.exceptions import ConfigError
 from edensim.machines.systolic.scalesim import fold_product
-from edensim.networks.network import Operator
-
-if TYPE_CHECKING:
-    from edensim.config.models import TpuConfig
-    from edensim.networks.network import Layer, Network
+from edensim.networks.network import Layer, Network, Operator
 
 #: Tiles of a layer, about: on an array that is small beside it, a tile takes several folds.
 MOST_TILES = 2048

@@ -6,8 +6,6 @@ two tiles follow each other in memory, the tiles meet at the border of a line (6
 fetched by the first tile that needs it and written by the last tile that completes it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 
