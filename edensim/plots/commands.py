@@ -6,6 +6,7 @@ from typing import Any, Final
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import SubFigure
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from edensim.dram.standard import Standard
@@ -220,8 +221,6 @@ def _draw_marks(
     axes: Axes, shown: NDArray[Any], lane_of: dict[Bank, int], standard: Standard | None
 ) -> None:
     """Draw a mark for each command, and a box while a refresh lasts."""
-    from matplotlib.patches import Rectangle
-
     timings = {} if standard is None else standard.timings
     durations = {
         Command.REFab: timings.get("nRFC", 0),

@@ -27,6 +27,7 @@ from edensim.plots.style import (
     new_axes,
     whole,
 )
+from edensim.sweep.result import pareto_front
 
 #: Keys of which more is better; of all others, less is better.
 MORE_IS_BETTER: Final = frozenset({"bandwidth_GBps", "core.ipc", "row_hits"})
@@ -41,8 +42,6 @@ def front_of(
 
     Less is better, unless `more_x` or `more_y` says otherwise.
     """
-    from edensim.sweep.result import pareto_front
-
     in_front = pareto_front([-v if more_y else v for v in y], [-v if more_x else v for v in x])
     return sorted((i for i in range(len(x)) if in_front[i]), key=lambda i: (x[i], y[i]))
 

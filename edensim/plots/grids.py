@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import SubFigure
 
 from edensim.exceptions import InputError
@@ -19,8 +20,6 @@ def draw_heatmap(points: Points, x: str | None, y: str | None, value: str | None
 
     By default, these are the total energy and the two keys that were swept.
     """
-    import numpy as np
-
     key_x, key_y = _axes_keys(points, x, y)
     key = points.resolve(value or "energy_pJ.total", "--value")
     columns, rows = _ticks(points, key_x), _ticks(points, key_y)
@@ -106,8 +105,6 @@ def _name_ticks(set_ticks: Any, values: list[Any], most: int) -> None:
 
 def _write_numbers(axes: Any, grid: Any) -> None:
     """Write the value of each cell into it, dark on light and light on dark."""
-    import numpy as np
-
     low, high = float(np.nanmin(grid)), float(np.nanmax(grid))
     spread = high - low or abs(high) or 1.0
     # Two digits of the differences are shown.

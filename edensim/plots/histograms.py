@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from matplotlib.axes import Axes
 from matplotlib.figure import SubFigure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from edensim.dram.standard import load_standard
 from edensim.exceptions import EdensimError, InputError
@@ -305,8 +306,6 @@ def _draw(histograms: Sequence[Histogram], label: str, points: Points) -> tuple[
 
 def _set_share_scale(axes: Axes, heights: Sequence[float], log_room: float, room: float) -> None:
     """Scale the vertical axis, logarithmically if the heights differ much, with room above."""
-    from matplotlib.ticker import FuncFormatter
-
     if max(heights) > 50 * min(heights):
         axes.set(yscale="log", ylim=(min(heights) / 2, max(heights) * log_room))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
@@ -316,8 +315,6 @@ def _set_share_scale(axes: Axes, heights: Sequence[float], log_room: float, room
 
 def _set_plain_ticks(axes: Axes) -> None:
     """Write 1000 and not 10^3 along x, and name 20 and 50 too."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
     axes.xaxis.set_major_locator(LogLocator(10, (1, 2, 5)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.0f}"))
     axes.xaxis.set_minor_formatter(NullFormatter())

@@ -5,13 +5,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import SubFigure
 
 from edensim._version import __version__
-from edensim.bit_errors.characterization import Characterization
+from edensim.bit_errors.cells import cell_tables, geometry_of, weak_cells
+from edensim.bit_errors.characterization import Characterization, read_characterization
 from edensim.bit_errors.curve import Curve, Table
 from edensim.bit_errors.module import Module, load_module
+from edensim.bit_errors.prediction import error_model
+from edensim.dram.memory_system import MemorySystem
+from edensim.dram.standard import load_standard
 from edensim.exceptions import InputError, nearest
 from edensim.files import read_json
 from edensim.plots.style import (
@@ -71,8 +76,6 @@ def draw_ber(paths: Sequence[Path], where: Sequence[str]) -> SubFigure:
 
 
 def _table(path: Path, module: Module) -> Characterization:
-    from edensim.bit_errors.characterization import read_characterization
-
     table = read_characterization(path)
     known = set(table.vendor.tolist())
     return (
@@ -213,13 +216,6 @@ def draw_weak_cells(paths: Sequence[Path], where: Sequence[str]) -> SubFigure:
 
     They lie where the module's seed places them in a DDR4 device.
     """
-    import numpy as np
-
-    from edensim.bit_errors.cells import cell_tables, geometry_of, weak_cells
-    from edensim.bit_errors.prediction import error_model
-    from edensim.dram.memory_system import MemorySystem
-    from edensim.dram.standard import load_standard
-
     if len(paths) != 1:
         raise InputError(f"weak-cells: expected one module file, found {len(paths)}")
     module, point = load_module(paths[0]), _point(where)

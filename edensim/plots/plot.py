@@ -12,9 +12,11 @@ from edensim.dram.standard import Standard
 from edensim.exceptions import InputError, nearest
 from edensim.files import reading
 from edensim.plots import bars, curves, grids, histograms, layers, modules, tolerances
+from edensim.plots.commands import draw_commands
 from edensim.plots.division import divide
 from edensim.plots.points import load_points
 from edensim.plots.style import check_suffix, save, styled
+from edensim.tracefiles.commands import read_commands_csv
 
 
 @dataclass(frozen=True)
@@ -163,9 +165,6 @@ def _draw_results(paths: Sequence[Path], kind: str, options: PlotOptions) -> Sub
 
 
 def _draw_commands(paths: Sequence[Path], options: PlotOptions) -> SubFigure:
-    from edensim.plots.commands import draw_commands
-    from edensim.tracefiles.commands import read_commands_csv
-
     if len(paths) != 1:
         raise InputError(f"commands: {len(paths)} files; expected one command CSV")
     path, standard = paths[0], options.standard

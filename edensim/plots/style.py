@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
@@ -66,8 +67,6 @@ _STYLE: Final[dict[str, Any]] = {
 @contextmanager
 def styled() -> Iterator[None]:
     """Give all that is drawn and saved inside one style, whatever the user's matplotlibrc says."""
-    import matplotlib
-
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_STYLE)  # type: ignore[arg-type]
@@ -79,8 +78,6 @@ def new_figure(width: float, height: float, caption: str) -> SubFigure:
 
     Its figure belongs to no window and no global list.
     """
-    from matplotlib.figure import Figure, SubFigure
-
     lines = textwrap.wrap(caption, int(width * 19.5), break_on_hyphens=False)
     strip = 0.08 + 0.135 * len(lines)
     figure = Figure(figsize=(width, height + strip), layout="constrained")
@@ -114,8 +111,6 @@ def mark_at(axes: Axes, x: float, text: str, colour: str) -> None:
 
 def whole(panel: SubFigure) -> Figure:
     """Return the figure that a panel is part of."""
-    from matplotlib.figure import Figure
-
     figure = panel.get_figure(root=True)
     assert isinstance(figure, Figure)
     return figure

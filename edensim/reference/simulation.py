@@ -1,13 +1,12 @@
 """The SimPy engine: sources and channels are processes on one clock that ticks every cycle."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import simpy
 from numpy.typing import NDArray
 
 from edensim.config.models import ControllerConfig, SourceConfig
@@ -23,9 +22,6 @@ from edensim.reference.schedulers import Scheduler
 from edensim.reference.trace_core import Core, Transfer
 from edensim.vocabulary import REQUEST, nominal_clock_MHz
 
-if TYPE_CHECKING:
-    import simpy
-
 
 class Simulation:
     """The processes of a run.
@@ -35,9 +31,7 @@ class Simulation:
     """
 
     def __init__(self, memory: Memory, max_cycles: int | None) -> None:
-        import simpy
-
-        self.environment: simpy.Environment = simpy.Environment()
+        self.environment = simpy.Environment()
         self.memory = memory
         self.max_cycles = max_cycles
         self.stop = self.environment.event()

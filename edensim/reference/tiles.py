@@ -1,16 +1,15 @@
 """A tiled machine as the source, with the rules of `edensim.kernels.sources.tiles` once more."""
 
-from __future__ import annotations
-
 import copy
 import math
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+import simpy
 from numpy.typing import NDArray
 
 from edensim.config.models import ControllerConfig
@@ -23,9 +22,6 @@ from edensim.reference.memory import Memory
 from edensim.reference.records import Counters, Request
 from edensim.reference.schedulers import Scheduler
 from edensim.reference.simulation import Simulation, core_clock_ratio, scheduler_of
-
-if TYPE_CHECKING:
-    import simpy
 
 
 class Schedule(Protocol):

@@ -14,15 +14,16 @@ as it has if those are more (FP32 on 16-bit words halves the buffer); spads and 
 words.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import prod
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
+from edensim.config.models import EyerissConfig
+from edensim.engine.engine import Engine
+from edensim.engine.machine import MachineRun
 from edensim.engine.tiles import Schedule, run_tiled
 from edensim.exceptions import ConfigError, NetworkError
 from edensim.machines.eyeriss.array import ConvolutionShape, RowStationaryArray, ceil_div
@@ -31,19 +32,11 @@ from edensim.machines.eyeriss.mapping import TrafficBits, find_mapping, least_wo
 from edensim.machines.eyeriss.schedule import ConvolutionTiles, LayerCounters, Tensors
 from edensim.machines.eyeriss.tiles import AHEAD, READ, WRITE, Region, Runs, layer_schedule, runs
 from edensim.machines.schedule import joined
-from edensim.networks.network import Layer, Operator
+from edensim.networks.layout import Layout
+from edensim.networks.network import Layer, Network, Operator
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from edensim.config.models import EyerissConfig
-    from edensim.engine.engine import Engine
-    from edensim.engine.machine import MachineRun
-    from edensim.networks.layout import Layout
-    from edensim.networks.network import Network
-
-    Ints = NDArray[np.int64]
-    Counters = dict[str, int | float | str]
+Ints = NDArray[np.int64]
+Counters = dict[str, int | float | str]
 
 #: Operators other than products in which PEs take part.
 COMPUTED = (Operator.POOLING, Operator.ADDITION, Operator.ELEMENTWISE, Operator.DETECTION)

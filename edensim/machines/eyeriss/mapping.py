@@ -20,14 +20,13 @@ less traffic is taken, then the first in order of enumeration. The search counts
 full ones; the schedule counts edges as they are.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edensim.exceptions import NetworkError
 from edensim.machines.eyeriss.array import (
@@ -38,11 +37,8 @@ from edensim.machines.eyeriss.array import (
     pass_cost,
 )
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Ints = NDArray[np.int64]
-    Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 #: Number of blocks with the least traffic that are looked at in detail: of all, and of each height
 #: of a strip.

@@ -6,19 +6,16 @@ They say what each pass works on, what has to come from DRAM for it, and what go
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edensim.machines.eyeriss.array import ConvolutionShape
 from edensim.machines.eyeriss.mapping import Mapping, Order
 from edensim.machines.eyeriss.tiles import repeated
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Ints = NDArray[np.int64]
-    Flags = NDArray[np.bool_]
+Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

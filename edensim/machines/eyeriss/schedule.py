@@ -1,11 +1,9 @@
 """The processing passes of a convolution as tiles of a schedule."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edensim.engine.tiles import Schedule
 from edensim.machines.eyeriss.array import (
@@ -15,6 +13,7 @@ from edensim.machines.eyeriss.array import (
     ceil_div,
     pass_cost,
 )
+from edensim.machines.eyeriss.mapping import Mapping
 from edensim.machines.eyeriss.passes import Passes, Spans, passes_of
 from edensim.machines.eyeriss.tiles import (
     AHEAD,
@@ -27,12 +26,7 @@ from edensim.machines.eyeriss.tiles import (
     runs,
 )
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from edensim.machines.eyeriss.mapping import Mapping
-
-    Ints = NDArray[np.int64]
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

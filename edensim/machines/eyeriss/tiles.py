@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edensim.engine.tiles import Schedule
+from edensim.networks.layout import Placement
 from edensim.vocabulary import TILE, TRANSFER
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from edensim.networks.layout import Placement
-
-    Ints = NDArray[np.int64]
+Ints = NDArray[np.int64]
 
 #: Kinds of transfers in the order in which a tile makes them. Reads come first, and those that do
 #: not wait for earlier layers (`AHEAD`) come before those that do.
