@@ -27,6 +27,10 @@ Padding = int | tuple[int, int] | tuple[int, int, int, int]
 MOST_ELEMENTS = 1 << 48
 
 
+#: No kernel, stride, dilation or padding is larger: cycles and addresses stay within 64 bits.
+MOST_WINDOW = 1 << 24
+
+
 class WindowOptions(TypedDict, total=False):
     """How a window moves: with a stride and a dilation of 1 and no padding unless given."""
 
@@ -402,8 +406,15 @@ class NetworkBuilder:
         for axis, extent in enumerate(size):
             before, stride = window.padding[axis], window.stride[axis]
             padding = before + window.padding[axis + 2]
-            if padding < 0:
-                raise self._refusal(name, f"has padding {padding}; expected 0 or more")
+            if min(before, window.padding[axis + 2]) < 0:
+                raise self._refusal(
+                    name, f"has padding {text(window.padding)}; expected 0 or more everywhere"
+                )
+            largest = max(window.kernel[axis], stride, window.dilation[axis], padding)
+            if largest > MOST_WINDOW:
+                raise self._refusal(
+                    name, f"has a window with {largest:,}; expected at most {MOST_WINDOW:,}"
+                )
             reach = window.dilation[axis] * (window.kernel[axis] - 1) + 1
             room = extent + padding - reach
             if room < 0:

@@ -14,9 +14,13 @@ import msgspec
 from edensim.exceptions import NetworkError
 from edensim.files import save_bytes
 from edensim.networks.network import Layer, Network, Role, Tensor
+from edensim.networks.validation import check_network, check_shape
 
 #: The name and the version of the form of the file.
 FORMAT: Final = "edensim-network-1"
+
+#: A larger file is refused before it is read; the largest network of the zoo has 300 kB.
+MOST_BYTES = 256 << 20
 
 
 class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -63,21 +67,12 @@ def read_description(
         If the file holds no network, or an input of another size is wanted: the file has the
         shapes of one size only.
     """
-    try:
-        content = msgspec.json.decode(path.read_bytes(), type=Description)
-    except OSError as exception:
-        raise NetworkError(f"{path}: cannot be read: {exception.strerror}") from None
-    except msgspec.DecodeError as exception:
-        raise NetworkError(f"{path}: is not a network of the form {FORMAT}: {exception}") from None
+    content = read_content(path)
     tensors: dict[str, Tensor] = {}
     for tensor in content.tensors:
         if tensor.name in tensors:
             raise NetworkError(f"{path}: tensor {tensor.name!r} is there twice")
-        if not tensor.shape or min(tensor.shape) < 1:
-            raise NetworkError(
-                f"{path}: tensor {tensor.name!r}: expected a shape of whole numbers from 1 on, "
-                f"found {list(tensor.shape)}"
-            )
+        check_shape(f"{path}: tensor {tensor.name!r}", tensor.shape)
         tensors[tensor.name] = tensor
     if content.input not in tensors:
         raise NetworkError(f"{path}: its input {content.input!r} is not among its tensors")
@@ -93,8 +88,32 @@ def read_description(
                 f"{path}: was written for inputs of shape {list(shape[1:])}; "
                 f"expected no other {what}, found {extent}"
             )
-    network = Network(content.name, content.layers, tensors, content.input, content.further_inputs)
-    return network if network.batch == batch else _of_batch(network, batch, path)
+    try:
+        network = Network(
+            content.name, content.layers, tensors, content.input, content.further_inputs
+        )
+        check_network(network)
+        if network.batch != batch:
+            network = _of_batch(network, batch, path)
+            check_network(network)
+    except NetworkError as exception:
+        message = str(exception).removeprefix(f"{content.name}: ").removeprefix(f"{path}: ")
+        raise NetworkError(f"{path}: {message}") from None
+    return network
+
+
+def read_content(path: Path) -> Description:
+    """Read what a file says, whether or not it makes sense. Raises NetworkError."""
+    try:
+        with path.open("rb") as file:
+            encoded = file.read(MOST_BYTES + 1)
+        if len(encoded) > MOST_BYTES:
+            raise NetworkError(f"{path}: is larger than {MOST_BYTES:,} bytes; expected a network")
+        return msgspec.json.decode(encoded, type=Description)
+    except OSError as exception:
+        raise NetworkError(f"{path}: cannot be read: {exception.strerror}") from None
+    except (msgspec.MsgspecError, ValueError, RecursionError) as exception:
+        raise NetworkError(f"{path}: is not a network of the form {FORMAT}: {exception}") from None
 
 
 def _of_batch(network: Network, batch: int, path: Path) -> Network:
@@ -110,4 +129,9 @@ def _of_batch(network: Network, batch: int, path: Path) -> Network:
                 f"the batch of {network.batch}; found batch {batch}"
             )
         tensors[name] = replace(tensor, shape=(batch, *tensor.shape[1:]))
+    if any(layer.input_shapes for layer in network.layers):
+        raise NetworkError(
+            f"{path}: has fused views of batch {network.batch}; found batch {batch}, expected "
+            "a network that is not fused"
+        )
     return replace(network, tensors=tensors)

@@ -11,6 +11,7 @@ import pytest
 from edensim.exceptions import NetworkError
 from edensim.networks.loading import load_network
 from edensim.networks.network import Operator, Role
+from edensim.networks.validation import check_network
 
 onnx = pytest.importorskip("onnx", reason="reading ONNX needs the package onnx (extra [onnx])")
 
@@ -48,6 +49,8 @@ def test_light_models(name: str) -> None:
         kinds[Operator.LINEAR],
     ) == MODELS[name]
     assert network.fused().macs == network.macs
+    check_network(network)
+    check_network(network.fused())
     assert len(network.tensors[network.layers[-1].output].shape) >= 2
     three = load_network(LIGHT / f"light_{name}.onnx", batch=3)
     assert (three.batch, three.macs, three.parameters) == (3, 3 * network.macs, network.parameters)
