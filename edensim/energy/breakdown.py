@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,7 +12,7 @@ class EnergyBreakdown:
     """DRAM energy of a run by what it was spent on, in pJ.
 
     `io` is the energy of drivers and termination at both ends of the data wires. It is part of
-    `total_with_io`, but not of `total`.
+    `total_with_io`, but not of `total`. Both are None if the interface is not known.
     """
 
     activate: float = 0.0
@@ -24,7 +25,7 @@ class EnergyBreakdown:
     background_powerdown_active: float = 0.0
     background_powerdown_precharged: float = 0.0
     background_selfrefresh: float = 0.0
-    io: float = 0.0
+    io: float | None = 0.0
 
     @property
     def background(self) -> float:
@@ -45,18 +46,19 @@ class EnergyBreakdown:
         )
 
     @property
-    def total_with_io(self) -> float:
+    def total_with_io(self) -> float | None:
         """Energy of devices and data wires in pJ."""
-        return self.total + self.io
+        return None if self.io is None else self.total + self.io
 
     def __add__(self, other: EnergyBreakdown) -> EnergyBreakdown:
-        return EnergyBreakdown(
-            *(getattr(self, f.name) + getattr(other, f.name) for f in fields(self))
-        )
+        io = None if self.io is None or other.io is None else self.io + other.io
+        parts = [f.name for f in fields(self) if f.name != "io"]
+        sums = {name: getattr(self, name) + getattr(other, name) for name in parts}
+        return EnergyBreakdown(**sums, io=io)
 
-    def to_dict(self) -> dict[str, float]:
+    def to_dict(self) -> dict[str, float | None]:
         """Return all components, `background`, `total` and `total_with_io`, in pJ."""
-        values = {f.name: float(getattr(self, f.name)) for f in fields(self)}
+        values = {f.name: _number(getattr(self, f.name)) for f in fields(self)}
         return {
             **values,
             "background": self.background,
@@ -65,7 +67,7 @@ class EnergyBreakdown:
         }
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, float]) -> EnergyBreakdown:
+    def from_dict(cls, values: Mapping[str, float | None]) -> EnergyBreakdown:
         """Undo `to_dict`.
 
         Sums are computed again, not read. States that older results do not know are 0.
@@ -75,10 +77,16 @@ class EnergyBreakdown:
             "background_powerdown_precharged",
             "background_selfrefresh",
         }
-        return cls(
-            **{
-                f.name: float(values[f.name])
-                for f in fields(cls)
-                if f.name in values or f.name not in later
-            }
-        )
+        parts: dict[str, Any] = {
+            f.name: _number(values[f.name])
+            for f in fields(cls)
+            if f.name in values or f.name not in later
+        }
+        for name, value in parts.items():
+            if value is None and name != "io":
+                raise TypeError(f"energy_pJ.{name}: expected a number, found nothing")
+        return cls(**parts)
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None else float(value)

@@ -27,7 +27,7 @@ class Costs:
     burst_bits
         Bits that one column command moves.
     io_pJ_per_bit
-        Energy of a bit on its data wire.
+        Energy of a bit on its data wire; None if it is not known.
     read_factor, write_factor
         How much more reads and writes cost than the currents say (`edensim.energy.data`).
     """
@@ -36,9 +36,14 @@ class Costs:
     nominal_V: float
     law: VoltageLaw
     burst_bits: int
-    io_pJ_per_bit: float = 0.0
+    io_pJ_per_bit: float | None = 0.0
     read_factor: float = 1.0
     write_factor: float = 1.0
+
+    def io_pJ(self, bursts: int) -> float | None:
+        """Return the energy of column commands on the data wires; None if it is not known."""
+        per_bit = self.io_pJ_per_bit
+        return None if per_bit is None else bursts * self.burst_bits * per_bit
 
 
 def costs_of(memory: MemorySystem, config: EnergyConfig) -> Costs:

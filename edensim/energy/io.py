@@ -17,14 +17,14 @@ from __future__ import annotations
 from edensim.dram.standard import Standard
 
 
-def io_energy_pJ_per_bit(standard: Standard, ones_fraction: float = 0.5) -> float:
+def io_energy_pJ_per_bit(standard: Standard, ones_fraction: float = 0.5) -> float | None:
     """Return the energy in pJ of moving one bit over its wire.
 
-    It is 0 if the standard's file does not describe the interface.
+    It is None if the standard's file does not describe the interface.
     """
     interface = standard.interface
     if interface is None:
-        return 0.0
+        return None
     if interface.scheme == "none":
         return ones_fraction * (1 - ones_fraction) * interface.load_pF * interface.vddq_V**2
     bit_ns = 1000 / standard.rate_MTps

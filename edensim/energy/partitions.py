@@ -106,7 +106,7 @@ def partition_energies(
             nominal = nominal_energy(counts, costs, cells, mask & (points == point))
             energy = energy + costs.law(nominal, plan.points[point].vdd_V / costs.nominal_V)
         bursts = int(cells.commands[mask].sum(axis=0)[sorted(COLUMN_COMMANDS)].sum())
-        io = EnergyBreakdown(io=bursts * costs.burst_bits * costs.io_pJ_per_bit)
+        io = EnergyBreakdown(io=costs.io_pJ(bursts))
         energies[MODULE if number < 0 else plan.partitions[number].name] = energy + io
     return energies
 

@@ -30,7 +30,7 @@ def tensor_energies(
     and I/O energy.
     """
     costs = costs_of(memory, config)
-    event, burst_pJ = costs.events, costs.burst_bits * costs.io_pJ_per_bit
+    event = costs.events
     energies = {}
     for name, by_point in tensors.items():
         energy = EnergyBreakdown()
@@ -40,7 +40,7 @@ def tensor_energies(
                 precharge=number["closings"] * event.precharge,
                 read=number["reads"] * event.read * costs.read_factor,
                 write=number["writes"] * event.write * costs.write_factor,
-                io=(number["reads"] + number["writes"]) * burst_pJ,
+                io=costs.io_pJ(number["reads"] + number["writes"]),
             )
             ratio = memory.plan.points[point].vdd_V / costs.nominal_V
             energy = energy + costs.law(nominal, ratio)  # I/O keeps its own supply

@@ -99,12 +99,12 @@ class RunResult:
     seed: int = 0
     frontend: dict[str, float] = field(default_factory=dict)
     core: dict[str, float] | None = None
-    energy_by_partition_pJ: dict[str, dict[str, float]] = field(default_factory=dict)
+    energy_by_partition_pJ: dict[str, dict[str, float | None]] = field(default_factory=dict)
     operating_points: dict[str, Any] = field(default_factory=dict)
     exposure: dict[str, Any] = field(default_factory=dict)
     commands_by_partition: dict[str, dict[str, int]] = field(default_factory=dict)
     commands_by_tensor: dict[str, dict[str, int]] = field(default_factory=dict)
-    energy_by_tensor_pJ: dict[str, dict[str, float]] = field(default_factory=dict)
+    energy_by_tensor_pJ: dict[str, dict[str, Any]] = field(default_factory=dict)
     read_latency_histogram: dict[str, list[int]] = field(default_factory=dict)
     layers: list[dict[str, Any]] = field(default_factory=list)
     baselines: dict[str, dict[str, float]] = field(default_factory=dict)

@@ -257,6 +257,16 @@ def test_ones_cost_nothing_on_a_wire_pulled_up() -> None:
     assert io_energy_pJ_per_bit(standard, 0.0) == pytest.approx(2 * io_energy_pJ_per_bit(standard))
 
 
+def test_io_energy_that_is_not_known_is_not_zero() -> None:
+    standard = load_standard("DDR5")
+    assert io_energy_pJ_per_bit(standard) is None
+    known, unknown = EnergyBreakdown(read=1.0, io=2.0), EnergyBreakdown(read=1.0, io=None)
+    assert (known + unknown).io is None
+    assert (known + unknown).total == 2.0
+    assert unknown.to_dict()["total_with_io"] is None
+    assert EnergyBreakdown.from_dict(unknown.to_dict()) == unknown
+
+
 def test_io_counts_bursts_stays_out_of_the_total_and_keeps_its_supply() -> None:
     memory = planned(vdd_V=1.0)
     counts = Counts.empty(1, 1, 16, cycles=100)
