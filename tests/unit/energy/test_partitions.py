@@ -244,7 +244,6 @@ def test_laws_are_ordered(seed: int, vdd_V: float) -> None:
         ),  # half of the bits pull 1.2 V over 34 + 48 ohm
         ("LPDDR3", "1600", 5 * 1.2**2 / 4),  # a quarter of the bits charge 5 pF
         ("GDDR5", "6000", 1.5**2 / 100 / 2 / 6000 * 1e6),
-        ("DDR5", None, 0.0),  # not known
     ],
 )
 def test_energy_of_a_bit_on_its_wire(name: str, speed_bin: str | None, pJ: float) -> None:
