@@ -254,8 +254,6 @@ def maximize(
     FitError
         If no likelihood is finite.
     """
-    from scipy.optimize import minimize
-
     likelihood = _Likelihood(data, link, math.log10(saturation))
     k = data.X.shape[1]
     spreads = [_SD] * (len(start) - k - 2) + [_DECADES] * 2
@@ -266,20 +264,7 @@ def maximize(
             bound if math.isnan(value) else (value, value)
             for bound, value in zip(bounds, fixed.tolist(), strict=False)
         ]
-    best: Any = None
-    for _ in range(restarts):  # the optimizer forgets a curvature that no longer holds
-        result = minimize(
-            likelihood,
-            start if best is None else best.x,
-            method="L-BFGS-B",
-            jac=True,
-            bounds=bounds,
-            options={"maxiter": 300, "ftol": 1e-10},
-        )
-        gain = math.inf if best is None else best.fun - result.fun
-        best = result if best is None or result.fun <= best.fun else best
-        if gain < 1e-3:
-            break
+    best, settled = _minimized(likelihood, start, bounds, restarts)
     if not math.isfinite(best.fun) or best.fun >= 1e11:
         raise FitError(
             "the likelihood is not finite anywhere near the start: the data do not look like rates "
@@ -294,9 +279,35 @@ def maximize(
         float(spread[-1]),
         modes[0],
         -float(best.fun),
-        bool(restarts == 1 or gain < 1e-3),
+        settled,
         len(start) - (not data.tail.any()),
     )
+
+
+def _minimized(
+    likelihood: _Likelihood, start: Floats, bounds: list[tuple[float, float]], restarts: int
+) -> tuple[Any, bool]:
+    """Minimize from a start; return scipy's best result, and whether another start gained little.
+
+    A new start makes the optimizer forget a curvature that no longer holds.
+    """
+    from scipy.optimize import minimize
+
+    best: Any = None
+    for _ in range(restarts):
+        result = minimize(
+            likelihood,
+            start if best is None else best.x,
+            method="L-BFGS-B",
+            jac=True,
+            bounds=bounds,
+            options={"maxiter": 300, "ftol": 1e-10},
+        )
+        gain = math.inf if best is None else best.fun - result.fun
+        best = result if best is None or result.fun <= best.fun else best
+        if gain < 1e-3:
+            return best, True
+    return best, restarts == 1
 
 
 def slope_evidence(

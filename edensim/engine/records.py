@@ -136,14 +136,8 @@ def collect_counts(
         cycles,
         np.minimum(records["rank_closed_at"][:, :ranks], cycles),
     )
-    refresh = np.zeros((len(records), ranks), np.int64)
-    if controller.refresh == "all-bank":
-        duration = standard.timings["nRFC"]
-        refreshed_at = records["rank_refreshed_at"][:, :ranks]
-        issued = records["commands"][:, : banks : organization.banks_per_rank, Command.REFab]
-        refresh = issued * duration - np.where(
-            issued > 0, np.maximum(refreshed_at + duration - cycles, 0), 0
-        )
+    by_rank = controller.refresh == "all-bank"
+    refresh = _refresh_cycles(records, standard, cycles) if by_rank else np.zeros_like(closed)
     active, precharged, self_refreshed = sleep_cycles(records, standard, controller, cycles)
     most = max(map(len, ranges), default=0)
     counts = Counts(
@@ -175,6 +169,16 @@ def collect_counts(
         np.add.at(counts.commands[channel], owners, counts.range_commands[channel, : len(owners)])
         np.add.at(counts.closings[channel], owners, counts.range_closings[channel, : len(owners)])
     return counts
+
+
+def _refresh_cycles(records: Records, standard: Standard, cycles: int) -> NDArray[np.int64]:
+    """Return the cycles that ranks spent in all-bank refresh until the end [channels, ranks]."""
+    organization = standard.organization
+    banks, ranks = organization.banks_per_channel, organization.ranks
+    duration = standard.timings["nRFC"]
+    issued = records["commands"][:, : banks : organization.banks_per_rank, Command.REFab]
+    behind_end = np.maximum(records["rank_refreshed_at"][:, :ranks] + duration - cycles, 0)
+    return np.asarray(issued * duration - np.where(issued > 0, behind_end, 0))
 
 
 def sleep_cycles(

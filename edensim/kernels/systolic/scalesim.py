@@ -76,24 +76,10 @@ def reads(  # noqa: PLR0913 (a compiled entry takes every array by itself)
     depends only on the place in that order. When the same place comes again, whole turns between
     are therefore only counted.
 
-    Parameters
-    ----------
-    stream, stream_row, stream_column, lane, lane_row, lane_column
-        Where the words lie.
-    blocks : [blocks, 4], flat
-        First and end lane, and first and end stream index, of each block.
-    stamps : [words]
-        Zeros.
-    seen : [entries, 3], flat
-        Zeros; the table of `remember`.
-    parameters : [READ_PARAMETERS]
+    Each of `blocks` [blocks, 4] has its first and end lane, and its first and end stream index.
+    `stamps` [words] and `seen` [entries, 3], the table of `remember`, are zeros.
     """
-    height, width, half, passes = (
-        parameters[HEIGHT],
-        parameters[WIDTH],
-        parameters[HALF],
-        parameters[PASSES],
-    )
+    half, passes = parameters[HALF], parameters[PASSES]
     skew, ragged = parameters[SKEW], parameters[RAGGED] != 0
     flushes, inside, turn, epoch = 0, 0, 0, 1
     looking = True
@@ -107,10 +93,8 @@ def reads(  # noqa: PLR0913 (a compiled entry takes every array by itself)
                 high = min(lanes, step + 1) if skew else lanes
                 for c in range(low, high):
                     t, at = first_index + step - skew * c, first_lane + c
-                    if ragged and (
-                        stream_row[t] + lane_row[at] >= height
-                        or stream_column[t] + lane_column[at] >= width
-                    ):
+                    row, column = stream_row[t] + lane_row[at], stream_column[t] + lane_column[at]
+                    if ragged and (row >= parameters[HEIGHT] or column >= parameters[WIDTH]):
                         continue
                     word = stream[t] + lane[at]
                     if stamps[word] == epoch:
