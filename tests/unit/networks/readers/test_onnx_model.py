@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -234,6 +235,24 @@ def test_truncated_files(tmp_path: Path, cut: int) -> None:
     path = tmp_path / "cut.onnx"
     path.write_bytes((LIGHT / "light_squeezenet.onnx").read_bytes()[:cut])
     with pytest.raises(NetworkError, match="cut.onnx"):
+        load_network(path)
+
+
+@pytest.mark.parametrize("damage", ["type", "size", "negative"])
+def test_damaged_constants(tmp_path: Path, damage: str) -> None:
+    path = save(
+        tmp_path,
+        [helper.make_node("Reshape", ["x", "s"], ["y"], "view")],
+        weights={"s": (4,)},
+    )
+    loaded = onnx.load(path)
+    (shape,) = loaded.graph.initializer
+    if damage == "type":
+        shape.data_type = onnx.TensorProto.UNDEFINED
+    else:
+        shape.dims[0] = 6 if damage == "size" else -4
+    onnx.save(loaded, path)
+    with pytest.raises(NetworkError, match=re.escape(f"{path}: ")):
         load_network(path)
 
 
