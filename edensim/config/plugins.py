@@ -212,6 +212,11 @@ TRACE_FORMATS: Final = Registry(
             "scalesim",
             "gem5",
             "lackey",
+            "pinatrace",
+            "dramsim2-k6",
+            "usimm",
+            "prospero",
+            "csv",
         )
     },
 )

@@ -107,8 +107,8 @@ RAMULATOR_CORE: Final = Format(
 DRAMSIM3: Final = Format(
     "dramsim3",
     SourceKind.TIMED,
-    "'HEX_ADDRESS READ|WRITE CYCLE'",
-    _line(rb"[^\s,:]+\s+(READ|WRITE)\b"),
+    "'HEX_ADDRESS READ|WRITE|IFETCH CYCLE'",
+    _line(rb"[^\s,:]+\s+(READ|WRITE|IFETCH)\b"),
     ".ds3",
 )
 DRAMSYS_STL: Final = Format(
@@ -143,6 +143,38 @@ LACKEY: Final = Format(
     _line(rb"[ILSM]\s+[^\s,]+,\d+\s*$"),
     has_gaps=True,
 )
+PINATRACE: Final = Format(
+    "pinatrace",
+    SourceKind.SATURATING,
+    "'PC: R|W ADDRESS [SIZE [VALUE]]' with 1 to 4096 bytes",
+    _line(rb"[^\s,:]+\s*:\s*[RW](\s|$)"),
+)
+DRAMSIM2_K6: Final = Format(
+    "dramsim2-k6",
+    SourceKind.TIMED,
+    "'HEX_ADDRESS P_MEM_RD|P_MEM_WR|P_FETCH|P_LOCK_RD|P_LOCK_WR|BOFF CYCLE'",
+    _line(rb"[^\s,:]+\s+(P_\w+|BOFF)\b"),
+)
+USIMM: Final = Format(
+    "usimm",
+    SourceKind.SATURATING,
+    "'INSTRUCTIONS R|W HEX_ADDRESS [PC]'",
+    _line(rb"[-+]?\d+\s+[RW]\s+([^\s,]+|0x[^\s,]*\s+[^\s,]+)\s*$"),
+    has_gaps=True,
+)
+#: Its cycles are taken as clock cycles of the memory.
+PROSPERO: Final = Format(
+    "prospero",
+    SourceKind.TIMED,
+    "'CYCLE R|W ADDRESS SIZE' with 1 to 4096 bytes",
+    _line(rb"[-+]?\d+\s+[RW]\s+(?!0x)[^\s,]+\s+[^\s,]+\s*$"),
+)
+#: The columns are named in the first line, which `edensim.tracefiles.tables` reads.
+CSV: Final = Format(
+    "csv", SourceKind.SATURATING, "a header with a column 'address', then one request per line"
+)
+#: A line of at least two names, one of them of addresses, by which tables are recognised.
+HEADER: Final = _line(rb'(?=.*addr)"?[a-z_][\w /]*"?(\s*[,;\t]\s*"?[a-z_][\w /]*"?)+\s*$')
 COMMAND_TRACE: Final = re.compile(
     rb"\s*(\d+\s*,\s*(ACT|PRE|RD|WR|REF)|clock\s*,\s*command)", re.IGNORECASE
 )
@@ -209,6 +241,8 @@ def recognise(path: Path, head: bytes, whole: bool) -> Format:
         )
     if not lines:
         raise TraceError(f"{path}: no request: the file holds only blank lines and comments")
+    if HEADER.match(lines[0]) and not COMMAND_TRACE.match(lines[0]):
+        return CSV
     leaders = _leaders(TRACE_FORMATS.builtin, lines) or _leaders(TRACE_FORMATS.plugins, lines)
     if len(leaders) != 1:
         raise TraceError(

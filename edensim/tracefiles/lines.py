@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 
 from edensim.exceptions import TraceError
+from edensim.kernels.parsing import program_lines, trace_lines
 from edensim.kernels.parsing import text as scanner
-from edensim.kernels.parsing import trace_lines
 from edensim.tracefiles.formats import LACKEY, Format, Lines, Records, shown
 from edensim.tracefiles.streams import CutOffError, Stream, opened
 from edensim.vocabulary import REQUEST
@@ -30,6 +30,10 @@ PARSERS: Final[dict[str, Callable[..., int]]] = {
     "gem5": trace_lines.parse_gem5,
     "lackey": trace_lines.parse_lackey,
     "scalesim": trace_lines.parse_scalesim,
+    "pinatrace": program_lines.parse_pinatrace,
+    "dramsim2-k6": program_lines.parse_k6,
+    "usimm": program_lines.parse_usimm,
+    "prospero": program_lines.parse_prospero,
 }
 
 REASONS: Final = {
@@ -40,6 +44,7 @@ REASONS: Final = {
     scanner.UNKNOWN_COMMAND: "'u' is neither a read nor a write: gem5's decoder prints it for "
     "other packets; drop these lines if they move no data",
     scanner.EARLIER: "the cycle lies before the first row's",
+    scanner.NEEDS_PREFIX: "a hexadecimal number needs 0x before it",
     scanner.ROW_TOO_LONG: f"the row touches more than {LEAST_RECORDS} lines of 64 bytes",
 }
 

@@ -117,6 +117,10 @@ class Trace:
             from edensim.tracefiles import vectors
 
             return vectors.parsed(self.pipe or self.path, form, self.encode, records_per_chunk)
+        if form is formats.CSV:
+            from edensim.tracefiles import tables
+
+            return tables.parsed(self.pipe or self.path, form, records_per_chunk)
         from edensim.tracefiles import lines
 
         return lines.parsed(
@@ -178,7 +182,13 @@ def open_trace(
             _check_head(path, form, head)
         pipe = None if stream.is_file else _pipe(path, form, stream, head)
         kind, option = _kind_and_option(path, form, encode, tck_ps)
-        if as_core and form.has_gaps:
+        has_gaps = form.has_gaps
+        if form is formats.CSV:
+            from edensim.tracefiles import tables
+
+            header = [*formats.data_lines(head, whole=False), head][0]
+            kind, has_gaps = tables.source_of(path, header)
+        if as_core and has_gaps:
             kind, option = SourceKind.CORE, 1
         if pipe is not None:
             stack.pop_all()  # the pipe stays open until the requests have been read

@@ -38,6 +38,7 @@ BAD_SIZE: Final = 5
 UNKNOWN_COMMAND: Final = 6
 EARLIER: Final = 7
 ROW_TOO_LONG: Final = 8
+NEEDS_PREFIX: Final = 9
 SKIP: Final = -1  # a good line without a record
 
 #: Largest address or clock that is accepted; the sum of two fits an int64.
@@ -142,7 +143,10 @@ def number(text, i):
     """Read a number, hexadecimal after 0x, as `decimal` does."""
     if byte(text, i) == 48 and (byte(text, i + 1) | 32) == 120:
         return hexadecimal(text, i)
-    return decimal(text, i)
+    value, i = decimal(text, i)
+    if DIGIT[byte(text, i)] >= 0:
+        return np.int64(-NEEDS_PREFIX), i
+    return value, i
 
 
 @inlined

@@ -49,7 +49,10 @@ from edensim.kernels.parsing.text import (
 
 @inlined
 def operation(text, i):
-    """Return 0 for `read`, 1 for `write`, -1 for neither (in any case) and the next position."""
+    """Return the kind of an operation (in any case) and the next position.
+
+    It is 0 for `read` and `ifetch`, 1 for `write`, -1 for anything else.
+    """
     if (byte(text, i) | 32) == 114:
         if (
             (byte(text, i + 1) | 32) == 101
@@ -64,6 +67,14 @@ def operation(text, i):
             and (byte(text, i + 4) | 32) == 101
         ):
             return 1, i + 5
+    elif (byte(text, i) | 32) == 105 and (byte(text, i + 1) | 32) == 102:
+        if (
+            (byte(text, i + 2) | 32) == 101
+            and (byte(text, i + 3) | 32) == 116
+            and (byte(text, i + 4) | 32) == 99
+            and (byte(text, i + 5) | 32) == 104
+        ):
+            return 0, i + 6
     return -1, i
 
 
@@ -151,7 +162,7 @@ def core_record(text, i, option, status):
 
 @inlined
 def dramsim3_record(text, i, option, status):
-    """Parse `ADDRESS READ|WRITE CLOCK`; the address is always hexadecimal."""
+    """Parse `ADDRESS READ|WRITE|IFETCH CLOCK`; the address is always hexadecimal."""
     address, i = hexadecimal(text, i)
     if address < 0:
         return refused(-address, i)

@@ -84,7 +84,30 @@ BAD_LINES = {
     ),
     "lackey": (" L 40,8", [" X 40,8", " L 40", " L -40,8", " L 40,0", " L zz,8", " L 40,8192"]),
 }
+BAD_LINES |= {
+    "pinatrace": (
+        "0x40: R 0x80",
+        ["0x40 R 0x80", "0x40: X 0x80", "zz: R 0x80", "0x40: R", "0x40: R 0x80 0", "0x40: R 80a"],
+    ),
+    "dramsim2-k6": (
+        "0x40 P_MEM_RD 5",
+        [
+            "0x40 P_INT_ACK 5",
+            "0x40 P_MEM_RD",
+            "zz P_MEM_RD 5",
+            "0x40 P_MEM_RD -5",
+            "0x40 P_MEM_R 5",
+        ],
+    ),
+    "usimm": ("3 R 0x40 0x80", ["-3 R 0x40", "3 X 0x40", "3 R", "3 R zz", "3 R 0x40 0x80 5"]),
+    "prospero": (
+        "3 R 64 8",
+        ["-3 R 64 8", "3 X 64 8", "3 R 64", "3 R 64 0", "3 R zz 8", "3 R 64 8 8"],
+    ),
+}
 REASONS = {
+    "LD 1e6": "needs 0x",
+    "0x40: R 80a": "needs 0x",
     "LD -5": "negative",
     "LD 4611686018427387905": "above 2^62",
     "LD 0xffffffffffffffffffff": "above 2^62",
@@ -182,7 +205,7 @@ def test_misspelt_format_has_a_hint(tmp_path: Path) -> None:
 def test_named_format_that_it_is_not(tmp_path: Path) -> None:
     path = tmp_path / "trace"
     path.write_text("LD 1\n")
-    assert "line 1: expected 'HEX_ADDRESS READ|WRITE CYCLE', found 'LD 1'" in refusal(
+    assert "line 1: expected 'HEX_ADDRESS READ|WRITE|IFETCH CYCLE', found 'LD 1'" in refusal(
         path, format="dramsim3"
     )
     assert "expected edensim" in refusal(path, format="edensim")
@@ -241,3 +264,32 @@ def test_parquet_inside_a_compression(tmp_path: Path) -> None:
     path = tmp_path / "trace.gz"
     path.write_bytes(gzip.compress(b"PAR1 and more"))
     assert "Parquet file inside gzip" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("address,typ\n1,R\n", "unknown column 'typ'; did you mean 'type'"),
+        ("type,cycle\nR,1\n", "format not recognised"),
+        ("address,addr\n1,1\n", "a second column of address"),
+        ("address,type\n1,R\n2,X\n", "line 3: expected read or write, found 'X'"),
+        ("address,type\n1,R\n12ab,R\n", "line 3: address: expected a whole number from 0 to"),
+        ("address,type\n1\n", "line 2: expected 2 columns, found 1"),
+        ("address,type\n", "no request"),
+        (f"address,type\n{'9' * 5000},R\n", "line 2: address: expected a whole number"),
+        ("address,size\n5,0\n", "line 2: size: expected 1 to 4096, found 0"),
+    ],
+)
+def test_bad_tables_are_named(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "trace.csv"
+    path.write_text(text)
+    found = refusal(path)
+    assert found.startswith(str(path))
+    assert message in found
+
+
+def test_hexadecimal_addresses_need_a_prefix(tmp_path: Path) -> None:
+    path = tmp_path / "trace"
+    path.write_text("1234ab00 R\n1234ab40 W\n")
+    assert "line 1: " in refusal(path)
+    assert "a hexadecimal number needs 0x before it" in refusal(path)

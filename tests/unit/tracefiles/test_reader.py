@@ -86,6 +86,38 @@ CASES: dict[str, tuple[str, SourceKind, list[Row]]] = {
             (0x80, 1, 0, 0, -1),
         ],
     ),
+    "pinatrace": (
+        "0x7f3b1c00: R 0x7ffd00000000\n0x7f3b1c04: W     0x7ffd00000038 16 0x1234 5678\n#eof\n",
+        SourceKind.SATURATING,
+        [
+            (0x7FFD00000000, 0, 0, 0, -1),
+            (0x7FFD00000038, 1, 0, 0, -1),
+            (0x7FFD00000040, 1, 0, 0, -1),
+        ],
+    ),
+    "dramsim2-k6": (
+        "0x10000 P_MEM_WR 0\n0x10040 P_MEM_RD 7\n0x40 P_FETCH 8\n0x80 P_LOCK_RD 8\n"
+        "0xC0 P_LOCK_WR 9\n0x100 BOFF 10\n",
+        SourceKind.TIMED,
+        [
+            (0x10000, 1, 0, 0, -1),
+            (0x10040, 0, 7, 0, -1),
+            (0x40, 0, 8, 0, -1),
+            (0x80, 0, 8, 0, -1),
+            (0xC0, 0, 9, 0, -1),
+            (0x100, 1, 10, 0, -1),
+        ],
+    ),
+    "usimm": (
+        "0 W 0x1fffff00\n12 R 0x1fffff40 0x400001\n3 R 0x40 400002\n",
+        SourceKind.SATURATING,
+        [(0x1FFFFF00, 1, 0, 0, -1), (0x1FFFFF40, 0, 0, 12, -1), (0x40, 0, 0, 3, -1)],
+    ),
+    "prospero": (
+        "0 W 140734192927288 16\n5 R 64 8\n",
+        SourceKind.TIMED,
+        [(140734192927288, 1, 0, 0, -1), (140734192927296, 1, 0, 0, -1), (64, 0, 5, 0, -1)],
+    ),
 }
 
 
@@ -273,3 +305,25 @@ def test_committed_recording() -> None:
     assert len(records) == 100000
     assert int(records["gap"].sum()) == 123834469
     assert int(records["address"].max()) == 6516352
+
+
+@pytest.mark.parametrize("size", [1, 2, 1 << 15])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_tables_are_read_by_the_names_of_their_columns(
+    separator: str, size: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "trace.csv"
+    text = '# made by hand\nCycle,Type,"Address",size,PC\n3,R,0x40,8,1\n\n4,store,120,16,2\r\n'
+    path.write_text(text.replace(",", separator))
+    trace = open_trace(path)
+    assert (trace.format, trace.kind) == ("csv", SourceKind.TIMED)
+    records = np.concatenate(list(trace.chunks(size)))
+    assert rows(records) == [(64, 0, 3, 0, -1), (120, 1, 4, 0, -1), (128, 1, 4, 0, -1)]
+    assert [trace.line_of(index) for index in range(3)] == [3, 5, 5]
+
+
+def test_tables_with_gaps_can_drive_a_core(tmp_path: Path) -> None:
+    path = tmp_path / "trace.csv"
+    path.write_text("gap,addr,rw\n3,64,0\n")
+    assert open_trace(path).kind == SourceKind.SATURATING
+    assert open_trace(path, as_core=True).kind == SourceKind.CORE
