@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import math
 import re
 import tarfile
 from collections.abc import Iterator
@@ -19,11 +20,19 @@ from numpy.typing import NDArray
 
 from edensim.accuracy.dataset import Dataset, chosen_index
 from edensim.exceptions import InputError
+from edensim.files import read_text, reading, reason
 
 _IDX: Final = {"train": "train", "test": "t10k"}
 _SUFFIXES: Final = (".jpg", ".jpeg", ".png")
 #: Names of the folders of each split.
 _FOLDERS: Final = {"train": ("train",), "test": ("test", "val")}
+#: Most bytes of the values of an idx file, of the images of a data set, and of an image file.
+MOST_BYTES: Final = 1 << 32
+MOST_IMAGE_BYTES: Final = 1 << 26
+#: Most pixels of an image, and most members of an archive.
+MOST_PIXELS: Final = 1 << 26
+MOST_MEMBERS: Final = 10_000_000
+MOST_ARCHIVE_BYTES: Final = 1 << 38
 _CIFAR_BYTES: Final = 1 + 3 * 32 * 32
 
 
@@ -52,10 +61,13 @@ def read_idx(name: str, split: str, images: Path, labels: Path) -> Dataset:
 
 def _idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
     """Read an idx file of bytes, plain or compressed."""
-    try:
-        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError) as exception:
-        raise InputError(f"{path}: cannot be read: {exception}") from None
+    with reading(path, "an idx file"), path.open("rb") as raw:
+        head = 4 + 4 * dimensions
+        file = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw
+        data = file.read(head)
+        extents = np.frombuffer(data, ">u4", offset=4) if len(data) == head else ()
+        size = min(math.prod(map(int, extents)), MOST_BYTES)
+        data += _read_all(file, size + 1)  # one more shows that there are too many
     if data[:4] != bytes((0, 0, 8, dimensions)) or len(data) < 4 + 4 * dimensions:
         raise InputError(
             f"{path}: expected an idx file of bytes with {dimensions} dimensions, "
@@ -63,11 +75,24 @@ def _idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
         )
     shape = tuple(int(extent) for extent in np.frombuffer(data, ">u4", dimensions, 4))
     values = np.frombuffer(data, np.uint8, offset=4 + 4 * dimensions)
-    if values.size != np.prod(shape):
+    if math.prod(shape) > MOST_BYTES:
+        raise InputError(
+            f"{path}: {'x'.join(map(str, shape))} bytes of values; expected at most {MOST_BYTES:,}"
+        )
+    if values.size != math.prod(shape):
         raise InputError(
             f"{path}: {values.size} bytes of values; expected {'x'.join(map(str, shape))}"
         )
     return values.reshape(shape).copy()
+
+
+def _read_all(file: Any, most: int) -> bytes:
+    """Read at most so many bytes, in pieces: a file may be shorter than its header says."""
+    pieces = []
+    while most > 0 and (piece := file.read(min(most, 1 << 20))):
+        pieces.append(piece)
+        most -= len(piece)
+    return b"".join(pieces)
 
 
 def cifar_files(folder: Path, split: str) -> list[Path]:
@@ -89,7 +114,11 @@ def read_cifar(name: str, split: str, files: list[Path], folder: Path) -> Datase
         parts.append(data.reshape(-1, _CIFAR_BYTES))
     records = np.concatenate(parts)
     names = files[0].parent / "batches.meta.txt"
-    classes = tuple(names.read_text().split()) if names.is_file() else tuple(map(str, range(10)))
+    classes = (
+        tuple(read_text(names, "names of classes").split())
+        if names.is_file()
+        else tuple(map(str, range(10)))
+    )
     return Dataset(
         name,
         split,
@@ -133,28 +162,35 @@ def _source(path: Path) -> Iterator[tuple[list[str], Any]]:
         ]
         yield names, lambda wanted: {name: (path / name).read_bytes() for name in wanted}
         return
-    try:
-        with tarfile.open(path) as archive:
-            members = {
-                member.name.removeprefix("./"): member
-                for member in archive
-                if member.isfile() and member.name.lower().endswith(_SUFFIXES)
-            }
+    with (
+        reading(path, "a folder of images, or a tar archive of them"),
+        tarfile.open(path) as archive,
+    ):
+        members = {}
+        for count, member in enumerate(archive):
+            if count >= MOST_MEMBERS or member.offset > MOST_ARCHIVE_BYTES:
+                raise InputError(
+                    f"{path}: expected an archive of at most {MOST_MEMBERS:,} members and "
+                    f"{MOST_ARCHIVE_BYTES:,} bytes unpacked, found more"
+                )
+            if member.isfile() and member.name.lower().endswith(_SUFFIXES):
+                members[member.name.removeprefix("./")] = member
 
-            def read(wanted: set[str]) -> dict[str, bytes]:
-                """Read in the order of the file: to go back in a compressed one is slow."""
-                contents = {}
-                for name in sorted(wanted, key=lambda name: members[name].offset):
-                    data = archive.extractfile(members[name])
-                    assert data is not None
-                    contents[name] = data.read()
-                return contents
+        def read(wanted: set[str]) -> dict[str, bytes]:
+            """Read in the order of the file: to go back in a compressed one is slow."""
+            contents = {}
+            for name in sorted(wanted, key=lambda name: members[name].offset):
+                if members[name].size > MOST_IMAGE_BYTES:
+                    raise InputError(
+                        f"{path}: {name}: {members[name].size:,} bytes; expected an image of at "
+                        f"most {MOST_IMAGE_BYTES:,}"
+                    )
+                data = archive.extractfile(members[name])
+                assert data is not None
+                contents[name] = data.read()
+            return contents
 
-            yield list(members), read
-    except (tarfile.TarError, EOFError, gzip.BadGzipFile) as exception:
-        raise InputError(
-            f"{path}: expected a folder of images, or a tar archive of them: {exception}"
-        ) from None
+        yield list(members), read
 
 
 def _labelled(
@@ -202,9 +238,19 @@ def _pixels(path: Path, name: str, data: bytes, size: int | None) -> NDArray[np.
             "reading image files needs the package pillow: pip install 'edensim[torch]'"
         ) from None
     try:
-        image: Any = Image.open(io.BytesIO(data)).convert("RGB")
-    except (OSError, ValueError, SyntaxError) as exception:
-        raise InputError(f"{path}: {name}: not an image that can be read: {exception}") from None
+        opened = Image.open(io.BytesIO(data), formats=("JPEG", "PNG"))
+        if opened.width * opened.height > MOST_PIXELS:
+            raise InputError(
+                f"{path}: {name}: {opened.width}x{opened.height} pixels; expected at most "
+                f"{MOST_PIXELS:,}"
+            )
+        image: Any = opened.convert("RGB")
+    except InputError:
+        raise
+    except Exception as exception:  # damaged images make decoders raise all kinds
+        raise InputError(
+            f"{path}: {name}: not an image that can be read: {reason(exception)}"
+        ) from None
     if size is not None and image.size != (size, size):
         short = round(size * 256 / 224)
         scale = short / min(image.size)

@@ -96,6 +96,11 @@ class NpzFile:
         self.names = [
             name.removesuffix(".npy") for name in self._archive.namelist() if name.endswith(".npy")
         ]
+        self._read: set[str] = set()
+        size = sum(member.file_size for member in self._archive.infolist())
+        if size > ARRAY_BYTES:
+            self._archive.close()
+            raise error(f"{path}: unpacks to {size:,} bytes; expected at most {ARRAY_BYTES:,}")
 
     def __enter__(self) -> NpzFile:
         return self
@@ -138,9 +143,16 @@ class NpzFile:
         width *= header.dtype.itemsize
         yield from self._blocks(name, max(1, BLOCK_BYTES // width) * width)
 
+    def check_rest(self) -> None:
+        """Raise `error` if an array that was not read is damaged."""
+        for name in set(self.names) - self._read:
+            for _ in self._blocks(name, BLOCK_BYTES):
+                pass
+
     def _blocks(self, name: str, size: int) -> Iterator[NDArray[Any]]:
         with reading(self.path, self.what, self.error), self._archive.open(f"{name}.npy") as file:
             header = read_header(file)
+            self._read.add(name)
             item = max(1, header.dtype.itemsize)
             size = max(1, min(size, BLOCK_BYTES) // item) * item
             remaining = header.size

@@ -135,6 +135,7 @@ def read_map(path: Path) -> ErrorMap:
         wrong, reads = _wrong(file)
         stored = _stored(file, wrong.shape)
         trcd_ns, vdd_V, temp_C = (_scalar(file, name, low, high) for name, low, high in _SCALARS)
+        file.check_rest()
     return ErrorMap(path, wrong, reads, stored, trcd_ns, vdd_V, 20.0 if temp_C is None else temp_C)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from edensim.bit_errors.testbench.cost import LIMIT_S
 from edensim.cli.options import ConfigOption, JsonOption, Overrides, Quiet
 from edensim.cli.outputs import check_outputs, interruptible, report
 from edensim.exceptions import InputError
@@ -44,6 +45,13 @@ def profile(
             metavar="ROWS.csv", help="Also write a table of how often each row had a wrong bit."
         ),
     ] = None,
+    limit_s: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS",
+            help="Longest time that the program may be estimated to take, for each module.",
+        ),
+    ] = LIMIT_S,
     show: Annotated[
         bool, typer.Option("--show", help="Print the standard test program and exit.")
     ] = False,
@@ -86,6 +94,7 @@ def profile(
             config=config,
             overrides=overrides or [],
             progress=progress,
+            limit_s=limit_s,
         )
     (found.save_map if by_cell else found.save_table)(output)
     if rows is not None:

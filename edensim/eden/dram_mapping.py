@@ -13,6 +13,7 @@ from edensim.config.models import RunConfig
 from edensim.files import save_text
 from edensim.results.data_frame import data_frame
 from edensim.results.run_result import RunResult
+from edensim.results.summary import less_or_more
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,13 +104,15 @@ class DramMapping:
             )
         lines += [
             f"energy         {self.run.energy_pJ.total / 1e9:,.3f} mJ, "
-            f"{self.comparison['energy_saved']:.2%} less than at the nominal point",
+            f"{less_or_more(self.comparison['energy_saved'])} than at the nominal point",
             f"time           {self.run.time_ns / 1e3:,.3f} us, "
             f"{self.comparison['speedup']:.4f} times as fast",
         ]
         greedy, exact = self.costs.get("greedy"), self.costs.get("exact")
         if self.fine and greedy is not None and exact is not None:
-            lines.append(f"greedy         costs {greedy / exact - 1:.3%} more than the optimum")
+            lines.append(
+                f"greedy         costs {max(0.0, greedy / exact - 1):.3%} more than the optimum"
+            )
         lines.append(
             f"controller     {self.metadata['total_bytes']} bytes of tables, "
             f"{self.metadata['bounding_cycles']} cycle a load for bounds"

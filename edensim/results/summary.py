@@ -103,7 +103,7 @@ def machine_rows(result: RunResult) -> Iterator[tuple[str, str, str]]:
         yield (
             f"against {name}",
             f"{baseline['speedup']:.4f} x",
-            f"as fast, {100 * baseline['energy_saved']:.2f} % of the energy saved",
+            f"as fast, {less_or_more(baseline['energy_saved'])} energy",
         )
 
 
@@ -138,6 +138,15 @@ def aligned(rows: list[tuple[str, str, str]]) -> Iterator[str]:
     names, values = (max(len(row[column]) for row in rows) for column in (0, 1))
     for name, value, remark in rows:
         yield f"{name:<{names}}  {value:>{values}}  {remark}".rstrip()
+
+
+def less_or_more(share: float) -> str:
+    """Return a saved share as a percentage without a sign ("2.50 % less", "0.47 % more").
+
+    A difference that rounds to nothing has no direction; it is "0.00 % less".
+    """
+    words = f"{100 * abs(share):.2f} %"
+    return f"{words} more" if share < 0 and words != "0.00 %" else f"{words} less"
 
 
 def _share(part: float, whole: float) -> str:

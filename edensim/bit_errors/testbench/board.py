@@ -297,24 +297,26 @@ class Board:
         """
         shape = BLOCK, self.standard.organization.bursts_per_row
         before = self._reads.setdefault(block, np.zeros(shape, np.uint32))
+        first, last = int(at[0].min()), int(at[0].max()) + 1
         accesses = before[at]
         for access in np.unique(accesses).tolist():
             chosen = accesses == access
             here = at[0][chosen], at[1][chosen]
             lines, read = np.zeros(shape, np.uint8), np.zeros(shape, np.bool_)
             lines[here], read[here] = classes[chosen], True
-            stored = self._stored(block, read)
+            stored = self._stored(block, read)[first:last]
             data = np.repeat(np.maximum(stored, 0).astype(np.uint8), self.row_bytes)
             written = data.copy()
             if placed is not None:
                 placed.flip(
                     data,
-                    block * BLOCK * self.row_bytes,
+                    (block * BLOCK + first) * self.row_bytes,
                     access=access,
-                    line_classes=lines.reshape(-1),
+                    line_classes=lines[first:last].reshape(-1),
                 )
             data ^= written
-            self.counters.add(point, block * BLOCK, stored, read, data.reshape(BLOCK, -1))
+            number, wrong = block * BLOCK + first, data.reshape(last - first, -1)
+            self.counters.add(point, number, stored, read[first:last], wrong)
         before[at] += 1
 
     def _stored(self, block: int, read: NDArray[np.bool_]) -> NDArray[np.int16]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from edensim.bit_errors.module import Module, load_module
 from edensim.bit_errors.testbench.board import Board
+from edensim.bit_errors.testbench.cost import LIMIT_S, check_cost
 from edensim.bit_errors.testbench.counters import Counters, Point
 from edensim.bit_errors.testbench.program import STANDARD_TEST, Program, parse_program, read_program
 from edensim.bit_errors.testbench.virtual import VirtualModule
@@ -199,6 +200,7 @@ def profile(
     config: str | os.PathLike[str] | None = None,
     overrides: Sequence[str] = (),
     progress: ProgressCallback | None = None,
+    limit_s: float = LIMIT_S,
     **sections: Any,
 ) -> Profile:
     """Run a test program on a virtual module, as `edensim profile` does.
@@ -219,6 +221,8 @@ def profile(
         used, and `temp_C`, `seed` and `beyond_data` of `errors`.
     progress
         Called with the number of operations done, and of all.
+    limit_s
+        Longest time in seconds that the program may be estimated to take, for each module.
 
     Returns
     -------
@@ -242,6 +246,7 @@ def profile(
             ranks=dram.ranks,
         ).organization
         test = _program(program, organization)
+        check_cost(test, organization.bursts_per_row, limit_s)
         measured = []
         devices = _devices(module, modules, loaded.config)
         done = 0

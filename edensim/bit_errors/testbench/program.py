@@ -34,6 +34,7 @@ from numpy.typing import NDArray
 
 from edensim.dram.standard import Organization
 from edensim.exceptions import InputError, nearest
+from edensim.files import read_text
 
 Floats = NDArray[np.float64]
 
@@ -71,9 +72,12 @@ OPERATION: Final = np.dtype(
 )
 #: Most operations that are passed on at once, and most values of a loop.
 CHUNK: Final = 1 << 20
+#: Most characters of a word, and most loops within loops.
+WORD_LENGTH: Final = 40
+DEPTH: Final = 32
 _NAME: Final = re.compile(r"[a-z_][a-z0-9_]*")
-_NUMBER: Final = re.compile(r"\d+(\.\d+)?|0x[0-9a-f]+", re.IGNORECASE)
-_RANGE: Final = re.compile(r"(\d+)-(\d+)(?:/(\d+))?")
+_NUMBER: Final = re.compile(r"[0-9]+(\.[0-9]+)?|0x[0-9a-f]+", re.IGNORECASE)
+_RANGE: Final = re.compile(r"([0-9]+)-([0-9]+)(?:/([0-9]+))?")
 
 #: The test of FLY-DRAM (Chang et al., SIGMETRICS 2016) on the first rows of four banks. Every burst
 #: is read after its own ACT, column by column; the rows between hold the inverse.
@@ -220,13 +224,7 @@ def _laid_out(body: Sequence[Step], lanes: Mapping[str | None, Floats], count: i
 
 def read_program(path: Path, organization: Organization) -> Program:
     """Read a program from a file; raise InputError as `parse_program` does."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as problem:
-        raise InputError(f"{path}: cannot be read: {problem.strerror}") from None
-    except UnicodeDecodeError as problem:
-        raise InputError(f"{path}: is not UTF-8 text (byte {problem.start})") from None
-    return parse_program(text, str(path), organization)
+    return parse_program(read_text(path, "a test program"), str(path), organization)
 
 
 def parse_program(text: str, name: str, organization: Organization) -> Program:
@@ -262,7 +260,7 @@ class _Parser:
     def __init__(
         self, text: str, name: str, limits: Mapping[str, tuple[float, float, bool]]
     ) -> None:
-        self.name, self.limits, self.line = name, limits, 0
+        self.name, self.limits, self.line, self.depth = name, limits, 0, 0
         numbered = enumerate(text.splitlines(), start=1)
         self.lines = iter([(number, line.partition("#")[0].split()) for number, line in numbered])
 
@@ -283,6 +281,8 @@ class _Parser:
             self.line = number
             if not words:
                 continue
+            if any(len(word) > WORD_LENGTH for word in words):
+                raise self.wrong(f"a word of more than {WORD_LENGTH} characters")
             if words[0] == "END":
                 if opened is None or len(words) > 1:
                     raise self.wrong(
@@ -294,6 +294,7 @@ class _Parser:
                         )
                     )
                 self._closed(row_opened)
+                self.depth -= 1
                 return tuple(steps)
             if words[0] in ("FOR", "REPEAT"):
                 steps.append(self._loop(words, scope, in_row=in_row or row_opened is not None))
@@ -324,9 +325,12 @@ class _Parser:
         self, words: list[str], scope: Mapping[str, tuple[float, ...]], *, in_row: bool
     ) -> Loop:
         line = self.line
+        self.depth += 1
+        if self.depth > DEPTH:
+            raise self.wrong(f"{words[0]}: expected at most {DEPTH} loops within loops")
         if words[0] == "REPEAT":
             count = words[1] if len(words) == 2 else ""
-            if not count.isdigit() or not 1 <= int(count) <= CHUNK:
+            if not (count.isascii() and count.isdigit()) or not 1 <= int(count) <= CHUNK:
                 raise self.wrong(
                     f"REPEAT: expected a count from 1 to {CHUNK}, "
                     f"found {' '.join(words[1:]) or 'nothing'!r}"
@@ -345,6 +349,8 @@ class _Parser:
                 )
             )
         values = tuple(value for word in words[3:] for value in self._values(word))
+        if len(values) > CHUNK:
+            raise self.wrong(f"FOR {name}: expected at most {CHUNK} values, found {len(values)}")
         return Loop(line, name, values, self.block(line, {**scope, name: values}, in_row=in_row))
 
     def _values(self, word: str) -> Sequence[float]:
