@@ -1,9 +1,11 @@
 """Which channel, rank, bank group, bank, row and column a byte address lies in, and back.
 
-A mapping is a list of slices: so many bits of the address are so many bits of a field. MOP4CLXOR also XORs fields with bits of the column.
-Where the number of channels is no power of two, its odd factor comes first: successive blocks of 256 bytes go to that many ways in turn, as on GPUs
-with 6 or 12 channels, and the bits address what each way holds.
-Columns count accesses (64 bytes on a 64-bit bus with bursts of 8), so the lowest bits of an address, inside one access, address nothing.
+A mapping is a list of slices, each of which says which bits of the address are which bits of a
+field. MOP4CLXOR also XORs fields with bits of the column. If the number of channels is no power of
+two, its odd factor comes first: successive blocks of 256 bytes go to that many ways in turn, as on
+GPUs with 6 or 12 channels, and the bits address what each way holds. Columns count accesses (64
+bytes on a 64-bit bus with bursts of 8), so the lowest bits of an address lie inside one access and
+address nothing.
 """
 
 from __future__ import annotations
@@ -34,18 +36,21 @@ LETTERS: Mapping[str, str] = {
     "H": "channel",
 }
 
-#: Named mappings: (field, bits) from the least significant bit above the access upwards; None: all bits that are left of the field.
+#: Named mappings as pairs of field and number of bits, from the least significant bit above the
+#: access upwards. None stands for all bits of the field that are left.
 NAMED: Mapping[str, tuple[tuple[str, int | None], ...]] = {
-    "RoBaRaCoCh": (("channel", None), ("column", None), ("rank", None), ("bankgroup", None), ("bank", None), ("row", None)),
-    "RoBaRaCoBgCh": (("channel", None), ("bankgroup", None), ("column", None), ("rank", None), ("bank", None), ("row", None)),
-    "RoBaRaCoBgChCo": (
-        ("column", 3), ("channel", None), ("bankgroup", None), ("column", None), ("rank", None), ("bank", None), ("row", None),
-    ),
-    "ChRaBaRoCo": (("column", None), ("row", None), ("bank", None), ("bankgroup", None), ("rank", None), ("channel", None)),
-    "MOP4CLXOR": (
-        ("channel", None), ("column", 2), ("rank", None), ("bankgroup", None), ("bank", None), ("column", None), ("row", None),
-    ),
-}  # fmt: skip
+    name: tuple(
+        (field, int(bits) if bits else None)
+        for field, _, bits in (part.partition(":") for part in order)
+    )
+    for name, order in {
+        "RoBaRaCoCh": ("channel", "column", "rank", "bankgroup", "bank", "row"),
+        "RoBaRaCoBgCh": ("channel", "bankgroup", "column", "rank", "bank", "row"),
+        "RoBaRaCoBgChCo": ("column:3", "channel", "bankgroup", "column", "rank", "bank", "row"),
+        "ChRaBaRoCo": ("column", "row", "bank", "bankgroup", "rank", "channel"),
+        "MOP4CLXOR": ("channel", "column:2", "rank", "bankgroup", "bank", "column", "row"),
+    }.items()
+}
 
 #: Fields that are XORed, in this order, with successive bits of the column from its lowest.
 XORED: Mapping[str, tuple[str, ...]] = {"MOP4CLXOR": ("rank", "bankgroup", "bank", "row")}
@@ -57,7 +62,7 @@ WAY_BITS = 8
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Bits [field_bit, field_bit + width) of a field are bits [address_bit, address_bit + width) of the address."""
+    """`width` bits of the address from `address_bit` on: a field's bits from `field_bit` on."""
 
     field: str
     address_bit: int
@@ -67,7 +72,7 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Xor:
-    """The lowest `width` bits of a field are XORed with bits [source_bit, source_bit + width) of the column."""
+    """The lowest `width` bits of a field, XORed with those of the column from `source_bit` on."""
 
     field: str
     source_bit: int
@@ -78,23 +83,33 @@ class Xor:
 class AddressMap:
     """An address mapping for one organization and number of channels.
 
-    ways: odd factor of the channels; slices and xors are of one way's addresses.
+    Attributes
+    ----------
+    capacity_bytes
+        Capacity of all channels.
+    slices, xors
+        What the bits of an address within one way mean.
+    ways
+        The odd factor of the number of channels.
     """
 
     mapping: str
     access_bytes: int
-    capacity_bytes: int  # of all channels
+    capacity_bytes: int
     slices: tuple[Slice, ...]
     xors: tuple[Xor, ...]
     ways: int = 1
 
     @property
     def offset_bits(self) -> int:
-        """Lowest address bits, inside one access."""
+        """Number of the lowest address bits, which lie inside one access."""
         return self.access_bytes.bit_length() - 1
 
     def decode(self, addresses: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[np.int64]]:
-        """Fields of byte addresses, by the names in FIELDS. Raises InputError for an address outside the memory."""
+        """Return the fields of byte addresses, by the names in FIELDS.
+
+        Raises InputError for an address outside the memory.
+        """
         import numpy as np
 
         addresses = np.asarray(addresses, dtype=np.int64)
@@ -102,7 +117,8 @@ class AddressMap:
         if outside.any():
             worst = int(addresses[outside].flat[0])
             raise InputError(
-                f"address {worst:#x} is outside the memory of {self.capacity_bytes} bytes (last byte at {self.capacity_bytes - 1:#x})"
+                f"address {worst:#x} is outside the memory of {self.capacity_bytes} bytes "
+                f"(last byte at {self.capacity_bytes - 1:#x})"
             )
         fields = {field: np.zeros(addresses.shape, dtype=np.int64) for field in FIELDS}
         blocks, way = np.divmod(addresses >> WAY_BITS, self.ways)
@@ -124,7 +140,10 @@ class AddressMap:
         row: npt.ArrayLike,
         column: npt.ArrayLike,
     ) -> npt.NDArray[np.int64]:
-        """First byte address of an access: the inverse of decode. Raises InputError for a field that is out of range."""
+        """Return the address of the first byte of an access; this undoes `decode`.
+
+        Raises InputError for a field that is out of range.
+        """
         import numpy as np
 
         values = dict(
@@ -138,9 +157,10 @@ class AddressMap:
         for field, value in fields.items():
             size = 1 << sum(part.width for part in self.slices if part.field == field)
             size *= self.ways if field == "channel" else 1
-            if ((value < 0) | (value >= size)).any():
+            outside = value[(value < 0) | (value >= size)]
+            if outside.size:
                 raise InputError(
-                    f"{field} {int(value[(value < 0) | (value >= size)].flat[0])} is out of range; expected 0 to {size - 1}"
+                    f"{field} {int(outside.flat[0])} is out of range; expected 0 to {size - 1}"
                 )
         fields["channel"], way = np.divmod(fields["channel"], self.ways)
         fields = self._exclusive_or(fields)
@@ -156,25 +176,28 @@ class AddressMap:
     def _exclusive_or(
         self, fields: dict[str, npt.NDArray[np.int64]]
     ) -> dict[str, npt.NDArray[np.int64]]:
-        """Its own inverse, because the column itself is never changed."""
+        """Apply the XORs; doing so twice changes nothing, since the column stays as it is."""
         for xor in self.xors:
             fields[xor.field] ^= (fields["column"] >> xor.source_bit) & ((1 << xor.width) - 1)
         return fields
 
 
 def address_map(mapping: str, organization: Organization, channels: int) -> AddressMap:
-    """The address map of a named mapping or a bit string.
+    """Return the address map of a named mapping or a bit string.
 
-    A bit string has one letter per bit, most significant first: R row, B bank, G bank group, K rank, C column, H channel, or letter and count
-    (`R16B2G2C7`); spaces and underscores are ignored.
+    A bit string has one letter per bit, most significant first: R row, B bank, G bank group, K
+    rank, C column, H channel. A count may follow a letter (`R16B2G2C7`); spaces and underscores are
+    ignored.
 
-    Raises ConfigError for an unknown mapping, for a bit string that does not give every field exactly its bits, and for sizes that are no
-    powers of two (channels may be, but where they come highest).
+    Raises ConfigError for an unknown mapping, for a bit string that does not give every field
+    exactly its bits, and for sizes that are no powers of two. The number of channels may be any,
+    unless the mapping addresses channels by the highest bits.
     """
     ways = channels // (channels & -channels) if channels > 0 else 1
     if ways > 1 and mapping == "ChRaBaRoCo":
         raise ConfigError(
-            f"controller.address_mapping: with {mapping}, channels must be a power of two to be addressed by bits, found {channels}"
+            f"controller.address_mapping: with {mapping}, channels must be a power of two to be "
+            f"addressed by bits, found {channels}"
         )
     bits = _field_bits(organization, channels // ways)
     known = NAMED.get(mapping)
@@ -229,24 +252,26 @@ def _field_bits(organization: Organization, channels: int) -> dict[str, int]:
 def _bits_of(words: str, size: int) -> int:
     if size < 1 or size & (size - 1):
         raise ConfigError(
-            f"controller.address_mapping: {words} must be a power of two to be addressed by bits, found {size}"
+            f"controller.address_mapping: {words} must be a power of two to be addressed by bits, "
+            f"found {size}"
         )
     return size.bit_length() - 1
 
 
 def _bit_string(mapping: str, bits: Mapping[str, int]) -> list[tuple[str, int | None]]:
-    """(field, bits) from the least significant bit upwards."""
+    """Return pairs of field and number of bits, from the least significant bit upwards."""
     compact = re.sub(r"[\s_]", "", mapping)
     if not re.fullmatch(r"([RBGKCH][0-9]*)+", compact):
+        letters = ", ".join(f"{letter} ({field})" for letter, field in LETTERS.items())
         raise ConfigError(
-            f"controller.address_mapping: unknown mapping {mapping!r}{nearest(mapping, NAMED)}; known: {', '.join(NAMED)}, or a bit string of "
-            f"{', '.join(f'{letter} ({field})' for letter, field in LETTERS.items())} such as {_example(bits)}"
+            f"controller.address_mapping: unknown mapping {mapping!r}{nearest(mapping, NAMED)}; "
+            f"known: {', '.join(NAMED)}, or a bit string of {letters} such as {_example(bits)}"
         )
     runs = [
         (LETTERS[letter], int(count or 1))
         for letter, count in re.findall(r"([RBGKCH])([0-9]*)", compact)
     ]
-    given = {field: sum(count for each, count in runs if each == field) for field in FIELDS}
+    given = {field: sum(count for name, count in runs if name == field) for field in FIELDS}
     wrong = [
         f"{field} has {given[field]} bits, needs {bits[field]}"
         for field in FIELDS
@@ -254,7 +279,8 @@ def _bit_string(mapping: str, bits: Mapping[str, int]) -> list[tuple[str, int | 
     ]
     if wrong:
         raise ConfigError(
-            f"controller.address_mapping: bit string {mapping!r}: {'; '.join(wrong)} (for example {_example(bits)})"
+            f"controller.address_mapping: bit string {mapping!r}: {'; '.join(wrong)} "
+            f"(for example {_example(bits)})"
         )
     merged: list[tuple[str, int | None]] = []
     for field, count in reversed(runs):

@@ -21,24 +21,40 @@ def _zeros(*shape: int) -> Int64Array:
 class Counts:
     """What happened in a run, as integers; energies and statistics are pure functions of it.
 
-    commands: [channels, banks_per_channel, COMMANDS] commands issued; whole-rank commands (PREab, REFab) count at the rank's first bank.
-    closings: [channels, banks_per_channel] times an open bank was closed, by whichever command (PREpb, PREab, RDA, WRA). A precharge that
-        finds its bank closed does not count: it takes no charge off the bit lines.
-    range_commands, range_closings: [channels, ranges, COMMANDS] and [channels, ranges] the same of those ranges of rows that are partitions
-        (`OperatingPlan.ranges_of`); they are part of their banks' counts. A bank's commands count for the row opened last.
-    rank_active_cycles: [channels, ranks] cycles with at least one bank of the rank open, within [0, cycles]. A bank is open from its ACT
-        to the precharge; an auto-precharge starts inside the device, at max(ACT + nRAS, RD + nRTP) for RDA and at
-        max(ACT + nRAS, WR + nCWL + nBL + nWR) for WRA. Time in all-bank refresh is not included.
-    rank_refresh_cycles: [channels, ranks] cycles in all-bank refresh (nRFC per REFab), within [0, cycles]: a refresh that the end of the
-        run cuts counts up to there. Per-bank refresh is not included.
-    rank_powerdown_active_cycles, rank_powerdown_precharged_cycles, rank_selfrefresh_cycles: [channels, ranks] cycles in power-down with a bank
-        open, with all banks closed, and in self-refresh; none of them is included in the two above. 0 for a controller that has none.
-    cycles: clock of the end of the run.
-    reads, writes: requests accepted, those forwarded and coalesced included.
-    forwarded, coalesced: reads answered from the write queue, writes merged into it.
-    row_states: [2, 3] requests by [is_write, RowState].
-    read_latency_sum, read_latency_max, read_latency_histogram: arrival to last data beat, in cycles; bin i counts reads that took i cycles,
-        the last bin those that took at least that long.
+    Attributes
+    ----------
+    commands : [channels, banks_per_channel, COMMANDS]
+        Commands issued. Commands to a whole rank (PREab, REFab) count at the rank's first bank.
+    closings : [channels, banks_per_channel]
+        Times that an open bank was closed, by whichever command (PREpb, PREab, RDA, WRA). A
+        precharge that finds its bank closed does not count: it takes no charge off the bit lines.
+    range_commands, range_closings : [channels, ranges, COMMANDS] and [channels, ranges]
+        The same for the ranges of rows that are partitions (`OperatingPlan.ranges_of`), as parts of
+        their banks' counts. A command to a bank counts for the row that was opened last.
+    rank_active_cycles : [channels, ranks]
+        Cycles with at least one bank of the rank open, within [0, cycles], without all-bank
+        refresh. A bank is open from its ACT to the precharge. An auto-precharge starts inside the
+        device, at max(ACT + nRAS, RD + nRTP) for RDA and at max(ACT + nRAS, WR + nCWL + nBL + nWR)
+        for WRA.
+    rank_refresh_cycles : [channels, ranks]
+        Cycles in all-bank refresh (nRFC per REFab), within [0, cycles]: a refresh that the end of
+        the run cuts counts up to there. Per-bank refresh is not included.
+    rank_powerdown_active_cycles, rank_powerdown_precharged_cycles : [channels, ranks]
+        Cycles in power-down with a bank open, and with all banks closed. The cycles above do not
+        include them.
+    rank_selfrefresh_cycles : [channels, ranks]
+        Cycles in self-refresh, which the cycles above do not include.
+    cycles
+        Clock at the end of the run.
+    reads, writes
+        Requests accepted, those forwarded and coalesced included.
+    forwarded, coalesced
+        Reads answered from the write queue, and writes merged into it.
+    row_states : [2, 3]
+        Requests by [is_write, RowState].
+    read_latency_sum, read_latency_max, read_latency_histogram
+        Cycles from arrival to the last data beat. Bin i counts the reads that took i cycles, the
+        last bin those that took at least that long.
     """
 
     commands: Int64Array
@@ -54,17 +70,16 @@ class Counts:
     read_latency_sum: int = 0
     read_latency_max: int = 0
     read_latency_histogram: Int64Array = field(default_factory=lambda: _zeros(1))
-    rank_powerdown_active_cycles: Int64Array = field(
-        default_factory=lambda: _zeros(0, 0)
-    )  # no entry: 0 for all ranks
+    # Arrays without an entry stand for zeros of the right shape.
+    rank_powerdown_active_cycles: Int64Array = field(default_factory=lambda: _zeros(0, 0))
     rank_powerdown_precharged_cycles: Int64Array = field(default_factory=lambda: _zeros(0, 0))
     rank_selfrefresh_cycles: Int64Array = field(default_factory=lambda: _zeros(0, 0))
-    range_commands: Int64Array = field(
-        default_factory=lambda: _zeros(0, 0, COMMANDS)
-    )  # no entry: no ranges
+    range_commands: Int64Array = field(default_factory=lambda: _zeros(0, 0, COMMANDS))
     range_closings: Int64Array = field(default_factory=lambda: _zeros(0, 0))
 
     def __post_init__(self) -> None:
+        channels, banks = self.closings.shape
+        ranks = self.rank_active_cycles.shape
         for name in (
             "rank_powerdown_active_cycles",
             "rank_powerdown_precharged_cycles",
@@ -72,26 +87,20 @@ class Counts:
         ):
             if getattr(self, name).size == 0:
                 object.__setattr__(self, name, np.zeros_like(self.rank_active_cycles))
-            elif getattr(self, name).shape != self.rank_active_cycles.shape:
-                raise ValueError(
-                    f"{name} has shape {getattr(self, name).shape}: expected {self.rank_active_cycles.shape}"
-                )
-        channels, banks = self.closings.shape
         if self.range_closings.size == 0:
             object.__setattr__(self, "range_commands", _zeros(channels, 0, COMMANDS))
             object.__setattr__(self, "range_closings", _zeros(channels, 0))
-        if self.commands.shape != (channels, banks, COMMANDS):
-            raise ValueError(
-                f"commands has shape {self.commands.shape}, closings {self.closings.shape}: expected {(channels, banks, COMMANDS)}"
-            )
-        if (
-            self.rank_active_cycles.shape != self.rank_refresh_cycles.shape
-            or self.rank_active_cycles.shape[0] != channels
+        for name, shape in (
+            ("commands", (channels, banks, COMMANDS)),
+            ("rank_active_cycles", (channels, *ranks[1:])),
+            ("rank_refresh_cycles", ranks),
+            ("rank_powerdown_active_cycles", ranks),
+            ("rank_powerdown_precharged_cycles", ranks),
+            ("rank_selfrefresh_cycles", ranks),
         ):
-            raise ValueError(
-                f"rank_active_cycles has shape {self.rank_active_cycles.shape}, rank_refresh_cycles {self.rank_refresh_cycles.shape}: "
-                f"expected both [{channels} channels, ranks]"
-            )
+            found = getattr(self, name).shape
+            if found != shape:
+                raise ValueError(f"{name} has shape {found}: expected {shape}")
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Counts):
@@ -102,7 +111,7 @@ class Counts:
 
     @classmethod
     def empty(cls, channels: int, ranks: int, banks_per_channel: int, cycles: int = 0) -> Counts:
-        """Counts of a run in which nothing happened for `cycles`."""
+        """Return the counts of a run in which nothing happened for `cycles`."""
         return cls(
             commands=_zeros(channels, banks_per_channel, COMMANDS),
             closings=_zeros(channels, banks_per_channel),
@@ -112,33 +121,39 @@ class Counts:
         )
 
     def minus(self, earlier: Counts) -> Counts:
-        """What happened since `earlier`, a snapshot of the same run. The longest read latency stays that of the whole run: it cannot be split."""
+        """Return what happened since `earlier`, a snapshot of the same run.
+
+        The longest read latency stays that of the whole run, because it cannot be split.
+        """
         values = {f.name: getattr(self, f.name) - getattr(earlier, f.name) for f in fields(self)}
         return Counts(**{**values, "read_latency_max": self.read_latency_max})
 
     def total(self, command: Command) -> int:
-        """How often `command` was issued, over all channels and banks."""
+        """Return how often a command was issued, over all channels and banks."""
         return int(self.commands[:, :, command].sum())
 
     def by_command(self) -> dict[str, int]:
-        """How often each command was issued, by name; 0 for those that never were."""
+        """Return how often each command was issued, by name; 0 for those that never were."""
         return {command.name: self.total(command) for command in Command}
 
     @property
     def bursts(self) -> int:
-        """Column commands: transfers of one burst over the data bus."""
+        """Number of column commands, each of which moves one burst over the data bus."""
         return sum(self.total(command) for command in COLUMN_COMMANDS)
 
     @property
     def row_hits(self) -> int:
+        """Requests that found their row open."""
         return int(self.row_states[:, RowState.HIT].sum())
 
     @property
     def row_misses(self) -> int:
+        """Requests that found their bank closed."""
         return int(self.row_states[:, RowState.MISS].sum())
 
     @property
     def row_conflicts(self) -> int:
+        """Requests that found another row of their bank open."""
         return int(self.row_states[:, RowState.CONFLICT].sum())
 
     @property
@@ -147,9 +162,10 @@ class Counts:
         return int(self.read_latency_histogram.sum())
 
     def read_latency_percentile(self, percent: float) -> int | None:
-        """Smallest number of cycles within which at least `percent` % of the reads were done (nearest rank); None without reads.
+        """Return the cycles within which at least `percent` % of the reads were done.
 
-        Exact below the histogram's last bin. In it only the largest latency is known, and that is what comes back.
+        It is the nearest rank, exact below the histogram's last bin. In that bin only the largest
+        latency is known, which is returned. None if there were no reads.
         """
         count = self.read_latency_count
         if count == 0:
@@ -159,12 +175,15 @@ class Counts:
         return self.read_latency_max if latency >= len(self.read_latency_histogram) - 1 else latency
 
     def read_latency_bins(self) -> dict[str, list[int]]:
-        """Latencies in cycles that reads had, and how many had them; the histogram's last bin stands for the longer ones too."""
+        """Return the latencies in cycles that reads had, and how many reads had each.
+
+        The histogram's last bin stands for longer latencies too.
+        """
         used = np.flatnonzero(self.read_latency_histogram)
         return {"bins": used.tolist(), "counts": self.read_latency_histogram[used].tolist()}
 
     def read_latency_summary(self) -> dict[str, float | None]:
-        """Mean, median, 99th percentile and maximum in cycles; None each without reads."""
+        """Return mean, median, 99th percentile and maximum in cycles; None without reads."""
         count = self.read_latency_count
         return {
             "mean": self.read_latency_sum / count if count else None,

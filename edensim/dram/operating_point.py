@@ -422,8 +422,8 @@ class _Resolver:
         reason = "a row stays open until it can be read"
         if "tras_ns" in request.own and "trcd_ns" not in request.own:
             raise ConfigError(
-                f"{request.prefix}.tras_ns: expected at least nRCD ({rcd_ns:g} ns), since {reason}, "
-                f"found {request.own['tras_ns']:g}"
+                f"{request.prefix}.tras_ns: expected at least nRCD ({rcd_ns:g} ns), "
+                f"since {reason}, found {request.own['tras_ns']:g}"
             )
         if "trcd_ns" in request.knobs:
             key, found = request.key("trcd_ns"), f"{request.knobs['trcd_ns']:g} ns"

@@ -4,10 +4,10 @@ A partition names banks by channel, rank and bank, and shares none with another 
 restricted to ranges of rows, such as a subarray; these divide the bank. An activation then gives
 the bank the timings of the row it opens. They hold for that ACT and for every command to the bank
 until the next ACT: reads and writes, the precharge that closes the row, and the time from it to the
-next ACT. A per-bank refresh, which restores rows anywhere in the bank, and the time before the first
-ACT have the module's timings, which are those of the rows in no partition. So have commands to a
-whole rank. Each command's energy is paid at the VDD of the row it was for, by the same rule;
-background and all-bank refresh are paid by each range's share of the rows.
+next ACT. A per-bank refresh, which restores rows anywhere in the bank, the time before the first
+ACT, and commands to a whole rank have the module's timings, as the rows in no partition have. The
+energy of each command is paid at the VDD of the row it was for, by the same rule; background and
+all-bank refresh are paid by each range's share of the rows.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ class PartitionTable:
 def _row_spans(
     key: str, given: Sequence[int] | str | None, count: int
 ) -> tuple[tuple[int, int], ...]:
-    """First and last of each range of rows, neighbouring ones joined; none where none are given."""
+    """Return first and last row of each range, neighbouring ones joined; none if none are given."""
     if given is None:
         return ()
     spans = sorted(_spans(key, given) if isinstance(given, str) else [(row, row) for row in given])
@@ -185,7 +185,8 @@ def _row_spans(
         )
     if joined[-1][1] >= count:
         raise ConfigError(
-            f"{key}: there is no {joined[-1][1]}; expected 0 to {count - 1} ({count} rows in a bank)"
+            f"{key}: there is no {joined[-1][1]}; expected 0 to {count - 1} "
+            f"({count} rows in a bank)"
         )
     return tuple(joined)
 
@@ -196,12 +197,13 @@ def _check_divisions(key: str, ranges: Sequence[RowRange]) -> None:
     (channel, bank), most = parts.most_common(1)[0]
     if most > MOST_RANGES:
         raise ConfigError(
-            f"{key}: expected at most {MOST_RANGES} ranges of rows in a bank, found {most} in bank {bank} of channel {channel}"
+            f"{key}: expected at most {MOST_RANGES} ranges of rows in a bank, found {most} in bank "
+            f"{bank} of channel {channel}"
         )
 
 
 def _indices(key: str, given: Sequence[int] | str | None, count: int, what: str) -> tuple[int, ...]:
-    """Sorted indices from a list or a text such as `0-3,8`; all where none are given."""
+    """Return sorted indices of a list or of a text such as `0-3,8`; all if none are given."""
     if given is None:
         return tuple(range(count))
     spans = (
