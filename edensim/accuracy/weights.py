@@ -7,6 +7,7 @@ code.
 from __future__ import annotations
 
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,12 +30,26 @@ def save_tensors(path: Path, values: dict[str, Any]) -> None:
 def load_tensors(path: Path) -> Any:
     """Read a file of tensors and plain values; raises ValueError with the reason in one line."""
     try:
+        _check_archive(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # files of old torch versions are read, too
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as exception:  # a broken file can raise anything in an unpickler
         reason = (str(exception).strip().splitlines() or [type(exception).__name__])[0]
         raise ValueError(reason[:200]) from None
+
+
+def _check_archive(path: Path) -> None:
+    """Raise ValueError if a file unpacks to more than it holds: torch does not compress."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(member.file_size for member in archive.infolist())
+    if unpacked > 2 * path.stat().st_size + (1 << 20):
+        raise ValueError(
+            f"unpacks to {unpacked:,} bytes from {path.stat().st_size:,}; expected tensors that "
+            "are not compressed"
+        )
 
 
 def load_weights(module: torch.nn.Module, path: Path, name: str) -> Normalization | None:
