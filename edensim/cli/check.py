@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
 import typer
 
 from edensim.cli.inputs import stated_channels
 from edensim.cli.options import CommandsArgument, ConfigOption, Overrides
 from edensim.exceptions import ProtocolError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def check(
@@ -16,17 +22,29 @@ def check(
 
     Exit code 1 and a message name the first violation.
     """
+    import msgspec
+
     from edensim.config.loading import load_config
     from edensim.dram.legality import check_configured
-    from edensim.tracefiles.commands import read_commands_csv
+    from edensim.dram.operating_point import resolve_operating_plan
+    from edensim.tracefiles.commands import stream_commands_csv, with_bank_groups
 
     loaded = load_config(config, overrides or [])
     with loaded.locating():
-        records = read_commands_csv(commands)
+        whole = msgspec.structs.replace(loaded.config.dram, partitions=(), changes=())
+        organization = resolve_operating_plan(whole)[0].organization
+        count = 0
+
+        def pieces() -> Iterator[NDArray[Any]]:
+            nonlocal count
+            for piece in stream_commands_csv(commands):
+                count += len(piece)
+                yield with_bank_groups(piece, organization.bankgroups, organization.banks)
+
         standard, violation = check_configured(
-            records, loaded.config.dram, channels=stated_channels(loaded)
+            pieces(), loaded.config.dram, channels=stated_channels(loaded)
         )
     name = f"{standard.name} {standard.organization.name} {standard.speed_bin}"
     if violation is not None:
         raise ProtocolError(f"{commands}: {violation} ({name})")
-    typer.echo(f"{commands}: {len(records):,} commands, all legal for {name}")
+    typer.echo(f"{commands}: {count:,} commands, all legal for {name}")

@@ -46,7 +46,7 @@ def energy(
     from edensim.dram.memory_system import MemorySystem
     from edensim.energy.partitions import energies_of_commands
     from edensim.results.assembly import result_of_counts
-    from edensim.tracefiles.commands import read_commands_csv
+    from edensim.tracefiles.commands import read_commands_csv, with_bank_groups
 
     loaded = load_config(config, overrides or [])
     check_outputs(json_path, inputs=[commands])
@@ -55,6 +55,8 @@ def energy(
         channels = stated_channels(loaded) or int(records["channel"].max(initial=0)) + 1
         dram = msgspec.structs.replace(loaded.config.dram, channels=channels)
         memory = MemorySystem.resolve(dram)
+        organization = memory.standard.organization
+        records = with_bank_groups(records, organization.bankgroups, organization.banks)
         counts, energies = energies_of_commands(
             records, memory, loaded.config.energy, end_clock=end_clock
         )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -14,17 +15,21 @@ from edensim.dram.command_epochs import epoch_clocks
 from edensim.dram.operating_point import OperatingPlan, resolve_operating_plan
 from edensim.dram.protocol import GapsOf, Violation, check_commands
 from edensim.dram.standard import Standard
+from edensim.vocabulary import COMMAND
 
 
 def check_configured(
-    commands: NDArray[np.void], dram: DramConfig, *, channels: int | None = None
+    commands: NDArray[Any] | Iterable[NDArray[Any]],
+    dram: DramConfig,
+    *,
+    channels: int | None = None,
 ) -> tuple[Standard, Violation | None]:
     """Find the first violation of a configuration's timings in a command list.
 
     Parameters
     ----------
-    commands : ndarray of COMMAND, [commands]
-        The command list.
+    commands : ndarray of COMMAND, [commands], or iterable of such pieces in order
+        The command list. Pieces are held in memory only for partitions and changes.
     dram : DramConfig
         The memory. Its changes take effect as `edensim.dram.command_epochs` says.
     channels : int, optional
@@ -43,6 +48,8 @@ def check_configured(
     if not dram.partitions and not dram.changes:
         standard, _ = resolve_operating_plan(dram)
         return standard, check_commands(commands, standard, channels=channels)
+    if not isinstance(commands, np.ndarray):
+        commands = np.concatenate([np.zeros(0, COMMAND), *commands])
     channels = channels or int(commands["channel"].max(initial=0)) + 1
     standard, plan = resolve_operating_plan(msgspec.structs.replace(dram, channels=channels))
     gaps_of = plan_gaps(standard, plan, epoch_clocks(commands, standard, plan))

@@ -7,10 +7,7 @@ There is one command per line, and a level that it does not address is -1. The c
 from __future__ import annotations
 
 import contextlib
-import gzip
 import io
-import lzma
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -21,7 +18,7 @@ from numpy.typing import NDArray
 from edensim.exceptions import TraceError, nearest
 from edensim.files import replacing
 from edensim.tracefiles.writers import compressed
-from edensim.vocabulary import COMMAND, Command
+from edensim.vocabulary import COMMAND, RANK_COMMANDS, Command
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,6 +26,9 @@ if TYPE_CHECKING:
 FIELDS: Final = ("clock", "command", "channel", "rank", "bankgroup", "bank", "row", "column")
 #: The value of each field whose column may be missing.
 OPTIONAL: Final = {"channel": 0, "bankgroup": -1}
+#: The columns of DRAMPower's command traces, and the values of those that they do not have.
+DRAMPOWER_FIELDS: Final = ["clock", "command", "bank"]
+DEFAULTS: Final = OPTIONAL | {"rank": 0, "row": 0, "column": -1}
 #: Bytes of text in memory at a time while a command trace is streamed.
 STREAM_BLOCK: Final = 1 << 22
 #: Command names that other tools use.
@@ -67,9 +67,7 @@ def read_commands_csv(path: str | Path) -> NDArray[Any]:
     TraceError
         If the file is no command trace; the message names file and line.
     """
-    source = Path(path)
-    data = _read_bytes(source)
-    return _parse(source, data, _check_header(source, data))
+    return np.concatenate([np.zeros(0, COMMAND), *stream_commands_csv(path)])
 
 
 def stream_commands_csv(
@@ -77,20 +75,28 @@ def stream_commands_csv(
 ) -> Iterator[NDArray[Any]]:
     """Read a command trace in blocks, with about `block_bytes` of text in memory at a time.
 
+    A trace without a header has all eight columns, or the three of DRAMPower: clock, command and
+    bank, which counts through all bank groups.
+
     Raises TraceError, which names file and line, when the bad line is reached.
     """
     from edensim.tracefiles.lines import text_blocks
     from edensim.tracefiles.streams import Stream
 
-    source, header, head, line = Path(path), [""], b"", 2
+    source = Path("/dev/stdin" if str(path) == "-" else path)
+    header, head, line = [""], b"", 1
     with Stream(source) as stream:
         for block in text_blocks(stream, block_bytes):
-            data = head + bytes(block)
+            data = bytes(block)
             if not head:
-                header = _check_header(source, data)
-                head = data[: data.index(b"\n") + 1]
-            records = _parse(source, data, header, line)
-            line += data.count(b"\n") - 1
+                header = _headerless(source, data) or _check_header(source, data)
+                head = ",".join(header).encode() + b"\n"
+                if not data[:1].isdigit():
+                    line, data = 2, data[data.index(b"\n") + 1 :]
+            records = _parse(source, head + data, header, line)
+            line += data.count(b"\n")
+            if header == DRAMPOWER_FIELDS:
+                _clear_unaddressed(records)
             if len(records):
                 yield records
     if not head:
@@ -131,38 +137,49 @@ def write_commands_csv(path: str | Path, commands: NDArray[Any]) -> None:
         write(commands)
 
 
-def _read_bytes(source: Path) -> bytes:
-    """Read the text of a file; its compression is recognised by its first bytes, not its name."""
-    try:
-        data = source.read_bytes()
-        if data.startswith(b"\x1f\x8b"):
-            return gzip.decompress(data)
-        if data.startswith(b"\xfd7zXZ\x00"):
-            return lzma.decompress(data)
-        if data.startswith(b"\x28\xb5\x2f\xfd"):
-            return _read_zstd(data)
-    except (OSError, EOFError, zlib.error, lzma.LZMAError) as problem:
+def _headerless(source: Path, data: bytes) -> list[str] | None:
+    """Find the columns of a trace whose first line is a command; None if it is a header."""
+    if not data[:1].isdigit():
+        return None
+    first = data.partition(b"\n")[0]
+    count = first.count(b",") + 1
+    if count == len(DRAMPOWER_FIELDS):
+        return DRAMPOWER_FIELDS
+    if count != len(FIELDS):
         raise TraceError(
-            f"{source}: cannot be read: {getattr(problem, 'strerror', None) or problem}"
-        ) from None
-    return data
+            f"{source}:1: found no header, and {count} columns; expected the header "
+            f"{','.join(FIELDS)!r}, or without one all {len(FIELDS)} columns, or DRAMPower's "
+            f"{','.join(DRAMPOWER_FIELDS)!r}"
+        )
+    return list(FIELDS)
 
 
-def _read_zstd(data: bytes) -> bytes:
-    """Decompress all frames. Raises EOFError if the last one is cut off, OSError for damage."""
-    import zstandard
+def _clear_unaddressed(commands: NDArray[Any]) -> None:
+    """Set what DRAMPower's commands do not address to -1; it writes bank 0 for whole ranks."""
+    of_rank = np.isin(commands["command"], sorted(RANK_COMMANDS))
+    commands["bank"][of_rank] = -1
+    commands["row"][commands["command"] != Command.ACT] = -1
 
-    pieces = []
-    while data:
-        frame = zstandard.ZstdDecompressor().decompressobj()
-        try:
-            pieces.append(frame.decompress(data))
-        except zstandard.ZstdError as problem:
-            raise OSError(str(problem)) from None
-        if not frame.eof:
-            raise EOFError("compressed data end early")
-        data = frame.unused_data
-    return b"".join(pieces)
+
+def with_bank_groups(commands: NDArray[Any], bankgroups: int, banks: int) -> NDArray[Any]:
+    """Return commands whose bank groups are known.
+
+    Banks without a bank group count through all groups of the rank.
+
+    Parameters
+    ----------
+    commands : ndarray of COMMAND, [commands]
+        The commands.
+    bankgroups, banks : int
+        Bank groups of a rank, and banks of a bank group.
+    """
+    flat = (commands["bankgroup"] < 0) & (commands["bank"] >= 0)
+    if not flat.any():
+        return commands
+    changed = commands.copy()
+    changed["bankgroup"][flat] = np.minimum(commands["bank"][flat] // banks, bankgroups)
+    changed["bank"][flat] = commands["bank"][flat] % banks
+    return changed
 
 
 def _check_header(source: Path, data: bytes) -> list[str]:
@@ -213,7 +230,7 @@ def _parse_fast(data: bytes, header: list[str]) -> NDArray[Any]:
     commands = np.zeros(table.num_rows, dtype=COMMAND)
     for name in FIELDS:
         if name not in header:
-            commands[name] = OPTIONAL[name]
+            commands[name] = DEFAULTS[name]
         elif name != "command":
             values = table.column(name).to_numpy()
             if len(values) and (
@@ -246,7 +263,7 @@ def _parse_by_line(source: Path, data: bytes, header: list[str], first_line: int
                 f"{source}:{number}: expected {len(header)} fields ({','.join(header)}), "
                 f"found {len(cells)}: {text[:80]!r}"
             )
-        record: dict[str, int] = dict(OPTIONAL)
+        record: dict[str, int] = dict(DEFAULTS)
         for name, cell in zip(header, cells, strict=True):
             record[name] = _cell(f"{source}:{number}", name, cell.strip())
         rows.append(tuple(record[name] for name in COMMAND.names or ()))
@@ -266,5 +283,5 @@ def _cell(place: str, name: str, cell: str) -> int:
     except ValueError:
         raise TraceError(f"{place}: {name}: expected a whole number, found {cell[:40]!r}") from None
     if not low <= value <= high:
-        raise TraceError(f"{place}: {name}: expected {low}..{high}, found {value}")
+        raise TraceError(f"{place}: {name}: expected {low}..{high}, found {cell[:40]}")
     return value

@@ -17,7 +17,7 @@ from edensim.dram.standard import Standard, load_standard
 from edensim.exceptions import ProtocolError, TraceError
 from edensim.reference.history import IssueHistory, Target
 from edensim.reference.simulation import simulate_reference
-from edensim.tracefiles.commands import read_commands_csv, write_commands_csv
+from edensim.tracefiles.commands import read_commands_csv, with_bank_groups, write_commands_csv
 from edensim.vocabulary import COMMAND, REQUEST, Command
 
 Line = tuple[
@@ -244,15 +244,39 @@ def test_bad_csv_is_refused_with_its_line(tmp_path: Path, text: str, message: st
 
 
 def test_missing_and_damaged_files(tmp_path: Path) -> None:
-    with pytest.raises(TraceError, match="none.csv: cannot be read: No such file"):
+    with pytest.raises(TraceError, match="none.csv: no such file"):
         read_commands_csv(tmp_path / "none.csv")
     for suffix in (".gz", ".xz", ".zst"):
         write_commands_csv(tmp_path / f"cut.csv{suffix}", command_list(*OPENED))
         (tmp_path / f"cut.csv{suffix}").write_bytes(
             (tmp_path / f"cut.csv{suffix}").read_bytes()[:-12]
         )
-        with pytest.raises(TraceError, match="cannot be read"):
+        with pytest.raises(TraceError, match="cut off: .* end early"):
             read_commands_csv(tmp_path / f"cut.csv{suffix}")
+
+
+def test_command_traces_without_a_header(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("1,ACT,0,0,0,0,7,-1\n17,RD,0,0,0,0,7,3\n")
+    assert (read_commands_csv(path) == command_list(*OPENED)).all()
+    path.write_text("1,ACT,0,0\n")
+    with pytest.raises(TraceError, match=r"x\.csv:1: found no header, and 4 columns"):
+        read_commands_csv(path)
+
+
+def test_drampower_command_traces(tmp_path: Path) -> None:
+    """Their banks count through all bank groups, and whole ranks have bank 0."""
+    path = tmp_path / "x.csv"
+    path.write_text("0,ACT,13\n20,RDA,13\n100,PREA,0\n130,REF,0\n")
+    commands = with_bank_groups(read_commands_csv(path), 4, 4)
+    assert commands["bankgroup"].tolist() == [3, 3, -1, -1]
+    assert commands["bank"].tolist() == [1, 1, -1, -1]
+    assert commands["row"].tolist() == [0, -1, -1, -1]
+    standard, violation = check_configured(commands, DramConfig())
+    assert violation is None
+    path.write_text("0,ACT,0\n5,PDN_F_ACT,0\n")
+    with pytest.raises(TraceError, match="x.csv:2: unknown command 'PDN_F_ACT'"):
+        read_commands_csv(path)
 
 
 def test_compression_is_told_by_the_bytes(tmp_path: Path) -> None:
