@@ -39,8 +39,8 @@ SPELLINGS = {
     "filter width": [thing + extent for thing in _FILTER for extent in _WIDTH],
     "channels": "channels channel numchannels numchannel numberofchannels inputchannels "
     "inchannels ifmapchannels cin c".split(),
-    "number of filters": "numfilter numfilters numberoffilters nooffilters filters filter "
-    "outputchannels outchannels ofmapchannels cout".split(),
+    "number of filters": "numfilter numfilters numberoffilters numoffilters nooffilters filters "
+    "filter outputchannels outchannels ofmapchannels cout".split(),
     "stride": ["stride", "strides"],
     "stride height": [word + extent for word in ("stride", "strides", "s") for extent in _HEIGHT],
     "stride width": [word + extent for word in ("stride", "strides", "s") for extent in _WIDTH],
@@ -182,15 +182,18 @@ def read_table(path: Path) -> list[tuple[int, list[str]]]:
     delimiter = next((mark for mark in ",;\t" if mark in heading), ",")
     reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
     try:
-        table = [(reader.line_num, [field.strip() for field in fields]) for fields in reader]
+        table = [
+            (reader.line_num, [field.strip() for field in fields])
+            for fields in reader
+            if any(map(str.strip, fields))
+        ]
     except csv.Error as exception:
         raise NetworkError(
             f"{path}:{reader.line_num}: cannot be read as CSV: {exception}"
         ) from None
-    for _, fields in table:
+    for _, fields in table[1:]:
         comment = next((at for at, field in enumerate(fields) if field.startswith("#")), None)
         del fields[len(fields) if comment is None else comment :]
-    table = [(number, fields) for number, fields in table if any(fields)]
     if not table:
         raise NetworkError(f"{path}: has no lines but comments; expected a header and layers")
     return table

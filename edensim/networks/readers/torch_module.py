@@ -127,8 +127,14 @@ def materialized(name: str, module: Any, sizes: tuple[int, ...]) -> Any:
 
     if not any(map(torch.nn.parameter.is_lazy, (*module.parameters(), *module.buffers()))):
         return module
-    module = copy.deepcopy(module)
+    # Tensors without a shape cannot be copied as others are.
+    buffers = {
+        id(buffer): torch.nn.parameter.UninitializedBuffer(dtype=buffer.dtype)
+        for buffer in module.buffers()
+        if torch.nn.parameter.is_lazy(buffer)
+    }
     try:
+        module = copy.deepcopy(module, buffers)
         with evaluating(module), torch.no_grad():
             module(torch.zeros(sizes))
     except Exception as exception:  # a module can do anything while it runs

@@ -166,7 +166,7 @@ def adaptive_pooling(kind: str, state: Traced, node: Any) -> str:
 def mean(state: Traced, node: Any) -> str:
     """Add a mean over the image, which is pooling."""
     source, name = state.source(node), state.name(node)
-    axes = argument(node, 1, "dim")
+    axes = argument(node, 1, "dim", node.kwargs.get("axis"))
     axes = sorted(
         int(axis) % 4
         for axis in (
@@ -214,6 +214,11 @@ def join(kind: str, state: Traced, node: Any) -> str:
     return state.builder.elementwise(state.name(node), sources[0], single, weights=weights)
 
 
+def axis_of(node: Any, default: int) -> int:
+    """Read the dimension along which a function works, which torch also calls its axis."""
+    return int(argument(node, 1, "dim", node.kwargs.get("axis", default)))
+
+
 def concatenation(state: Traced, node: Any) -> str:
     """Add a cat."""
     parts, name = argument(node, 0, "tensors"), state.name(node)
@@ -226,7 +231,7 @@ def concatenation(state: Traced, node: Any) -> str:
         ]
     else:
         raise Unsupported("joins what is no list of features")
-    return state.builder.concatenation(name, sources, int(argument(node, 1, "dim", 0)))
+    return state.builder.concatenation(name, sources, axis_of(node, 0))
 
 
 def view(state: Traced, node: Any) -> str:

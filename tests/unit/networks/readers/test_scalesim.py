@@ -120,6 +120,7 @@ LAYOUT = "Layer name, IFMAP Height Intraline Factor, IFMAP Width Intraline Facto
         ("stride_w, strides", "1, 2", (1, 8, 17, 18), (1, 6, 8, 14)),
         ("Strides, Padding", "1, 1", (1, 8, 17, 18), (1, 6, 17, 16)),
         ("Strides, Pad H, Pad W", "1, 1, 2", (1, 8, 17, 18), (1, 6, 17, 18)),
+        ("Strides, # groups", "1, 2", (1, 8, 17, 18), (1, 6, 15, 14)),
         ("Strides, Dilation, Groups", "1, 2, 2", (1, 8, 17, 18), (1, 6, 13, 10)),
     ],
 )

@@ -245,7 +245,7 @@ def test_arguments_by_name_are_arguments(function: Any) -> None:
         nn.Sequential(nn.Conv2d(3, 4, 3)).half(),
         nn.Sequential(nn.Conv2d(3, 4, 3)).to(torch.bfloat16),
         nn.Sequential(nn.Conv2d(3, 4, 3)).double(),
-        nn.Sequential(nn.LazyConv2d(4, 3)),
+        nn.Sequential(nn.LazyConv2d(4, 3), nn.LazyBatchNorm2d(affine=False)),
         nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 4, 3))),
         nn.Sequential(nn.utils.parametrizations.spectral_norm(nn.Conv2d(3, 4, 3))),
     ],
@@ -262,7 +262,7 @@ def test_parts_of_parts() -> None:
     def function(m: Any, x: Any) -> Any:
         first, second = m.a(x).chunk(4, 1)[:2]
         rest = torch.cat(m.a(x).split([3, 5], 1)[::-1], 1)
-        return torch.cat([first, second, rest], 1)
+        return torch.cat([first, second, rest], axis=1)
 
     network = load_network(Calling(function, a=nn.Conv2d(3, 8, 1)), height=8, width=8)
     assert network.tensors[network.layers[-1].output].shape == (1, 12, 8, 8)
