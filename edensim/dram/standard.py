@@ -222,16 +222,13 @@ def load_standard(
     Parameters
     ----------
     name
-        Name of a standard of edensim, of $EDENSIM_CONFIGS or of `folder`, or the path of a .yaml
-        file.
+        Name of a standard that `standard_names` lists, or the path of a .yaml file.
     organization, speed_bin
-        Names as in the file, such as `8Gb_x8`, or with the standard's name, such as `DDR4_8Gb_x8`.
-        None means the standard's default.
+        Names such as `8Gb_x8` or `DDR4_8Gb_x8`; None means the standard's default.
     ranks
         Number of ranks.
     timings
-        Timings in cycles, by name, that replace the resolved ones. Others do not follow: replacing
-        nRCD leaves nRC as it is.
+        Timings in cycles that replace the resolved ones. Others, such as nRC, do not follow.
     folder
         A further folder of standards, which is searched first.
 
@@ -242,8 +239,7 @@ def load_standard(
     Raises
     ------
     ConfigError
-        If a name is not known (the message has the nearest known one), or if the file breaks a rule
-        (the message has its line).
+        If a name is not known or the file breaks a rule.
     """
     file = read_standard_file(find_standard(name, folder), folder)
     content = file.content
@@ -256,11 +252,10 @@ def load_standard(
     geometry, speed = file.organizations[organization], file.speed_bins[speed_bin]
     resolved = _resolve_timings(file, organization, speed_bin, timings or {})
     currents, currents_source = _currents(file, geometry, speed["rate_MTps"])
-    sizes = msgspec.structs.asdict(geometry)
-    wires = None if file.interface is None else msgspec.structs.asdict(file.interface)
+    sizes = {**msgspec.structs.asdict(geometry), "ranks": ranks, "prefetch": content.prefetch}
     return Standard(
         name=content.name,
-        organization=Organization(organization, ranks=ranks, prefetch=content.prefetch, **sizes),
+        organization=Organization(organization, **sizes),
         speed_bin=speed_bin,
         rate_MTps=speed["rate_MTps"],
         tck_ps=speed["tck_ps"],
@@ -271,8 +266,12 @@ def load_standard(
         write_latency=file.write_latency.value(resolved),
         currents=currents,
         source=f"{content.source}; {currents_source}",
-        interface=None if wires is None else Interface(**wires),
+        interface=_interface(file),
     )
+
+
+def _interface(file: StandardFile) -> Interface | None:
+    return None if file.interface is None else Interface(**msgspec.structs.asdict(file.interface))
 
 
 def _constraints(file: StandardFile, timings: Mapping[str, int]) -> tuple[Constraint, ...]:

@@ -198,7 +198,7 @@ class RunResult:
 
     def summary(self) -> str:
         """Return the result as a plain-text table with units, for a terminal."""
-        return "\n".join(aligned(list(summary_rows(self))))
+        return "\n".join(aligned(list(summary_rows(self.to_dict()))))
 
 
 def _plain(value: object) -> Any:

@@ -2,94 +2,93 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-if TYPE_CHECKING:
-    from edensim.results.run_result import RunResult
+#: Name, value and remark.
+Row = tuple[str, str, str]
 
 
-def summary_rows(result: RunResult) -> Iterator[tuple[str, str, str]]:
-    """Yield the rows (name, value, remark) of the summary."""
-    requests, latency, energy = result.requests, result.read_latency_cycles, result.energy_pJ
-    yield "time", f"{result.time_ns / 1000:,.3f} us", f"{result.cycles:,} memory cycles"
-    yield (
-        "requests",
-        f"{requests['read'] + requests['write']:,}",
-        f"{requests['read']:,} reads, {requests['write']:,} writes",
-    )
-    if requests["forwarded"] or requests["coalesced"]:
-        yield (
-            "",
-            "",
-            f"{requests['forwarded']:,} reads forwarded, "
-            f"{requests['coalesced']:,} writes coalesced",
-        )
-    seen = result.row_hits + result.row_misses + result.row_conflicts
-    if seen:  # unknown if the result is of a command trace
-        yield (
-            "row hits",
-            _share(result.row_hits, seen),
-            f"{result.row_misses:,} misses, {result.row_conflicts:,} conflicts",
-        )
-    if latency["mean"] is not None:
-        percentiles = (
-            f"median {latency['p50']:,}, 99 % within {latency['p99']:,}, longest {latency['max']:,}"
-        )
-        yield "read latency", f"{latency['mean']:,.1f} cycles", percentiles
-    share = _share(result.bandwidth_GBps, result.peak_bandwidth_GBps)
-    peak = f"{share} of {result.peak_bandwidth_GBps:,.2f} GB/s"
-    yield "bandwidth", f"{result.bandwidth_GBps:,.2f} GB/s", peak
-    if result.core is not None:
-        remark = (
-            f"{result.core['instructions']:,} instructions, {result.core['cycles']:,} core cycles"
-        )
-        yield "core", f"{result.core['ipc']:.4f} IPC", remark
-    if result.layers:
+def summary_rows(result: Mapping[str, Any]) -> Iterator[Row]:
+    """Yield the rows (name, value, remark) of the summary of a result, given as plain values."""
+    cycles, time_ns = result["cycles"], result["time_ns"]
+    yield "time", f"{time_ns / 1000:,.3f} us", f"{cycles:,} memory cycles"
+    yield from _request_rows(result)
+    used_GBps, peak_GBps = result["bandwidth_GBps"], result["peak_bandwidth_GBps"]
+    peak = f"{_share(used_GBps, peak_GBps)} of {peak_GBps:,.2f} GB/s"
+    yield "bandwidth", f"{used_GBps:,.2f} GB/s", peak
+    core = result.get("core")
+    if core is not None:
+        remark = f"{core['instructions']:,} instructions, {core['cycles']:,} core cycles"
+        yield "core", f"{core['ipc']:.4f} IPC", remark
+    if result["layers"]:
         yield from machine_rows(result)
+    commands = result["commands"]
     yield (
         "commands",
-        f"{sum(result.commands.values()):,}",
-        ", ".join(f"{name} {count:,}" for name, count in result.commands.items() if count),
+        f"{sum(commands.values()):,}",
+        ", ".join(f"{name} {count:,}" for name, count in commands.items() if count),
     )
-    missed = result.operating_points.get("changes_not_made", [])
+    points = result["operating_points"]
+    missed = points.get("changes_not_made")
     if missed:
-        at_cycle = result.operating_points["changes"][missed[0]]["at_cycle"]
+        at_cycle = points["changes"][missed[0]]["at_cycle"]
         yield (
             "changes",
             f"{len(missed):,} not made",
             f"the run ended before dram.changes.{missed[0]}, at cycle {at_cycle:,}",
         )
-    if result.bit_errors:
-        errors = result.bit_errors
+    errors = result["bit_errors"]
+    if errors:
         yield (
             "bit errors",
             f"{errors['flips']:,}",
             f"BER {errors['ber']:.3g} of {errors['reads']:,} reads, exposure {errors['exposure']}",
         )
-    unit, pJ = (
-        ("nJ", 1e3) if energy.total < 1e6 else ("uJ", 1e6) if energy.total < 1e9 else ("mJ", 1e9)
-    )
+    yield from _energy_rows(result)
+
+
+def _request_rows(result: Mapping[str, Any]) -> Iterator[Row]:
+    requests, latency = result["requests"], result["read_latency_cycles"]
+    reads, writes = requests["read"], requests["write"]
+    yield "requests", f"{reads + writes:,}", f"{reads:,} reads, {writes:,} writes"
+    forwarded, coalesced = requests["forwarded"], requests["coalesced"]
+    if forwarded or coalesced:
+        yield "", "", f"{forwarded:,} reads forwarded, {coalesced:,} writes coalesced"
+    hits, misses, conflicts = (result[f"row_{name}"] for name in ("hits", "misses", "conflicts"))
+    seen = hits + misses + conflicts
+    if seen:  # unknown if the result is of a command trace
+        yield "row hits", _share(hits, seen), f"{misses:,} misses, {conflicts:,} conflicts"
+    if latency["mean"] is not None:
+        percentiles = (
+            f"median {latency['p50']:,}, 99 % within {latency['p99']:,}, longest {latency['max']:,}"
+        )
+        yield "read latency", f"{latency['mean']:,.1f} cycles", percentiles
+
+
+def _energy_rows(result: Mapping[str, Any]) -> Iterator[Row]:
+    energy, power_mW, law = result["energy_pJ"], result["average_power_mW"], result["voltage_law"]
+    total_pJ = energy["total"]
+    unit, pJ = ("nJ", 1e3) if total_pJ < 1e6 else ("uJ", 1e6) if total_pJ < 1e9 else ("mJ", 1e9)
     yield (
         "energy",
-        f"{energy.total / pJ:,.3f} {unit}",
-        f"{result.average_power_mW:,.1f} mW on average, voltage law {result.voltage_law}",
+        f"{total_pJ / pJ:,.3f} {unit}",
+        f"{power_mW:,.1f} mW on average, voltage law {law}",
     )
     for name in ("activate", "precharge", "read", "write", "refresh", "background"):
-        value = getattr(energy, name)
-        if value:
-            yield f"  {name}", f"{value / pJ:,.3f} {unit}", _share(value, energy.total)
+        if energy[name]:
+            yield f"  {name}", f"{energy[name] / pJ:,.3f} {unit}", _share(energy[name], total_pJ)
 
 
-def machine_rows(result: RunResult) -> Iterator[tuple[str, str, str]]:
+def machine_rows(result: Mapping[str, Any]) -> Iterator[Row]:
     """Yield the rows of a network on a machine: all its layers together, and its baselines."""
-    layers = result.layers
+    layers, cycles = result["layers"], result["cycles"]
     stalled = sum(layer["stall_share"] * layer["cycles"] for layer in layers)
     macs = sum(layer["macs"] for layer in layers)
     yield (
         "layers",
         f"{len(layers):,}",
-        f"{macs:,} MACs, {_share(stalled, result.cycles).strip()} of the time stalled",
+        f"{macs:,} MACs, {_share(stalled, result['cycles']).strip()} of the time stalled",
     )
     kinds: dict[str, int] = {}
     for layer in layers:
@@ -99,7 +98,7 @@ def machine_rows(result: RunResult) -> Iterator[tuple[str, str, str]]:
         f"{kind.replace('_', ' ')} {moved / 1e6:,.2f}" for kind, moved in kinds.items() if moved
     )
     yield "DRAM traffic", f"{sum(kinds.values()) / 1e6:,.2f} MB", remark
-    for name, baseline in result.baselines.items():
+    for name, baseline in result["baselines"].items():
         yield (
             f"against {name}",
             f"{baseline['speedup']:.4f} x",
@@ -133,7 +132,7 @@ def layer_table(layers: list[dict[str, Any]]) -> Iterator[str]:
         yield "  ".join(cells).rstrip()
 
 
-def aligned(rows: list[tuple[str, str, str]]) -> Iterator[str]:
+def aligned(rows: list[Row]) -> Iterator[str]:
     """Yield lines of three columns, the first and last left-aligned, the second right-aligned."""
     names, values = (max(len(row[column]) for row in rows) for column in (0, 1))
     for name, value, remark in rows:
