@@ -88,7 +88,7 @@ def machine_rows(result: Mapping[str, Any]) -> Iterator[Row]:
     yield (
         "layers",
         f"{len(layers):,}",
-        f"{macs:,} MACs, {_share(stalled, result['cycles']).strip()} of the time stalled",
+        f"{macs:,} MACs, {_share(stalled, cycles).strip()} of the time stalled",
     )
     kinds: dict[str, int] = {}
     for layer in layers:
