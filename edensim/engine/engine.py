@@ -77,6 +77,7 @@ class Engine:
         tensors, points = monitor.exposure_tensors or 0, len(plan.points)
         self.loop = np.zeros(1, LOOP)
         self.loop["clock"], self.loop["limit"] = 1, limits.FOREVER
+        self.loop["last_clock"] = limits.LAST_CLOCK
         self.loop["record"], self.loop["channels"] = monitor.commands is not None, channels
         self.loop["expose"], self.loop["tensors"] = counts_exposures, tensors
         self.loop["cells"], self.loop["points"] = self.cell_point.shape[1], points
@@ -134,9 +135,15 @@ class Engine:
                     f"nothing can happen any more after clock {self.clock}, but requests wait: "
                     "please report this run"
                 )
+            if status == Status.TOO_LONG:
+                raise ProtocolError(
+                    f"the run goes beyond memory clock {int(self.loop[0]['last_clock']):,}, the "
+                    "last that can be simulated; expected a shorter run, or a machine's clock that "
+                    "is a simpler multiple of the memory clock"
+                )
             if status == Status.HALTED:
                 self._change_point(self.clock)
-            elif status != Status.OUTPUT_FULL:
+            elif status not in (Status.OUTPUT_FULL, Status.PAUSED):
                 return status
 
     def counts(self, cycles: int | None = None) -> Counts:

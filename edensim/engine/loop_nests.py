@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from edensim.dram.clock_ratio import clock_ratio, last_clock_of
 from edensim.engine.loop_nest_counters import COUNTERS, CpuCounters, total
 from edensim.engine.loop_nest_sampling import plan_of, run_sampled
 from edensim.engine.records import Records
@@ -15,7 +15,7 @@ from edensim.exceptions import ConfigError
 from edensim.kernels.sources.loop_nests import state as cpu_state
 from edensim.kernels.sources.loop_nests.cache import ABSENT_TAG, L1, L2, L3
 from edensim.kernels.sources.loop_nests.cpu import run_cpu
-from edensim.vocabulary import REQUEST, nominal_clock_MHz
+from edensim.vocabulary import REQUEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -141,6 +141,8 @@ class CpuEngine:
     def __init__(self, engine: Engine, config: CpuConfig, tensors: int) -> None:
         self.engine, self.config = engine, config
         self.machine, self.cores, self.tags = cpu_records(config, engine.standard)
+        slots_per_clock = clock_ratio(engine.standard, config.clock_MHz) * config.issue_width
+        engine.loop["last_clock"] = last_clock_of(slots_per_clock)
         self.regions = np.zeros(0, np.int64)
         # Lines read and written of each tensor, and of what belongs to none.
         self.moved = np.zeros(2 * (tensors + 1), np.int64)
@@ -193,7 +195,8 @@ class CpuEngine:
         machine = self.machine[0]
         slots = int(self.cores["now"].max())
         clock = -(-slots * int(machine["clocks"]) // int(machine["slots"]))
-        counts = self.engine.counts_so_far(max(self.engine.clock, clock))
+        # The engine stands before the clock that it runs next, and no core is behind it.
+        counts = self.engine.counts_so_far(max(self.engine.clock - 1, clock, 1))
         instructions = int(self.cores["instructions"].sum())
         counters, moved = self.snapshot()
         return CpuCounters(slots, instructions, counters, moved.reshape(-1, 2), counts)
@@ -216,8 +219,7 @@ def cpu_records(
     machine["l2_latency"] = l2_cycles * width
     machine["l3_latency"] = (l2_cycles + config.l3_latency_cycles) * width
     machine["miss_latency"] = machine["l3_latency"]
-    memory_clock_MHz = nominal_clock_MHz(standard.tck_ps, standard.rate_MTps)
-    ratio = Fraction(str(config.clock_MHz)) * width / memory_clock_MHz
+    ratio = clock_ratio(standard, config.clock_MHz) * width
     machine["slots"], machine["clocks"] = ratio.numerator, ratio.denominator
     machine["quantum"] = QUANTUM if config.cores > 1 else QUANTUM_ALONE
     access = standard.organization.access_bytes

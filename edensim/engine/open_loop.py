@@ -11,6 +11,7 @@ from edensim.engine.monitor import Monitor
 from edensim.engine.records import Records
 from edensim.exceptions import TraceError
 from edensim.kernels.controller.address import PLACED, place
+from edensim.kernels.controller.limits import LAST_CLOCK
 from edensim.kernels.sources.open_loop import run_requests
 from edensim.vocabulary import REQUEST
 
@@ -62,14 +63,22 @@ def placed_chunks(
         if bad >= 0:
             capacity = int(mapping[0]["capacity"])
             refuse(int(chunk[bad]["address"]), first + bad, capacity, monitor)
+        late = np.flatnonzero(chunk["clock"] >= LAST_CLOCK)
+        if len(late):
+            raise TraceError(
+                f"{monitor.place_of(first + int(late[0]))}: clock {int(chunk[late[0]]['clock']):,} "
+                f"is beyond the last that can be simulated; expected less than {LAST_CLOCK:,}"
+            )
         yield placed
 
 
-def with_last(chunks: Iterable[Records]) -> Iterator[tuple[Records, bool]]:
+def with_last(
+    chunks: Iterable[Records], dtype: np.dtype[np.void] = PLACED
+) -> Iterator[tuple[Records, bool]]:
     """Yield each chunk, and whether it is the last; no chunks give one empty last chunk."""
     previous: Records | None = None
     for chunk in chunks:
         if previous is not None:
             yield previous, False
         previous = chunk
-    yield (np.empty(0, PLACED) if previous is None else previous), True
+    yield (np.empty(0, dtype) if previous is None else previous), True

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from edensim.dram.clock_ratio import clock_ratio, last_clock_of
 from edensim.dram.counts import Counts
 from edensim.dram.memory_run import LayerRun
 from edensim.engine.engine import Engine
@@ -18,7 +18,7 @@ from edensim.engine.records import Records
 from edensim.exceptions import NetworkError
 from edensim.kernels.sources.tiles import MAX_DEPTH, TILER, run_tiles
 from edensim.kernels.status import Status
-from edensim.vocabulary import TRANSFER, nominal_clock_MHz
+from edensim.vocabulary import TRANSFER
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -95,10 +95,8 @@ def tiler_record(engine: Engine, machine: TiledMachine) -> Records:
     """Return the TILER record of a machine about to run, as an array of one."""
     if not 1 <= machine.depth <= MAX_DEPTH:
         raise NetworkError(f"{machine.depth} tiles at once; expected 1 to {MAX_DEPTH}")
-    standard = engine.standard
-    ratio = Fraction(str(machine.clock_MHz)) / nominal_clock_MHz(
-        standard.tck_ps, standard.rate_MTps
-    )
+    ratio = clock_ratio(engine.standard, machine.clock_MHz)
+    engine.loop["last_clock"] = last_clock_of(ratio)
     record = np.zeros(1, TILER)
     tiler = record[0]
     tiler["memory_step"], tiler["machine_step"] = ratio.numerator, ratio.denominator
@@ -106,6 +104,16 @@ def tiler_record(engine: Engine, machine: TiledMachine) -> Records:
     tiler["offers"] = len(engine.channels)
     tiler["ends_at"] = (engine.clock - 1) * ratio.numerator
     return record
+
+
+def refuse_long_tiles(tiles: Records, last_clock: int) -> None:
+    """Raise NetworkError for a tile whose end could not be told in 64 bits."""
+    longest = int(tiles["compute_cycles"].max(initial=0))
+    if longest > last_clock:
+        raise NetworkError(
+            f"a tile computes for {longest:,} cycles; at this ratio of the machine's clock to the "
+            f"memory clock, expected at most {last_clock:,}"
+        )
 
 
 class _TiledRun:
@@ -127,6 +135,7 @@ class _TiledRun:
         mapping = engine.mapping[0]
         tiles, transfers = after_pending(self.pending, schedule.tiles, schedule.transfers)
         offset_bits = int(mapping["offset_bits"])
+        refuse_long_tiles(tiles, int(engine.loop[0]["last_clock"]))
         lines = transferred_lines(tiles, transfers, offset_bits, int(mapping["capacity"]))
         for name in ("computed", "busy", "tile", "transfer", "run", "first", "count"):
             tiler[name] = 0

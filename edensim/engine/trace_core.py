@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
-from fractions import Fraction
 
 import numpy as np
 
 from edensim.config.models import SourceConfig
+from edensim.dram.clock_ratio import clock_ratio, last_clock_of
 from edensim.dram.standard import Standard
 from edensim.engine.engine import Engine
 from edensim.engine.monitor import Monitor
-from edensim.engine.open_loop import refuse, request_chunks
+from edensim.engine.open_loop import refuse, request_chunks, with_last
 from edensim.engine.records import Records
 from edensim.exceptions import ConfigError, TraceError
 from edensim.kernels.controller.limits import FOREVER
 from edensim.kernels.sources.trace_core import ABSENT_LINE, CORE, run_core
 from edensim.kernels.status import Status
-from edensim.vocabulary import REQUEST, nominal_clock_MHz
+from edensim.vocabulary import REQUEST
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def core_record(source: SourceConfig, standard: Standard) -> tuple[Records, Reco
             f"source.llc_kB: {source.llc_kB} kB hold no set of {source.llc_ways} ways of "
             f"{line_bytes} bytes"
         )
-    ratio = Fraction(str(source.clock_MHz)) / nominal_clock_MHz(standard.tck_ps, standard.rate_MTps)
+    ratio = clock_ratio(standard, source.clock_MHz)
     record = np.zeros(1, CORE)
     core = record[0]
     core["width"], core["window"] = source.issue_width, source.window
@@ -106,16 +106,16 @@ def run_processor(engine: Engine, source: SourceConfig, requests: Iterable[Recor
     they hold.
     """
     core, cache = core_record(source, engine.standard)
+    engine.loop["last_clock"] = last_clock_of(clock_ratio(engine.standard, source.clock_MHz))
     chunks = core_chunks(requests, engine.mapping, source.instructions is not None, engine.monitor)
-    status, done = int(Status.NEED_INPUT), 0
-    while status != Status.DONE:
-        chunk = next(chunks, None)
-        engine.loop["position"], engine.loop["final"] = 0, chunk is None
-        if chunk is None:
-            chunk = np.empty(0, REQUEST)
+    done = 0
+    for chunk, final in with_last(chunks, REQUEST):
+        engine.loop["position"], engine.loop["final"] = 0, final
         status = engine.drive(run_core, core, cache, chunk)
         done += len(chunk)
         engine.monitor.report_progress(done)
+        if status == Status.DONE:
+            break
     record = core[0]
     cycles, core_step = int(record["cycle"]), int(record["core_step"])
     counted = (f.name for f in fields(CoreRun) if f.name.startswith(("llc_", "dram_")))

@@ -16,3 +16,5 @@ class Status(IntEnum):
     DEADLOCK = 5  # something waits, but nothing can happen any more
     HALTED = 6  # all banks are closed for a change of operating point
     LAYER_DONE = 7  # the last tile of a layer has been computed
+    TOO_LONG = 8  # the run goes beyond the last clock
+    PAUSED = 9  # a call has done its share of work; the run goes on with the next

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from edensim.config.models import ControllerConfig, SourceConfig
 from edensim.config.plugins import SCHEDULERS
+from edensim.dram.clock_ratio import clock_ratio
 from edensim.dram.memory_system import MemorySystem
-from edensim.dram.standard import Standard
 from edensim.exceptions import ProtocolError, TraceError
 from edensim.reference.channel import Channel
 from edensim.reference.counting import ReferenceRun, run_of
@@ -20,7 +20,7 @@ from edensim.reference.memory import Memory
 from edensim.reference.open_loop import OpenLoopSource
 from edensim.reference.schedulers import Scheduler
 from edensim.reference.trace_core import Core, Transfer
-from edensim.vocabulary import REQUEST, nominal_clock_MHz
+from edensim.vocabulary import REQUEST
 
 
 class Simulation:
@@ -98,11 +98,6 @@ class CoreRun:
     def ipc(self) -> float:
         """Instructions per core clock cycle."""
         return self.instructions / self.cycles if self.cycles else 0.0
-
-
-def core_clock_ratio(standard: Standard, clock_MHz: float) -> Fraction:
-    """Return the number of core cycles per memory cycle."""
-    return Fraction(str(clock_MHz)) / nominal_clock_MHz(standard.tck_ps, standard.rate_MTps)
 
 
 def simulate_reference(
@@ -216,7 +211,7 @@ def _run_core(
     core = Core(source, records, line_bytes, to_memory)
     for channel in memory.channels:
         channel.on_return = lambda request: core.cache.receive(request.line)
-    simulation.run_core(core, core_clock_ratio(memory.standard, source.clock_MHz))
+    simulation.run_core(core, clock_ratio(memory.standard, source.clock_MHz))
     return replace(
         run_of(memory, memory.ticks, tensors),
         core=CoreRun(core.cycles, core.retired),

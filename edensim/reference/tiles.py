@@ -21,7 +21,7 @@ from edensim.reference.counting import ReferenceRun, counts_until, run_of
 from edensim.reference.memory import Memory
 from edensim.reference.records import Counters, Request
 from edensim.reference.schedulers import Scheduler
-from edensim.reference.simulation import Simulation, core_clock_ratio, scheduler_of
+from edensim.reference.simulation import Simulation, clock_ratio, scheduler_of
 
 
 class Schedule(Protocol):
@@ -163,7 +163,7 @@ class TiledSource:
         self.memory = memory
         self.depth = machine.depth
         self.outstanding = machine.outstanding
-        self.cycles_per_clock = core_clock_ratio(memory.standard, machine.clock_MHz)
+        self.cycles_per_clock = clock_ratio(memory.standard, machine.clock_MHz)
         self.tiles: list[Tile] = []
         self.reads: list[tuple[int, Read]] = []
         self.next_read = 0

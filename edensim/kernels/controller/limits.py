@@ -23,6 +23,7 @@ EXPOSURE_BINS = 256  # ACT-to-read intervals in cycles; the last bin holds all l
 TENSOR_READS, TENSOR_WRITES, TENSOR_ACTIVATIONS, TENSOR_COUNTERS = range(4)
 WRITE_FILTER = 1024  # counters of the filter in front of a search of the write queue
 
+LAST_CLOCK = 1 << 59  # the last clock of any run
 FOREVER = 1 << 62  # a clock that no run reaches
 NEVER = 1 << 60  # a number of clocks that no run reaches, and that can be added to a clock
 

@@ -17,6 +17,7 @@ LOOP = register(
     np.dtype(
         [
             ("clock", np.int64),
+            ("last_clock", np.int64),  # beyond it, products of clocks would not fit 64 bits
             # Requests of a chunk: the next one, whether it waits for room, whether it has an
             # arrival clock, whether the chunk is the last.
             ("position", np.int64),

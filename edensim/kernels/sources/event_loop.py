@@ -22,6 +22,9 @@ from edensim.kernels.controller.memory import is_output_full
 from edensim.kernels.controller.tick import tick
 from edensim.kernels.status import Status
 
+#: Clocks that a call looks at before it returns, so that Python sees signals.
+EVENTS_PER_CALL = 1 << 20
+
 
 def event_loop(give, take, go_on):
     """Return the event loop of a source, as a function of (memory, source) for compiled code."""
@@ -29,7 +32,7 @@ def event_loop(give, take, go_on):
     @jit
     def run(memory, source):
         loop = memory.loop
-        while True:
+        for _ in range(EVENTS_PER_CALL):
             status, wake = give(memory, source)
             if status != Status.RUNNING:
                 return status
@@ -44,8 +47,11 @@ def event_loop(give, take, go_on):
             if wake >= FOREVER:
                 return Status.DEADLOCK
             loop["clock"] = max(loop["clock"] + 1, wake)
+            if loop["clock"] > loop["last_clock"]:
+                return Status.TOO_LONG
             if is_output_full(memory):
                 return Status.OUTPUT_FULL
+        return Status.PAUSED
 
     return run
 

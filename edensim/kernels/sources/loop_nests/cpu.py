@@ -22,7 +22,7 @@ from edensim.kernels.sources.loop_nests.state import (
 )
 from edensim.kernels.sources.loop_nests.traffic import IS_WRITE
 from edensim.kernels.sources.loop_nests.walk import walk
-from edensim.kernels.sources.loop_nests.window import note_return, slot_of
+from edensim.kernels.sources.loop_nests.window import clock_of, note_return, slot_of
 from edensim.kernels.status import Status
 
 
@@ -124,6 +124,15 @@ def run_ahead(source, until):
 
 
 @jit
+def latest_slot(machine, cores):
+    """Return the slot that the core furthest ahead has reached."""
+    latest = 0
+    for c in range(machine["cores"]):
+        latest = max(latest, cores[c]["now"])
+    return latest
+
+
+@jit
 def give(memory, source):
     """Offer what is due, when it becomes due or a place in a queue became free."""
     machine = source.caches.machine
@@ -157,11 +166,17 @@ def go_on(memory, source, wake):
     machine, cores = source.caches.machine, source.caches.cores
     clock = memory.loop["clock"]
     horizon = min(max(wake, clock + 1), clock + machine["quantum"])
-    if run_ahead(source, slot_of(machine, horizon)):
-        return Status.DONE, wake
+    is_finished = run_ahead(source, slot_of(machine, horizon))
     wake = min(wake, machine["next_due"])
     if machine["freed"] > 0 and machine["pending_count"] > 0:
         wake = min(wake, clock + 1)
+    if is_finished:
+        # Memory comes along to where the cores are, so that all counters stand at one clock.
+        end = max(clock + 1, clock_of(machine, latest_slot(machine, cores)))
+        if wake < end:
+            return Status.RUNNING, wake
+        memory.loop["clock"] = end
+        return Status.DONE, wake
     for c in range(machine["cores"]):
         if cores[c]["stalled"] == NOT_STALLED and cores[c]["state"] != FINISHED:
             wake = min(wake, clock + machine["quantum"])
