@@ -52,8 +52,11 @@ def check_configured(
         commands = np.concatenate([np.zeros(0, COMMAND), *commands])
     channels = channels or int(commands["channel"].max(initial=0)) + 1
     standard, plan = resolve_operating_plan(msgspec.structs.replace(dram, channels=channels))
-    gaps_of = plan_gaps(standard, plan, epoch_clocks(commands, standard, plan))
-    return standard, check_commands(commands, standard, channels=channels, gaps_of=gaps_of)
+    begins = epoch_clocks(commands, standard, plan)
+    gaps_of = plan_gaps(standard, plan, begins)
+    return standard, check_commands(
+        commands, standard, channels=channels, gaps_of=gaps_of, change_clocks=begins
+    )
 
 
 def plan_gaps(standard: Standard, plan: OperatingPlan, begins: Sequence[int] = ()) -> GapsOf:

@@ -125,6 +125,7 @@ class _ChannelState:
         organization = standard.organization
         ranks, groups, banks = organization.ranks, organization.bankgroups, organization.banks
         self.clock = NEVER
+        self.changes = 0
         self.open_row: list[int | None] = [None] * (ranks * groups * banks)
         first_group, first_bank = 1 + ranks, 1 + ranks + ranks * groups
         nodes = first_bank + ranks * groups * banks
@@ -162,6 +163,12 @@ class _ChannelState:
             for node in range(starts[level], starts[level + 1])
         }
 
+    def begin_epochs(self, change_clocks: Sequence[int]) -> None:
+        """Forget the timings of the rows opened last, if operating points have changed."""
+        while self.changes < len(change_clocks) and change_clocks[self.changes] <= self.clock:
+            self.in_force = [None] * len(self.in_force)
+            self.changes += 1
+
     @staticmethod
     def _siblings(
         nodes: int, first_group: int, first_bank: int, groups: int, banks: int
@@ -192,6 +199,9 @@ class CommandChecker:
         the bank in its channel.
     gaps_of : callable, optional
         Finds the gaps of a row at a clock (`GapsOf`), if they differ between rows or change.
+    change_clocks : sequence of int, optional
+        The clocks at which operating points change. All banks are closed there, and the timings of
+        rows opened before no longer hold.
 
     Attributes
     ----------
@@ -208,8 +218,10 @@ class CommandChecker:
         channels: int | None = None,
         bank_gaps: Mapping[int, Sequence[int]] | None = None,
         gaps_of: GapsOf | None = None,
+        change_clocks: Sequence[int] = (),
     ) -> None:
         self.standard = standard
+        self.change_clocks = change_clocks
         self.channels = channels
         own = tuple(constraint.gap_cycles for constraint in standard.constraints)
         self.gaps_of = gaps_of or (
@@ -308,6 +320,7 @@ class CommandChecker:
             )
             return rule, -1, -1
         state.clock = clock
+        state.begin_epochs(self.change_clocks)
         whole_rank = command in RANK_COMMANDS
         flat = (
             -1
@@ -459,6 +472,7 @@ def check_commands(
     channels: int | None = None,
     bank_gaps: Mapping[int, Sequence[int]] | None = None,
     gaps_of: GapsOf | None = None,
+    change_clocks: Sequence[int] = (),
 ) -> Violation | None:
     """Find the first violation in a command list, None if there is none.
 
@@ -469,10 +483,16 @@ def check_commands(
     ----------
     commands : ndarray of COMMAND, [commands], or iterable of such pieces in order
         The command list.
-    standard, channels, bank_gaps, gaps_of
+    standard, channels, bank_gaps, gaps_of, change_clocks
         As for `CommandChecker`.
     """
-    checker = CommandChecker(standard, channels=channels, bank_gaps=bank_gaps, gaps_of=gaps_of)
+    checker = CommandChecker(
+        standard,
+        channels=channels,
+        bank_gaps=bank_gaps,
+        gaps_of=gaps_of,
+        change_clocks=change_clocks,
+    )
     pieces = (commands,) if isinstance(commands, np.ndarray) else commands
     for piece in pieces:
         if piece.dtype != COMMAND:

@@ -335,8 +335,14 @@ def test_operating_points(
     commands = engine.commands[np.lexsort((engine.commands["channel"], engine.commands["clock"]))]
     assert first_difference(twin.commands, commands) == ""
     assert engine.cycles == twin.cycles
-    gaps_of = plan_gaps(standard, plan, [epoch.halted_at for epoch in engine.epochs[1:]])
-    violation = check_commands(commands, standard, channels=memory.channels, gaps_of=gaps_of)
+    begins = [epoch.halted_at for epoch in engine.epochs[1:]]
+    violation = check_commands(
+        commands,
+        standard,
+        channels=memory.channels,
+        gaps_of=plan_gaps(standard, plan, begins),
+        change_clocks=begins,
+    )
     assert violation is None, str(violation)
 
 
