@@ -13,6 +13,7 @@ import simpy
 from numpy.typing import NDArray
 
 from edensim.config.models import ControllerConfig
+from edensim.dram.clock_ratio import clock_ratio
 from edensim.dram.counts import Counts
 from edensim.dram.memory_run import LayerRun
 from edensim.dram.memory_system import MemorySystem
@@ -21,7 +22,7 @@ from edensim.reference.counting import ReferenceRun, counts_until, run_of
 from edensim.reference.memory import Memory
 from edensim.reference.records import Counters, Request
 from edensim.reference.schedulers import Scheduler
-from edensim.reference.simulation import Simulation, clock_ratio, scheduler_of
+from edensim.reference.simulation import Simulation, scheduler_of
 
 
 class Schedule(Protocol):
