@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_agreement import Memory, Shape, first_difference, memories, plans, shapes, stream
 
 from edensim.config.models import ControllerConfig, DramConfig, SourceConfig
 from edensim.dram.legality import plan_gaps
@@ -23,6 +22,15 @@ from edensim.dram.operating_point import OperatingPlan, resolve_operating_plan
 from edensim.dram.protocol import check_commands
 from edensim.engine.memory_run import simulate_memory
 from edensim.reference.simulation import simulate_reference
+from tests.agreement.test_agreement import (
+    Memory,
+    Shape,
+    first_difference,
+    memories,
+    plans,
+    shapes,
+    stream,
+)
 
 EXAMPLES = int(os.environ.get("EDENSIM_AGREEMENT_EXAMPLES", "200"))
 
