@@ -1,7 +1,5 @@
 """Define the forms of curve that may describe measured rates."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

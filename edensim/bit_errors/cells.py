@@ -7,8 +7,6 @@ chip, access, beat and wire of the chip is one bitline of a bank, the same for a
 computes it.
 """
 
-from __future__ import annotations
-
 import decimal
 import functools
 import math

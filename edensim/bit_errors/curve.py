@@ -6,8 +6,6 @@ another slope on either side of the centre (`bend`). Modules of a vendor differ 
 distributed offset and slope. Everything is scalar and needs no heavy imports.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Final, Literal

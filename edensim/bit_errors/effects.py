@@ -1,7 +1,5 @@
 """Add to a fitted curve: the effect of temperature, how banks differ, how good the fit is."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Pass arrays in .npy files through the memory, as `edensim inject` does."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path

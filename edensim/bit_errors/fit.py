@@ -1,7 +1,5 @@
 """Turn measured rates, or a map of bit errors, into a module's file."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections.abc import Mapping, Sequence

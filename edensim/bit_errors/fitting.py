@@ -8,8 +8,6 @@ temperature at which most modules were measured. The effect of temperature is fi
 from pairs of the same module and pattern.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Flip the bits of a numpy array that fail in approximate DRAM."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ seed, physical place, access and stored bit, so chunks, threads and the order of
 difference.
 """
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor

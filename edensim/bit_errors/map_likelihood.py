@@ -3,8 +3,6 @@
 Intervals (95 %) come from the curvature at the maximum.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

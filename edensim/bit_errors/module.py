@@ -3,8 +3,6 @@
 `configs/modules/` has some.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Mapping

@@ -1,21 +1,17 @@
 """Predict how many bits of a module fail at an operating point, and by which error model."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from edensim.bit_errors.curve import ANY, PATTERNS, Curve, Table
+from edensim.bit_errors.models import ErrorModel
 from edensim.bit_errors.module import Module
+from edensim.dram.operating_point import OperatingPoint
+from edensim.dram.standard import Standard
 from edensim.exceptions import ModuleError, nearest
 from edensim.vocabulary import ns_from_cycles
-
-if TYPE_CHECKING:  # `edensim ber` does not need the simulator, half of its start-up time
-    from edensim.bit_errors.models import ErrorModel
-    from edensim.dram.operating_point import OperatingPoint
-    from edensim.dram.standard import Standard
 
 #: Bits of a line that is counted as faulty or not.
 LINE_BITS: Final = 512

@@ -3,8 +3,6 @@
 They show how much wordlines and banks differ, not how many bits fail.
 """
 
-from __future__ import annotations
-
 import csv
 import math
 import re

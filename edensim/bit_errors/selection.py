@@ -13,8 +13,6 @@ than 0.05 between lines and P is the same for all, which means that `spread` is 
 its interval reaches it.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass

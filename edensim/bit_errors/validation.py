@@ -1,7 +1,5 @@
 """Measure how well a fit predicts modules that it has not seen."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

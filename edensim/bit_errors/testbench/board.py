@@ -6,15 +6,14 @@ its ACT each READ came. The tRCD of a program is the next whole clock, or a cloc
 draw their failures anew.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edensim.bit_errors.cells import cell_tables, geometry_of, shape_of
+from edensim.bit_errors.injector import Injector
 from edensim.bit_errors.models import CellDistribution
 from edensim.bit_errors.testbench.counters import Counters, Point
 from edensim.bit_errors.testbench.program import Word
@@ -27,9 +26,6 @@ from edensim.engine.monitor import Monitor
 from edensim.exceptions import InputError, ProtocolError
 from edensim.kernels.cells import read_errors
 from edensim.vocabulary import REQUEST, Command, cycles_from_ns, ns_from_cycles
-
-if TYPE_CHECKING:
-    from edensim.bit_errors.injector import Injector
 
 Ints = NDArray[np.int64]
 Bytes = NDArray[np.uint8]

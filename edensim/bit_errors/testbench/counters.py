@@ -1,7 +1,5 @@
 """Count what was wrong in the reads of a test, by point, pattern and bank, by row, and by cell."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple

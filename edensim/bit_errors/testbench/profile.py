@@ -1,7 +1,5 @@
 """Run a test program on virtual modules, and write the data that it gives."""
 
-from __future__ import annotations
-
 import csv
 import io
 import os
