@@ -84,13 +84,6 @@ class Bounds:
         extra = margin * (high - low)
         return cls(low - extra, high + extra, correction, comparison)
 
-    def widened(self, array: NDArray[Any]) -> Bounds:
-        """Return bounds that also hold the values of another tensor, such as the next batch."""
-        other = Bounds.of(array, correction=self.correction, comparison=self.comparison)
-        return Bounds(
-            min(self.low, other.low), max(self.high, other.high), self.correction, self.comparison
-        )
-
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""
         return asdict(self)

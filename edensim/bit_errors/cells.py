@@ -3,8 +3,7 @@
 Byte b of an access (64 bytes on a 64-bit bus) is transferred in beat b // (channel_width / 8), on
 the wires from 8 * (b % (channel_width / 8)) upwards. A wire belongs to chip wire // device_width.
 Bit i of a row, all chips together, belongs to access i // bits per access. Each combination of
-chip, access, beat and wire of the chip is one bitline of a bank, the same for all rows; `place_of`
-computes it.
+chip, access, beat and wire of the chip is one bitline of a bank, the same for all rows.
 """
 
 import decimal
@@ -140,25 +139,6 @@ def _numbers(
     ):
         number = number * size + fields[field]
     return number.astype(np.uint64)
-
-
-def place_of(
-    geometry: Geometry, positions: NDArray[np.integer[Any]]
-) -> dict[str, NDArray[np.int64]]:
-    """Return chip, column (access of the row), beat and wire of the chip of positions in a row.
-
-    The start of this file says how bits are numbered.
-    """
-    organization = geometry.organization
-    positions = np.asarray(positions, dtype=np.int64)
-    access, bit = np.divmod(positions, organization.access_bytes * 8)
-    beat, wire = np.divmod(bit, organization.channel_width)
-    return {
-        "chip": wire // organization.device_width,
-        "column": access,
-        "beat": beat,
-        "wire": wire % organization.device_width,
-    }
 
 
 @dataclass(frozen=True)

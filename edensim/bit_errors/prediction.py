@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from edensim.bit_errors.curve import ANY, PATTERNS, Curve, Table
-from edensim.bit_errors.models import ErrorModel
+from edensim.bit_errors.models import ErrorModel, kind_of
 from edensim.bit_errors.module import Module
 from edensim.dram.operating_point import OperatingPoint
 from edensim.dram.standard import Standard
+from edensim.dram.voltage import voltage_curve
 from edensim.exceptions import ModuleError, nearest
 from edensim.vocabulary import ns_from_cycles
 
@@ -214,8 +215,6 @@ def error_model(
     is data-dependent, zeros and ones fail as often as patterns of zeros and of ones do. Raises
     ModuleError as `predict` does.
     """
-    from edensim.bit_errors.models import ErrorModel, kind_of
-
     points = _curve_points(module, trcd_ns, vdd_V, temp_C, beyond_data)
     prediction = predict(
         module, trcd_ns=trcd_ns, vdd_V=vdd_V, temp_C=temp_C, beyond_data=beyond_data
@@ -359,8 +358,6 @@ def _stretch(module: Module, vdd_V: float, beyond_data: bool) -> float:
 
     The curve is in configs/modules/array_voltage.yaml.
     """
-    from edensim.dram.voltage import voltage_curve
-
     curve = voltage_curve()
     share = min(1.0, vdd_V / module.nominal.vdd_V)
     if share < curve.lowest and not beyond_data:

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from edensim.engine.tiles import Schedule
+from edensim.engine.engine import Engine
+from edensim.engine.machine import MachineRun
+from edensim.engine.tiles import Schedule, TiledMachine, run_tiled
 from edensim.vocabulary import TILE, TRANSFER
 
 
@@ -43,6 +45,14 @@ class Tile:
     ahead: list[Transfer] = field(default_factory=list)
     reads: list[Transfer] = field(default_factory=list)
     writes: list[Transfer] = field(default_factory=list)
+
+
+class TiledRun:
+    """What the machines that run tile after tile have in common."""
+
+    def run(self: TiledMachine, engine: Engine) -> MachineRun:
+        """Run the network in closed loop with a memory."""
+        return run_tiled(engine, self)
 
 
 def schedule_of(tiles: Iterable[Tile]) -> Schedule:

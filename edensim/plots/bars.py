@@ -131,11 +131,7 @@ def draw_rows(points: Points, x: str | None = None) -> SubFigure:
 
 def ordered(points: Points, x: str | None, kind: str) -> tuple[Points, list[str]]:
     """Return points and the names of their bars, in the order of a key if one is given."""
-    if len(points) > MOST_BARS:
-        raise InputError(
-            f"{points.origin}: {kind}: {len(points)} points; expected at most {MOST_BARS} bars "
-            "(--where KEY=VALUE picks some)"
-        )
+    points.expect_at_most(MOST_BARS, "bars", kind)
     names = point_names(points)
     if x is None:
         return points, names

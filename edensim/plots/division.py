@@ -39,13 +39,9 @@ def divide(points: Points, kind: str, by: str) -> Points:
         raise InputError(
             f"--by {by}: {kind} is taken apart by {', '.join(known)}{nearest(by, known)}"
         )
-    if len(points) != 1:
-        raise InputError(
-            f"{points.origin}: --by {by}: {len(points)} points; expected one run "
-            "(--where KEY=VALUE picks it)"
-        )
+    row = points.only_run(f"--by {by}")
     take_apart = _energies if kind == "energy" else _banks if by == "bank" else _exposures
-    parts = dict(take_apart(points.rows[0], known[by]))
+    parts = dict(take_apart(row, known[by]))
     if not parts:
         raise InputError(f"{points.origin}: {points.names[0]} holds no {known[by]}: {_MISSING[by]}")
     return replace(points, rows=tuple(parts.values()), names=tuple(parts))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import SubFigure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
@@ -75,14 +76,10 @@ class Histogram:
 
     def binned(self, edges: Sequence[int]) -> list[int]:
         """Return the reads between each two edges (cycles)."""
-        bins = [0] * (len(edges) - 1)
-        at = 0
-        for index, count in enumerate(self.counts):
-            cycles = index * self.bin_cycles
-            while at < len(bins) - 1 and cycles >= edges[at + 1]:
-                at += 1
-            if cycles >= edges[0]:
-                bins[at] += count
+        cycles = np.arange(len(self.counts)) * self.bin_cycles
+        inside = np.minimum(cycles, edges[-1])  # the last bin holds all longer ones
+        reads, _ = np.histogram(inside, edges, weights=np.array(self.counts, np.int64))
+        bins: list[int] = reads.tolist()
         return bins
 
     def shares(self, edges: Sequence[int]) -> list[float]:
@@ -152,11 +149,7 @@ def _histograms(
     points: Points, value: str | None, kind: str, keys: Sequence[str], bin_key: str
 ) -> list[Histogram]:
     """Return the histogram of each point. Raises InputError if a point has none."""
-    if len(points) > LOOKS:
-        raise InputError(
-            f"{points.origin}: {kind}: {len(points)} points; expected at most {LOOKS} lines "
-            "(--where KEY=VALUE picks some)"
-        )
+    points.expect_at_most(LOOKS, "lines", kind)
     names = point_names(points)
     if value is not None:
         key = points.resolve(value, "--value")

@@ -31,12 +31,7 @@ def draw_layers(points: Points) -> SubFigure:
 
     They show time in work and in waiting, bytes by their role in the layer, and energy by use.
     """
-    if len(points) != 1:
-        raise InputError(
-            f"{points.origin}: layers: {len(points)} points; expected one run "
-            "(--where KEY=VALUE picks it)"
-        )
-    layers: list[Mapping[str, Any]] = points.rows[0].get("layers") or []
+    layers: list[Mapping[str, Any]] = points.only_run("layers").get("layers") or []
     if not layers:
         raise InputError(
             f"{points.origin}: holds no layers; a network on a machine has them "

@@ -13,11 +13,11 @@ from edensim.config.loading import known_keys
 from edensim.exceptions import InputError, nearest
 from edensim.files import flatten, read_json, reading
 from edensim.results.run_result import RESULT_FORMAT, RunResult
+from edensim.sweep.result import load_sweep
+from edensim.sweep.store import NAME
 
 Point = Mapping[str, Any]
 
-#: A sweep's own file in its folder.
-SWEEP: Final = "results.sqlite"
 #: Tables that a folder of results may hold, the first found is read.
 TABLES: Final = ("results.parquet", "results.csv")
 CONFIG: Final = "config."
@@ -46,6 +46,23 @@ class Points:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def expect_at_most(self, most: int, items: str, kind: str) -> None:
+        """Raise InputError if there are more points than a kind of picture can hold."""
+        if len(self) > most:
+            raise InputError(
+                f"{self.origin}: {kind}: {len(self)} points; expected at most {most} {items} "
+                "(--where KEY=VALUE picks some)"
+            )
+
+    def only_run(self, what: str) -> Point:
+        """Return the one point that there is. Raises InputError if there are several."""
+        if len(self) != 1:
+            raise InputError(
+                f"{self.origin}: {what}: {len(self)} points; expected one run "
+                "(--where KEY=VALUE picks it)"
+            )
+        return self.rows[0]
 
     @property
     def keys(self) -> list[str]:
@@ -129,9 +146,7 @@ def load_points(targets: Sequence[Path]) -> Points:
     rows: list[tuple[str, Point]] = []
     missing = 0
     for target in targets:
-        if (target / SWEEP).is_file():
-            from edensim.sweep.result import load_sweep  # takes long to import
-
+        if (target / NAME).is_file():
             sweep = load_sweep(target)
             missing += sweep.expected - len(sweep)
             loaded: list[tuple[str, Point]] = [

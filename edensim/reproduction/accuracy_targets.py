@@ -9,18 +9,23 @@ from matplotlib.figure import SubFigure
 
 from edensim.accuracy.evaluation import interval_of
 from edensim.plots.style import BLUE, COLOURS, LINES, MARKERS, ORANGE, add_legend, new_figure
-from edensim.reproduction.accuracies import (
+from edensim.reproduction.published import published
+from edensim.reproduction.section import Content, Picture, Row
+from edensim.reproduction.target import (
     DROP,
     OTHER_NETWORK,
     PRECISIONS,
+    Outcomes,
+    Scope,
+    Source,
+    Target,
+    crossing,
     description,
+    mean,
     means_of,
     over_seeds,
     percent_interval,
 )
-from edensim.reproduction.published import published
-from edensim.reproduction.section import Content, Picture, Row
-from edensim.reproduction.target import Outcomes, Scope, Source, Target, crossing, mean
 from edensim.reproduction.task import Task
 
 # 6: accuracy at operating points

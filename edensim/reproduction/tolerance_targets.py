@@ -9,15 +9,20 @@ from matplotlib.figure import SubFigure
 
 from edensim.accuracy.evaluation import interval_of
 from edensim.plots.style import BLUE, VERMILLION, add_legend, new_figure
-from edensim.reproduction.accuracies import (
-    OTHER_NETWORK,
-    PRECISIONS,
-    description,
-    percent_interval,
-)
 from edensim.reproduction.published import TITLES, published
 from edensim.reproduction.section import Content, Picture, Row, Table
-from edensim.reproduction.target import Outcomes, Scope, Source, Target, geometric_mean, mean
+from edensim.reproduction.target import (
+    OTHER_NETWORK,
+    PRECISIONS,
+    Outcomes,
+    Scope,
+    Source,
+    Target,
+    description,
+    geometric_mean,
+    mean,
+    percent_interval,
+)
 from edensim.reproduction.task import Task
 
 # 9: coarse tolerance

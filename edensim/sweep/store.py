@@ -12,7 +12,7 @@ import json
 import os
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -69,24 +69,21 @@ class Store:
         path = folder / NAME
         if not path.is_file():
             raise InputError(f"{folder}: no results of a sweep here (no {NAME})")
-        store = cls(path)
-        try:
-            store._check()
-        except BaseException:
-            store.close()
-            raise
-        return store
+        return cls(path)._closed_unless(Store._check)
 
     @classmethod
     def create(cls, folder: Path | None) -> Store:
         """Create a store in a folder, or in memory without one."""
-        store = cls(None if folder is None else folder / NAME)
+        return cls(None if folder is None else folder / NAME)._closed_unless(Store._make_tables)
+
+    def _closed_unless(self, prepare: Callable[[Store], None]) -> Store:
+        """Return this store once it is prepared; close it if that fails."""
         try:
-            store._make_tables()
+            prepare(self)
         except BaseException:
-            store.close()
+            self.close()
             raise
-        return store
+        return self
 
     def __enter__(self) -> Store:
         return self

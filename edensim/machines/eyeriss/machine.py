@@ -22,16 +22,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edensim.config.models import EyerissConfig
-from edensim.engine.engine import Engine
-from edensim.engine.machine import MachineRun
-from edensim.engine.tiles import Schedule, run_tiled
+from edensim.engine.tiles import Schedule
 from edensim.exceptions import ConfigError, NetworkError
 from edensim.machines.eyeriss.array import ConvolutionShape, RowStationaryArray, ceil_div
 from edensim.machines.eyeriss.compression import feature_ratios
 from edensim.machines.eyeriss.mapping import TrafficBits, find_mapping, least_words
 from edensim.machines.eyeriss.schedule import ConvolutionTiles, LayerCounters, Tensors
 from edensim.machines.eyeriss.tiles import AHEAD, READ, WRITE, Region, Runs, layer_schedule, runs
-from edensim.machines.schedule import joined
+from edensim.machines.schedule import TiledRun, joined
 from edensim.networks.layout import Layout
 from edensim.networks.network import Layer, Network, Operator
 
@@ -43,7 +41,7 @@ COMPUTED = (Operator.POOLING, Operator.ADDITION, Operator.ELEMENTWISE, Operator.
 
 
 @dataclass
-class EyerissMachine:
+class EyerissMachine(TiledRun):
     """A network on a row-stationary array.
 
     `ratios` are the compressed sizes of features over their plain sizes, by tensor. Counters are
@@ -72,10 +70,6 @@ class EyerissMachine:
     def outstanding(self) -> int:
         """Number of reads on their way at once; 0 means as many as the controllers' queues hold."""
         return self.config.outstanding
-
-    def run(self, engine: Engine) -> MachineRun:
-        """Run the network in closed loop with a memory."""
-        return run_tiled(engine, self)
 
     def schedules(self) -> Iterator[Schedule]:
         """Yield one schedule for the whole network.

@@ -14,14 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edensim.config.models import GpuConfig
-from edensim.engine.engine import Engine
-from edensim.engine.machine import MachineRun
-from edensim.engine.tiles import Schedule, run_tiled
+from edensim.engine.tiles import Schedule
 from edensim.kernels.sources.gpu import schedule as gpu
 from edensim.kernels.sources.gpu.l2 import GPU_L2, LINE_BYTES, SECTOR_BYTES, VALID_BITS
 from edensim.machines.gpu.kernels import Kernel, l2_sets, layer_kernels
 from edensim.machines.gpu.tiling import SPEED
-from edensim.machines.schedule import joined
+from edensim.machines.schedule import TiledRun, joined
 from edensim.networks.layout import Layout
 from edensim.networks.network import Network
 from edensim.vocabulary import TILE, TRANSFER
@@ -92,7 +90,7 @@ class L2:
 
 
 @dataclass(frozen=True)
-class GpuMachine:
+class GpuMachine(TiledRun):
     """A network on a GPU.
 
     `reports` holds the counters of the layers that have been run so far. The number of outstanding
@@ -116,10 +114,6 @@ class GpuMachine:
     def depth(self) -> int:
         """Number of tiles under way: the stages of shared memory."""
         return self.config.stages
-
-    def run(self, engine: Engine) -> MachineRun:
-        """Run the network in closed loop with a memory."""
-        return run_tiled(engine, self)
 
     def schedules(self) -> Iterator[Schedule]:
         """Yield one schedule for each layer.

@@ -13,10 +13,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from edensim.config.models import TpuConfig
-from edensim.engine.engine import Engine
-from edensim.engine.machine import MachineRun
-from edensim.engine.tiles import Schedule, run_tiled
-from edensim.machines.schedule import Tile, Transfer, schedule_of
+from edensim.engine.tiles import Schedule
+from edensim.machines.schedule import Tile, TiledRun, Transfer, schedule_of
 from edensim.machines.systolic.scalesim import Convolution, count_layer
 from edensim.machines.tpu.planning import (
     LINE_BYTES,
@@ -90,7 +88,7 @@ def features_on_chip(network: Network, layout: Layout, config: TpuConfig) -> fro
 
 
 @dataclass(frozen=True)
-class TpuMachine:
+class TpuMachine(TiledRun):
     """A network ready to run on a systolic array.
 
     Attributes
@@ -120,10 +118,6 @@ class TpuMachine:
     def clock_MHz(self) -> float:
         """Clock of the array."""
         return self.config.clock_MHz
-
-    def run(self, engine: Engine) -> MachineRun:
-        """Run the network in closed loop with a memory."""
-        return run_tiled(engine, self)
 
     def schedules(self) -> Iterator[Schedule]:
         """Yield one schedule for the whole network.

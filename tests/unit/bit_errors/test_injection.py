@@ -13,13 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import edensim
-from edensim.bit_errors.cells import Geometry, cell_tables, geometry_of, place_of, weak_cells
+from edensim.bit_errors.cells import Geometry, cell_tables, geometry_of, weak_cells
 from edensim.bit_errors.injection import InjectOptions
 from edensim.bit_errors.injector import Injector, injector
 from edensim.bit_errors.models import ErrorModel, at_ber, kinds
 from edensim.dram.memory_system import MemorySystem
 from edensim.dram.standard import load_standard, standard_names
 from edensim.exceptions import ConfigError, InputError
+from tests.oracles.bitlines import place_of
 
 KINDS = [kind.name for kind in kinds()]
 MAPPINGS = ["RoBaRaCoCh", "ChRaBaRoCo", "MOP4CLXOR"]
