@@ -180,7 +180,9 @@ def read(reader: str, path: Path) -> tuple[str, str]:
         return "memory", err.getvalue()[-200:]
     if code not in (0, 1, 2):
         return "exit code", f"{code}: {err.getvalue()[-200:]}"
-    strange = _STRANGE.search(out.getvalue()) if code == 0 else None
+    quoted = ("assumed:", "source")  # lines that repeat a text of the file
+    said = [line for line in out.getvalue().splitlines() if not any(q in line for q in quoted)]
+    strange = _STRANGE.search("\n".join(said)) if code == 0 else None
     return ("strange", strange[0]) if strange else ("", "")
 
 
