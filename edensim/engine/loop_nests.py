@@ -76,7 +76,8 @@ class LoopNestMachine(Protocol):
 class CpuLayerRun:
     """What a layer took: core clock cycles, instructions, traffic, and the memory's counts.
 
-    `sampled` is the part of the layer's time that was extrapolated.
+    `sampled` is the part of the layer's time that was extrapolated, `cell_point` the operating
+    points of the memory's cells at the end of the layer.
     """
 
     name: str
@@ -87,6 +88,7 @@ class CpuLayerRun:
     moved: NDArray[np.int64]
     counts: Counts
     sampled: float
+    cell_point: NDArray[np.int64]
 
     @property
     def ipc(self) -> float:
@@ -269,13 +271,14 @@ def run_loop_nests(engine: Engine, machine: LoopNestMachine) -> CpuRun:
     for layer in machine.layers():
         extra = run_layer(cpu, layer)
         after = cpu.counters()
-        runs.append(layer_run(layer.name, layer.macs, after.minus(before), extra, width))
+        run = layer_run(layer.name, layer.macs, after.minus(before), extra, width)
+        runs.append(replace(run, cell_point=engine.cell_point))
         extrapolated += [] if extra is None else [extra]
         before = after
         engine.monitor.report_progress(len(runs))
     macs = sum(run.macs for run in runs)
     whole = layer_run("total", macs, before.minus(start), total(extrapolated), width)
-    whole = replace(whole, cycles=sum(run.cycles for run in runs))
+    whole = replace(whole, cycles=sum(run.cycles for run in runs), cell_point=engine.cell_point)
     return CpuRun(tuple(runs), whole, whole.counts.cycles, machine.config.cores)
 
 
@@ -294,6 +297,7 @@ def layer_run(
         moved=whole.moved,
         counts=whole.counts,
         sampled=0.0 if extra is None or whole.slots == 0 else extra.slots / whole.slots,
+        cell_point=np.zeros((0, 0), np.int64),
     )
 
 

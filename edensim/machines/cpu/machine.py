@@ -3,9 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edensim.config.models import CpuConfig
 from edensim.dram.memory_run import LayerRun
 from edensim.engine.engine import Engine
@@ -61,18 +58,13 @@ class CpuMachine:
         run = run_loop_nests(engine, self)
         index = {layer.name: number for number, layer in enumerate(self.layout.network.layers)}
         return MachineRun(
-            tuple(
-                self._layer_run(layer, index.get(layer.name), engine.cell_point)
-                for layer in run.layers
-            ),
+            tuple(self._layer_run(layer, index.get(layer.name)) for layer in run.layers),
             run.counters(),
             run.total.counts,
             run.total,
         )
 
-    def _layer_run(
-        self, run: CpuLayerRun, index: int | None, cell_point: NDArray[np.int64]
-    ) -> LayerRun:
+    def _layer_run(self, run: CpuLayerRun, index: int | None) -> LayerRun:
         reads, writes = (
             {tensor: int(lines) * LINE_BYTES for tensor, lines in enumerate(column) if lines}
             for column in run.moved.T
@@ -88,7 +80,7 @@ class CpuMachine:
             if total_core_cycles
             else 0.0,
             counts=run.counts,
-            cell_point=cell_point,
+            cell_point=run.cell_point,
             read_bytes=reads,
             write_bytes=writes,
             counters=figures,
