@@ -49,9 +49,7 @@ def read_module(
             "expected a network's name, a file or a torch.nn.Module"
         )
     name = type(module).__name__
-    if shape is None:
-        shape = (channels or 3, height or 224, width or 224)
-    sizes = (batch, *shape)
+    sizes = (batch, *(shape or (channels or 3, height or 224, width or 224)))
     module = materialized(name, module, sizes)
     with evaluating(module):
         graph = traced_graph(name, module, sizes)
