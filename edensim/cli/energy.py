@@ -22,8 +22,17 @@ ENERGY_KEYS: Final = frozenset(
         "average_power_mW",
         "voltage_law",
         "config",
+        "memory",
+        "notes",
         "version",
     }
+)
+
+
+#: What the energy of a command trace cannot hold.
+ALWAYS_AWAKE: Final = (
+    "a command trace does not show power-down and self-refresh: ranks count as awake, and a run "
+    "that used them took less energy"
 )
 
 
@@ -61,6 +70,7 @@ def energy(
             records, memory, loaded.config.energy, end_clock=end_clock
         )
         result = result_of_counts(counts, energies, memory, resolved(loaded.config))
+        result.notes.append(ALWAYS_AWAKE)
     if json_path is not None:
         write_json(
             json_path, {key: value for key, value in result.to_dict().items() if key in ENERGY_KEYS}

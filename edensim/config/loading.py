@@ -360,8 +360,14 @@ def _check_key(key: str, origin: str) -> None:
                 f"{nearest(name, _LISTS[owner].__struct_fields__)}"
             )
         return
+    name = key.rpartition(".")[2]
     hint = next(
-        (f"; did you mean {k!r}?" for k in keys if k.rpartition(".")[2] == key.rpartition(".")[2]),
+        (
+            f"; did you mean {known!r}?"
+            for names in ({name}, {f"{name.lower()}_{unit}" for unit in ("v", "ns")})
+            for known in keys
+            if known.rpartition(".")[2] in names or known.rpartition(".")[2].lower() in names
+        ),
         "",
     )
     raise ConfigError(

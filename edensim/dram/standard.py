@@ -172,6 +172,8 @@ class Standard:
         Cycles from RD or WR to the last data beat (nCL + nBL, nCWL + nBL).
     interface
         The data wires, None if they are not known.
+    currents_caveat
+        Why the currents are not this device's own; empty if they are.
     """
 
     name: str
@@ -187,6 +189,7 @@ class Standard:
     currents: Currents
     source: str
     interface: Interface | None = None
+    currents_caveat: str = ""
 
     @property
     def peak_bandwidth_GBps(self) -> float:
@@ -251,7 +254,7 @@ def load_standard(
         raise ConfigError(f"dram.ranks: expected a positive whole number, found {ranks!r}")
     geometry, speed = file.organizations[organization], file.speed_bins[speed_bin]
     resolved = _resolve_timings(file, organization, speed_bin, timings or {})
-    currents, currents_source = _currents(file, geometry, speed["rate_MTps"])
+    currents, currents_source, caveat = _currents(file, geometry, speed["rate_MTps"])
     sizes = {**msgspec.structs.asdict(geometry), "ranks": ranks, "prefetch": content.prefetch}
     return Standard(
         name=content.name,
@@ -267,6 +270,7 @@ def load_standard(
         currents=currents,
         source=f"{content.source}; {currents_source}",
         interface=_interface(file),
+        currents_caveat=caveat,
     )
 
 
@@ -295,8 +299,10 @@ def _choose(key: str, value: str, known: Iterable[str], file: StandardFile) -> s
     for prefix in ("", *(f"{name}_" for name in file.family)):
         if value.startswith(prefix) and value[len(prefix) :] in known:
             return value[len(prefix) :]
+    default = getattr(file.content, f"default_{key}")
+    hint = f"; did you mean {default!r}?" if default.startswith(value) else nearest(value, known)
     raise ConfigError(
-        f"dram.{key}: {file.content.name} has no {value!r}{nearest(value, known)}; "
+        f"dram.{key}: {file.content.name} has no {value!r}{hint}; "
         f"expected one of {', '.join(known)} ({file.path})"
     )
 
@@ -338,8 +344,8 @@ def _resolve_timings(
     return resolved
 
 
-def _currents(file: StandardFile, geometry: Geometry, rate_MTps: int) -> tuple[Currents, str]:
-    """Return the currents of the nearest device that has some, and where they come from.
+def _currents(file: StandardFile, geometry: Geometry, rate_MTps: int) -> tuple[Currents, str, str]:
+    """Return the currents of the nearest device that has some, their source, and their caveat.
 
     Width decides first, then density, each by ratio, and the larger of two equally near ones; then
     the lowest rate that is not below `rate_MTps`, or the highest.
@@ -361,8 +367,26 @@ def _currents(file: StandardFile, geometry: Geometry, rate_MTps: int) -> tuple[C
     values = msgspec.structs.asdict(chosen)
     device = tuple(values.pop(field) for field in ("density_Mb", "device_width", "rate_MTps"))
     borrowed = device != (geometry.density_Mb, geometry.device_width, rate_MTps)
+    table, nominal_V = file.content.currents, file.content.supply.vdd_V
+    other_V = table.measured_V not in (None, nominal_V)
+    caveats = [
+        text
+        for text, is_so in (
+            ("illustrative, of no real device", table.illustrative),
+            (
+                f"borrowed from {device[0] / 1024:g}Gb_x{device[1]:g} at {device[2]:g} MT/s",
+                borrowed,
+            ),
+            (f"stated for {table.measured_V} V, used at {nominal_V:g} V", other_V),
+        )
+        if is_so
+    ]
     source = (
         f"currents {'borrowed from' if borrowed else 'of'} {device[0] / 1024:g}Gb_x{device[1]:g} "
         f"at {device[2]:g} MT/s, {file.content.currents.source}"
     )
-    return Currents(**msgspec.structs.asdict(file.content.supply), **values), source
+    return (
+        Currents(**msgspec.structs.asdict(file.content.supply), **values),
+        source,
+        "; ".join(caveats),
+    )

@@ -113,10 +113,16 @@ class CurrentsRow(Section, frozen=True, kw_only=True):
 
 
 class CurrentsTable(Section, frozen=True, kw_only=True):
-    """The key `currents`."""
+    """The key `currents`.
+
+    `measured_V` is the supply voltage that the currents were stated for, if it is another than the
+    standard's. `illustrative` currents are those of no real device.
+    """
 
     source: str
     fields: Words
+    measured_V: Voltage | None = None
+    illustrative: bool = False
     sets: Annotated[tuple[tuple[Any, ...], ...], Meta(min_length=1)]
 
 

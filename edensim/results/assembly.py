@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
+
+import msgspec
 
 from edensim._version import __version__
 from edensim.config.models import EnergyConfig
@@ -12,6 +14,8 @@ from edensim.dram.counts import Counts
 from edensim.dram.memory_run import MemoryRun
 from edensim.dram.memory_system import MemorySystem
 from edensim.energy.breakdown import EnergyBreakdown
+from edensim.energy.events import event_energies
+from edensim.energy.laws import VOLTAGE_LAWS
 from edensim.energy.partitions import run_energies, sum_of
 from edensim.energy.tensors import COMMAND_PARTS, tensor_energies
 from edensim.networks.layout import Layout
@@ -52,11 +56,20 @@ def assembled(
     names = [] if layout is None else [placement.name for placement in layout.placements]
     tensors = tensor_commands(run, names)
     epochs = [(epoch.counts, epoch.cell_point) for epoch in run.epochs]
+    energies = run_energies(epochs, memory, energy)
     return result_of_counts(
         run.counts,
-        run_energies(epochs, memory, energy),
+        energies,
         memory,
         config,
+        energy_by_law_pJ={
+            law: sum_of(
+                energies
+                if law == energy.voltage_law
+                else run_energies(epochs, memory, msgspec.structs.replace(energy, voltage_law=law))
+            ).total
+            for law in VOLTAGE_LAWS
+        },
         operating_points={
             **memory.plan.to_dict(),
             "changes_made": [asdict(change) for change in changes_made(run)],
@@ -127,5 +140,35 @@ def result_of_counts(
         config=dict(config),
         version=__version__,
         seed=config["seed"],
+        memory=_memory_values(memory),
+        notes=list(_notes(memory, counts)),
         **others,
     )
+
+
+def _memory_values(memory: MemorySystem) -> dict[str, Any]:
+    """Return what the memory is, with the defaults of its standard filled in."""
+    standard = memory.standard
+    return {
+        "standard": standard.name,
+        "organization": standard.organization.name,
+        "speed_bin": standard.speed_bin,
+        "channels": memory.channels,
+        "ranks": standard.organization.ranks,
+        "vdd_V": memory.plan.points[0].vdd_V,
+    }
+
+
+def _notes(memory: MemorySystem, counts: Counts) -> Iterator[str]:
+    """Yield what a reader must know to trust the energy of a run."""
+    standard = memory.standard
+    if standard.currents_caveat:
+        yield f"energy is rough: currents {standard.currents_caveat}"
+    if (
+        counts.by_command().get("ACT")
+        and not event_energies(standard, memory.plan.specified).activate
+    ):
+        yield (
+            f"an ACT costs 0 pJ: IDD0 ({standard.currents.idd0_mA:g} mA) is not above IDD3N "
+            f"({standard.currents.idd3n_mA:g} mA) for this device; open rows count as background"
+        )

@@ -109,9 +109,15 @@ def comparison(result: RunResult, baseline: RunResult) -> dict[str, float]:
     """Compare a result with a baseline.
 
     `speedup` is how many times as fast the result is, `energy_saved` the share of the baseline's
-    energy that it saves.
+    energy that it saves, and `energy_saved_LAW` what it saves under each voltage law.
     """
+    saved = {
+        f"energy_saved_{law}": 1 - energy / baseline.energy_by_law_pJ[law]
+        for law, energy in result.energy_by_law_pJ.items()
+        if baseline.energy_by_law_pJ.get(law)
+    }
     return {
+        **saved,
         "time_ns": baseline.time_ns,
         "cycles": baseline.cycles,
         "energy_pJ": baseline.energy_pJ.total,

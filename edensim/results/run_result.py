@@ -80,6 +80,12 @@ class RunResult:
         The same network on the same machine at other operating points, by name.
     bit_errors
         Wrong bits of the run's reads, if the configuration has errors.
+    memory
+        The standard, organization, speed bin, channels, ranks and VDD, with defaults filled in.
+    energy_by_law_pJ
+        Energy of the whole run under each voltage law.
+    notes
+        What a reader must know to trust the energy, such as currents of another device.
     """
 
     cycles: int
@@ -109,6 +115,9 @@ class RunResult:
     layers: list[dict[str, Any]] = field(default_factory=list)
     baselines: dict[str, dict[str, float]] = field(default_factory=dict)
     bit_errors: dict[str, Any] = field(default_factory=dict)
+    memory: dict[str, Any] = field(default_factory=dict)
+    energy_by_law_pJ: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def average_power_mW(self) -> float:

@@ -12,6 +12,8 @@ Row = tuple[str, str, str]
 def summary_rows(result: Mapping[str, Any]) -> Iterator[Row]:
     """Yield the rows (name, value, remark) of the summary of a result, given as plain values."""
     cycles, time_ns = result["cycles"], result["time_ns"]
+    if result.get("memory"):
+        yield "simulated", "", _memory_text(result)
     yield "time", f"{time_ns / 1000:,.3f} us", f"{cycles:,} memory cycles"
     yield from _request_rows(result)
     used_GBps, peak_GBps = result["bandwidth_GBps"], result["peak_bandwidth_GBps"]
@@ -38,6 +40,7 @@ def summary_rows(result: Mapping[str, Any]) -> Iterator[Row]:
             f"{len(missed):,} not made",
             f"the run ended before dram.changes.{missed[0]}, at cycle {at_cycle:,}",
         )
+    yield from _specification_rows(result)
     errors = result["bit_errors"]
     if errors:
         yield (
@@ -76,8 +79,36 @@ def _energy_rows(result: Mapping[str, Any]) -> Iterator[Row]:
         f"{power_mW:,.1f} mW on average, voltage law {law}",
     )
     for name in ("activate", "precharge", "read", "write", "refresh", "background"):
-        if energy[name]:
+        if energy[name] or name == "activate" and result["commands"].get("ACT"):
             yield f"  {name}", f"{energy[name] / pJ:,.3f} {unit}", _share(energy[name], total_pJ)
+    for note in result.get("notes", ()):
+        yield "note", "", note
+
+
+def _specification_rows(result: Mapping[str, Any]) -> Iterator[Row]:
+    """Yield a row if the run was outside specification, which says what became of its bits."""
+    points, exposure = result["operating_points"], result["exposure"]
+    if points.get("within_specification", True):
+        return
+    bits = "" if result["bit_errors"] else "; no error model, bits assumed right"
+    reads, too_soon = (exposure.get(key, 0) for key in ("reads", "out_of_specification"))
+    if too_soon:
+        yield "out of specification", f"{too_soon:,}", f"of {reads:,} reads{bits}"
+        return
+    names = {name for point in points.get("points", ()) for name in point["outside_specification"]}
+    yield "out of specification", ", ".join(sorted(names)), f"no read came too soon{bits}"
+
+
+def _memory_text(result: Mapping[str, Any]) -> str:
+    """Name what was simulated: the trace or the network and its machine, and the memory."""
+    config, memory = result["config"], result["memory"]
+    workload = config.get("trace") or "commands"
+    if config.get("network"):
+        workload = f"{config['network']} ({config['precision']}) on {config['frontend']}"
+    return (
+        f"{workload}; {memory['standard']} {memory['organization']} {memory['speed_bin']}, "
+        f"channels {memory['channels']} x ranks {memory['ranks']}, {memory['vdd_V']:g} V"
+    )
 
 
 def machine_rows(result: Mapping[str, Any]) -> Iterator[Row]:
@@ -99,10 +130,16 @@ def machine_rows(result: Mapping[str, Any]) -> Iterator[Row]:
     )
     yield "DRAM traffic", f"{sum(kinds.values()) / 1e6:,.2f} MB", remark
     for name, baseline in result["baselines"].items():
+        others = ", ".join(
+            f"{key.removeprefix('energy_saved_')} {less_or_more(value)}"
+            for key, value in baseline.items()
+            if key.startswith("energy_saved_") and key != f"energy_saved_{result['voltage_law']}"
+        )
         yield (
             f"against {name}",
             f"{baseline['speedup']:.4f} x",
-            f"as fast, {less_or_more(baseline['energy_saved'])} energy",
+            f"as fast, {less_or_more(baseline['energy_saved'])} energy "
+            f"(voltage law {result['voltage_law']}{'; ' if others else ''}{others})",
         )
 
 

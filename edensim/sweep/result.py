@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 #: Keys of a result that are no columns. `config` is the swept keys and what all points share, and
 #: the tensors of a network would be hundreds of columns.
-_NO_COLUMNS: Final = frozenset({"format", "config", "commands_by_tensor", "energy_by_tensor_pJ"})
+_NO_COLUMNS: Final = frozenset(
+    {"format", "config", "memory", "notes", "commands_by_tensor", "energy_by_tensor_pJ"}
+)
 
 
 @dataclass(frozen=True)
