@@ -133,7 +133,7 @@ class FitOptions(Options, frozen=True, kw_only=True):
         ),
     ] = BITS
     bootstrap: Annotated[
-        int, Meta(ge=0, le=10_000, description="Draws of modules for the intervals.")
+        int, Meta(ge=10, le=10_000, description="Draws of modules for the intervals.")
     ] = 100
     cross_validation: Annotated[
         bool, Meta(description="Also fit without each module in turn, and predict it.")
