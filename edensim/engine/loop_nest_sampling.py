@@ -21,8 +21,8 @@ from edensim.engine.loop_nest_counters import CpuCounters, total, with_traffic
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from edensim.engine.cpu_engine import CpuEngine
     from edensim.engine.loop_nest_layer import LoopNestLayer, Sample
-    from edensim.engine.loop_nests import CpuEngine
 
 #: Fewest lines touched in the turns walked at once; short loops touch a fiftieth of their lines.
 #: Turns are walked STRATA times, besides the first and the last turns, in loops that touch more

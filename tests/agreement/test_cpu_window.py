@@ -11,8 +11,8 @@ import pytest
 
 from edensim.config.models import ControllerConfig, CpuConfig, DramConfig, SourceConfig
 from edensim.dram.memory_system import MemorySystem
+from edensim.engine.cpu_engine import CpuEngine
 from edensim.engine.engine import Engine
-from edensim.engine.loop_nests import CpuEngine
 from edensim.engine.memory_run import simulate_memory
 from edensim.engine.monitor import Monitor
 from edensim.kernels.sources.loop_nests import state as cpu_state

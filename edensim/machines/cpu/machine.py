@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from edensim.config.models import CpuConfig
 from edensim.dram.memory_run import LayerRun
+from edensim.engine.cpu_engine import LINE_BYTES
 from edensim.engine.engine import Engine
 from edensim.engine.loop_nest_layer import LoopNestLayer
-from edensim.engine.loop_nests import LINE_BYTES, CpuLayerRun, run_loop_nests
+from edensim.engine.loop_nests import CpuLayerRun, run_loop_nests
 from edensim.engine.machine import MachineRun
 from edensim.machines.cpu.blocked import BlockedLoops
 from edensim.machines.cpu.darknet import DarknetLoops

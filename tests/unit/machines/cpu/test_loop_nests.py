@@ -13,9 +13,10 @@ import pytest
 from edensim.config.loading import load_config
 from edensim.config.models import ControllerConfig, CpuConfig, DramConfig
 from edensim.dram.memory_system import MemorySystem
+from edensim.engine.cpu_engine import CpuEngine
 from edensim.engine.engine import Engine
 from edensim.engine.loop_nest_layer import LoopNestLayer
-from edensim.engine.loop_nests import CpuEngine, run_loop_nests
+from edensim.engine.loop_nests import run_loop_nests
 from edensim.engine.monitor import Monitor
 from edensim.exceptions import ConfigError
 from edensim.kernels.sources.loop_nests.state import STORE, UPDATE
