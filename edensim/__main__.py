@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:  # while loading: nothing has begun
         return 130
 
-    warnings.showwarning = show_warning
+    warnings.showwarning = show_warning  # type: ignore[assignment]
     return run_command_line(list(sys.argv[1:] if arguments is None else arguments))
 
 

@@ -266,10 +266,7 @@ def maximize(
         ]
     best, settled = _minimized(likelihood, start, bounds, restarts)
     if not math.isfinite(best.fun) or best.fun >= 1e11:
-        raise FitError(
-            "the likelihood is not finite anywhere near the start: the data do not look like rates "
-            "of this form"
-        )
+        raise FitError("the likelihood is not finite near the start: the data are no such rates")
     _, modes = likelihood.values(best.x[None])
     spread = np.exp(best.x[k:])
     return MixtureFit(

@@ -97,19 +97,13 @@ def counts_from_commands(
     standard : Standard
         The standard of the memory.
     end_clock : int, optional
-        The clock at which the run ends, and with it the background energy; by default, the clock of
-        the last command.
+        The clock at which the run ends; by default, that of the last command.
     channels : int, optional
         The number of channels; by default, as many as the commands name.
     plan : OperatingPlan, optional
-        The operating points, which decide on delays of auto-precharges, and the rows that are
-        partitions.
+        The operating points, for delays of auto-precharges, and the rows that are partitions.
     begins : sequence of int
         The clocks at which the epochs of the plan but the first begin.
-
-    Returns
-    -------
-    Counts
 
     Raises
     ------
@@ -118,19 +112,13 @@ def counts_from_commands(
     InputError
         If `end_clock` lies before the last command.
     """
-    if commands.dtype != COMMAND:
-        raise TypeError(f"commands have dtype {commands.dtype}, expected COMMAND")
-    last_clock = int(commands["clock"].max(initial=0))
-    end = last_clock if end_clock is None else end_clock
-    if end < last_clock:
-        raise InputError(
-            f"end clock: found {end}, expected at least {last_clock}, the clock of the last command"
-        )
+    end = _end_of(commands, end_clock)
     channel_count = channels or int(commands["channel"].max(initial=0)) + 1
     flat_bank = _flat_banks(commands, standard, channel_count)
 
-    banks = standard.organization.banks_per_channel
-    counts = Counts.empty(channel_count, standard.organization.ranks, banks, end)
+    organization = standard.organization
+    banks = organization.banks_per_channel
+    counts = Counts.empty(channel_count, organization.ranks, banks, end)
     counts.commands[...] = _histogram(commands, flat_bank, channel_count, banks)
     ranges = [() if plan is None else plan.ranges_of(channel) for channel in range(channel_count)]
     most = max(map(len, ranges))
@@ -138,22 +126,36 @@ def counts_from_commands(
     if most:
         in_range = cells >= banks
         of_ranges = _histogram(commands[in_range], cells[in_range] - banks, channel_count, most)
-        counts = replace(
-            counts,
-            range_commands=of_ranges,
-            range_closings=np.zeros((channel_count, most), np.int64),
-        )
+        no_closings = np.zeros((channel_count, most), np.int64)
+        counts = replace(counts, range_commands=of_ranges, range_closings=no_closings)
     timings = timings_of(standard, channel_count, plan, begins)
     for channel in range(channel_count):
-        stateful = np.flatnonzero(
-            (commands["channel"] == channel) & np.isin(commands["command"], _STATE_COMMANDS)
-        )
-        stateful = stateful[np.argsort(commands["clock"][stateful], kind="stable")]
+        ordered = _state_commands(commands, channel)
         _count_states(
-            counts, channel, commands[stateful], cells[stateful], ranges[channel], standard, timings
+            counts, channel, commands[ordered], cells[ordered], ranges[channel], standard, timings
         )
     reads = counts.total(Command.RD) + counts.total(Command.RDA)
     return replace(counts, reads=reads, writes=counts.bursts - reads)
+
+
+def _end_of(commands: NDArray[np.void], end_clock: int | None) -> int:
+    """Return the clock at which a command list ends. Raises InputError if it goes on beyond."""
+    if commands.dtype != COMMAND:
+        raise TypeError(f"commands have dtype {commands.dtype}, expected COMMAND")
+    last_clock = int(commands["clock"].max(initial=0))
+    if end_clock is not None and end_clock < last_clock:
+        raise InputError(
+            f"end clock: found {end_clock}, expected at least {last_clock}, the clock of the last "
+            "command"
+        )
+    return last_clock if end_clock is None else end_clock
+
+
+def _state_commands(commands: NDArray[np.void], channel: int) -> NDArray[np.int64]:
+    """Find the commands of a channel that open or close banks, in order of clock."""
+    of_channel = commands["channel"] == channel
+    changing = np.flatnonzero(of_channel & np.isin(commands["command"], _STATE_COMMANDS))
+    return changing[np.argsort(commands["clock"][changing], kind="stable")]
 
 
 def cells_of_commands(

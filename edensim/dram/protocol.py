@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,10 @@ GapsOf = Callable[[int, int, int, int], Sequence[int]]
 NEVER = -(1 << 60)
 #: Commands that are converted from arrays to Python numbers at a time.
 BLOCK = 1 << 16
+
+
+#: Fields of a COMMAND record in order.
+_FIELDS: Final = ("clock", "command", "channel", "rank", "bankgroup", "bank", "row", "column")
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,60 +254,26 @@ class CommandChecker:
         """
         for start in range(0, len(commands), BLOCK):
             block = commands[start : start + BLOCK]
-            columns = [
-                block[name].tolist()
-                for name in (
-                    "clock",
-                    "command",
-                    "channel",
-                    "rank",
-                    "bankgroup",
-                    "bank",
-                    "row",
-                    "column",
-                )
-            ]
-            for clock, command, channel, rank, bankgroup, bank, row, column in zip(
-                *columns, strict=True
-            ):
-                if self.violation is None:
-                    found = self._replay(
-                        clock, command, channel, rank, bankgroup, bank, row, column
-                    )
-                    if found is not None:
-                        rule, earlier, earliest = found
-                        name = Command(command).name if 0 <= command < COMMANDS else str(command)
-                        self.violation = Violation(
-                            self.commands,
-                            clock,
-                            name,
-                            channel,
-                            rank,
-                            bankgroup,
-                            bank,
-                            rule,
-                            earlier,
-                            earliest,
-                        )
-                        return self.violation
+            for record in zip(*(block[name].tolist() for name in _FIELDS), strict=True):
+                if self.violation is not None:
+                    return self.violation
+                broken = self._replay(record)
+                if broken is None:
                     self.commands += 1
+                    continue
+                clock, command, channel, rank, bankgroup, bank, *_ = record
+                name = Command(command).name if 0 <= command < COMMANDS else str(command)
+                self.violation = Violation(
+                    self.commands, clock, name, channel, rank, bankgroup, bank, *broken
+                )
         return self.violation
 
-    def _replay(
-        self,
-        clock: int,
-        command: int,
-        channel: int,
-        rank: int,
-        bankgroup: int,
-        bank: int,
-        row: int,
-        column: int,
-    ) -> tuple[str, int, int] | None:
-        """Check one command and note it.
+    def _replay(self, record: tuple[int, ...]) -> tuple[str, int, int] | None:
+        """Check one command, whose values are those of `_FIELDS`, and note it.
 
         Returns what it breaks: the rule, the earlier clock and the earliest legal clock.
         """
+        clock, command, channel, rank, bankgroup, bank, row, column = record
         organization = self.standard.organization
         bankgroup = max(bankgroup, 0) if organization.bankgroups == 1 else bankgroup
         unfit = self._unfit(command, channel, rank, bankgroup, bank, row, column)

@@ -235,10 +235,6 @@ def load_standard(
     folder
         A further folder of standards, which is searched first.
 
-    Returns
-    -------
-    Standard
-
     Raises
     ------
     ConfigError

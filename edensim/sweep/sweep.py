@@ -55,7 +55,6 @@ def sweep(
     Returns
     -------
     SweepResult
-        The results of all points.
 
     Raises
     ------
@@ -72,12 +71,8 @@ def sweep(
         store = _open_store(folder, stack)
         points = plan(base, values, lambda path: _trace_digest(path, store))
         groups = _unfinished_groups(points, store)
-        damaged = set() if store is None else store.damaged() & {point.key for point in points}
-        if damaged:
-            warnings.warn(
-                f"{folder}: the results of {len(damaged)} points are damaged; they run again",
-                stacklevel=2,
-            )
+        if store is not None:
+            _warn_of_damage(store, points, folder)
         updates = stack.enter_context(closing(_start(groups, workers, scheduler, stack)))
         if store is None:  # nothing is written before all points and the cluster are accepted
             store = _create_store(folder, stack)
@@ -85,6 +80,16 @@ def sweep(
         if folder is not None:
             _update_tables(store, points, folder)
         return collect(store, simulated, len(groups))
+
+
+def _warn_of_damage(store: Store, points: Sequence[Point], folder: Path | None) -> None:
+    """Say how many results of these points are damaged."""
+    damaged = store.damaged() & {point.key for point in points}
+    if damaged:
+        warnings.warn(
+            f"{folder}: the results of {len(damaged)} points are damaged; they run again",
+            stacklevel=3,
+        )
 
 
 def _load(

@@ -155,10 +155,6 @@ def open_trace(
         Whether the trace is to drive a core. It can if its lines tell the instructions between
         accesses.
 
-    Returns
-    -------
-    Trace
-
     Raises
     ------
     TraceError
@@ -173,8 +169,7 @@ def open_trace(
         head = bytes(buffer[:count])
         if stream.compression and head.startswith(PARQUET_MAGIC):
             raise TraceError(
-                f"{path}: a Parquet file inside {stream.compression} data; expected the Parquet "
-                "file itself, which is compressed inside"
+                f"{path}: found Parquet inside {stream.compression} data; expected the Parquet file"
             )
         if form is None:
             form = formats.recognise(path, head, whole=count < len(buffer))
