@@ -6,13 +6,37 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from msgspec import Meta
 
 from edensim.bit_errors.injection import InjectOptions
 from edensim.cli.options import ConfigOption, JsonOption, Overrides, with_options
 from edensim.cli.outputs import check_outputs, report
 
 
-@with_options(InjectOptions)
+class CommandOptions(InjectOptions, frozen=True, kw_only=True):
+    """Options of `edensim inject`: those of the function, and how wrong values are corrected."""
+
+    bounds: Annotated[
+        str | None,
+        Meta(
+            description="Correct values outside of these afterwards.",
+            extra={"metavar": "LOW,HIGH"},
+        ),
+    ] = None
+    correction: Annotated[
+        str,
+        Meta(
+            description="What becomes of a value outside --bounds.",
+            extra={"metavar": "zero|saturate"},
+        ),
+    ] = "zero"
+    comparison: Annotated[
+        str,
+        Meta(description="What is compared with --bounds.", extra={"metavar": "value|exponent"}),
+    ] = "value"
+
+
+@with_options(CommandOptions)
 def inject(
     source: Annotated[
         Path, typer.Argument(metavar="IN.npy", help="An array of any type (int4: two per byte).")
@@ -27,7 +51,7 @@ def inject(
         ),
     ] = None,
     *,
-    options: InjectOptions,
+    options: CommandOptions,
     address: Annotated[
         str,
         typer.Option(
@@ -41,35 +65,26 @@ def inject(
             help="Interval from ACT to RD of all reads, which decides which bits fail.",
         ),
     ] = None,
-    bounds: Annotated[
-        str | None,
-        typer.Option(metavar="LOW,HIGH", help="Correct values outside of these afterwards."),
-    ] = None,
-    correction: Annotated[
-        str, typer.Option(metavar="zero|saturate", help="What becomes of a value outside --bounds.")
-    ] = "zero",
-    comparison: Annotated[
-        str, typer.Option(metavar="value|exponent", help="What is compared with --bounds.")
-    ] = "value",
     overrides: Overrides = None,
     config: ConfigOption = None,
     json_path: JsonOption = None,
 ) -> None:
     """Flip the bits of an array that fail in approximate DRAM."""
-    from msgspec.structs import replace
-
     from edensim.bit_errors.files import inject_file, parse_bounds, whole_number
 
     check_outputs(output, json_path, inputs=[source])
+    own = {name: getattr(options, name) for name in InjectOptions.__struct_fields__}
+    own |= {"address": whole_number("--address", address), "intervals_ns": interval_ns}
+    bounds = options.bounds
     done = inject_file(
         source,
         output,
-        bounds=parse_bounds(bounds, correction, comparison) if bounds is not None else None,
+        bounds=None
+        if bounds is None
+        else parse_bounds(bounds, options.correction, options.comparison),
         config=config,
         overrides=overrides or [],
-        options=replace(
-            options, address=whole_number("--address", address), intervals_ns=interval_ns
-        ),
+        options=InjectOptions(**own),
     )
     summary = f"{source}: {done.flips:,} of {done.bits:,} bits flipped: BER {done.ber:.3g}"
     report(done, summary + done.remarks(), json_path)

@@ -6,13 +6,28 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from msgspec import Meta
 
-from edensim.bit_errors.testbench.cost import LIMIT_S
-from edensim.cli.options import ConfigOption, JsonOption, Overrides, Quiet
+from edensim.bit_errors.testbench.profile import ProfileOptions
+from edensim.cli.options import ConfigOption, JsonOption, Overrides, Quiet, with_options
 from edensim.cli.outputs import check_outputs, interruptible, report
 from edensim.exceptions import InputError
 
 
+class CommandOptions(ProfileOptions, frozen=True, kw_only=True):
+    """Options of `edensim profile`: those of the function, and two of the command's own."""
+
+    rows: Annotated[
+        str | None,
+        Meta(
+            description="Also write a table of how often each row had a wrong bit.",
+            extra={"metavar": "ROWS.csv"},
+        ),
+    ] = None
+    show: Annotated[bool, Meta(description="Print the standard test program and exit.")] = False
+
+
+@with_options(CommandOptions)
 def profile(
     module: Annotated[
         str | None,
@@ -27,34 +42,8 @@ def profile(
             "--output", "-o", metavar="DATA", help="Rates (.csv), or one map of bit errors (.npz)."
         ),
     ] = None,
-    program: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Test program (default: the one that --show prints)."),
-    ] = None,
-    modules: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="Number of modules of the vendor (default: the middle one only).",
-            min=1,
-        ),
-    ] = None,
-    rows: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="ROWS.csv", help="Also write a table of how often each row had a wrong bit."
-        ),
-    ] = None,
-    limit_s: Annotated[
-        float,
-        typer.Option(
-            metavar="SECONDS",
-            help="Longest time that the program may be estimated to take, for each module.",
-        ),
-    ] = LIMIT_S,
-    show: Annotated[
-        bool, typer.Option("--show", help="Print the standard test program and exit.")
-    ] = False,
+    *,
+    options: CommandOptions,
     overrides: Overrides = None,
     config: ConfigOption = None,
     json_path: JsonOption = None,
@@ -68,35 +57,43 @@ def profile(
     from edensim.bit_errors.testbench.program import STANDARD_TEST
     from edensim.cli.progress import Progress
 
-    if show:
+    if options.show:
         typer.echo(STANDARD_TEST, nl=False)
         return
     if module is None or output is None:
         raise InputError("profile: expected MODULE.yaml and -o DATA.csv|DATA.npz (or --show)")
-    if output.suffix.lower() not in (".csv", ".npz"):
-        raise InputError(
-            f"{output}: expected a name that ends in .csv (rates) or .npz (a map of bit errors)"
-        )
-    by_cell = output.suffix.lower() == ".npz"
-    if by_cell and modules is not None:
-        raise InputError(
-            f"--modules {modules}: a map of bit errors is of one module; expected -o DATA.csv"
-        )
-    check_outputs(
-        output, rows, json_path, inputs=[Path(module), *([program] if program is not None else [])]
-    )
+    by_cell = _is_map(output, options.modules)
+    rows = None if options.rows is None else Path(options.rows)
+    check_outputs(output, rows, json_path, inputs=_inputs(module, options.program))
+    own = {name: getattr(options, name) for name in ProfileOptions.__struct_fields__}
     with Progress(quiet, "operations") as progress, interruptible(progress):
-        found = run_test(
+        measured = run_test(
             module,
-            program=program,
-            modules=modules,
-            by_cell=by_cell,
+            options=ProfileOptions(**{**own, "by_cell": by_cell}),
             config=config,
             overrides=overrides or [],
             progress=progress,
-            limit_s=limit_s,
         )
-    (found.save_map if by_cell else found.save_table)(output)
+    (measured.save_map if by_cell else measured.save_table)(output)
     if rows is not None:
-        found.save_rows(rows)
-    report(found, f"{output}: {found.summary()}", json_path, quiet)
+        measured.save_rows(rows)
+    report(measured, f"{output}: {measured.summary()}", json_path, quiet)
+
+
+def _is_map(output: Path, modules: int | None) -> bool:
+    """Whether a map of bit errors is asked for, by the name of the output."""
+    suffix = output.suffix.lower()
+    if suffix not in (".csv", ".npz"):
+        raise InputError(
+            f"{output}: expected a name that ends in .csv (rates) or .npz (a map of bit errors)"
+        )
+    if suffix == ".npz" and modules is not None:
+        raise InputError(
+            f"--modules {modules}: a map of bit errors is of one module; expected -o DATA.csv"
+        )
+    return suffix == ".npz"
+
+
+def _inputs(module: str, program: str | None) -> list[Path]:
+    """Return the files that no output may overwrite."""
+    return [Path(module), *([] if program is None else [Path(program)])]

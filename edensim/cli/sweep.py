@@ -34,10 +34,7 @@ def sweep(
     overrides: Overrides = None,
     paired: Annotated[
         bool,
-        typer.Option(
-            "--paired",
-            help="Pair the values of several --over, which are of equal length.",
-        ),
+        typer.Option("--paired", help="Pair the values of several --over, of equal length."),
     ] = False,
     workers: Annotated[
         int | None, typer.Option(metavar="N", help="Worker processes (default: one per processor).")

@@ -116,9 +116,8 @@ def counts_from_commands(
     channel_count = channels or int(commands["channel"].max(initial=0)) + 1
     flat_bank = _flat_banks(commands, standard, channel_count)
 
-    organization = standard.organization
-    banks = organization.banks_per_channel
-    counts = Counts.empty(channel_count, organization.ranks, banks, end)
+    banks = standard.organization.banks_per_channel
+    counts = Counts.empty(channel_count, standard.organization.ranks, banks, end)
     counts.commands[...] = _histogram(commands, flat_bank, channel_count, banks)
     ranges = [() if plan is None else plan.ranges_of(channel) for channel in range(channel_count)]
     most = max(map(len, ranges))

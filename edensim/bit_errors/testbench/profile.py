@@ -6,9 +6,10 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import numpy as np
+from msgspec import Meta
 
 from edensim.bit_errors.module import Module, load_module
 from edensim.bit_errors.testbench.board import Board
@@ -18,6 +19,7 @@ from edensim.bit_errors.testbench.program import STANDARD_TEST, Program, parse_p
 from edensim.bit_errors.testbench.virtual import VirtualModule
 from edensim.config.loading import load_config
 from edensim.config.models import RunConfig
+from edensim.config.options import Count, Options
 from edensim.dram.standard import Organization, load_standard
 from edensim.exceptions import ConfigError, DataError, InputError
 from edensim.files import save_bytes, save_text
@@ -48,6 +50,13 @@ class Measured:
     vdd_V: float
     counters: Counters
     board_ns: float
+
+    @classmethod
+    def of(cls, device: VirtualModule, board: Board) -> "Measured":
+        """Take what a board measured of a module."""
+        return cls(
+            device.name, device.vendor, device.temp_C, device.vdd_V, board.counters, board.board_ns
+        )
 
 
 @dataclass(frozen=True)
@@ -189,17 +198,44 @@ class Profile:
         return "\n".join(lines)
 
 
+class ProfileOptions(Options, frozen=True, kw_only=True):
+    """Options of `edensim.profile`."""
+
+    program: Annotated[
+        str | None,
+        Meta(
+            description="Test program (default: the one that --show prints).",
+            extra={"metavar": "FILE"},
+        ),
+    ] = None
+    modules: Annotated[
+        Count | None,
+        Meta(description="Number of modules of the vendor (default: the middle one only)."),
+    ] = None
+    limit_s: Annotated[
+        float,
+        Meta(
+            description="Longest time that the program may be estimated to take, for each module.",
+            extra={"metavar": "SECONDS"},
+        ),
+    ] = LIMIT_S
+    by_cell: Annotated[
+        bool,
+        Meta(
+            description="Whether cells are counted too, for a map of bit errors.",
+            extra={"option": None},
+        ),
+    ] = False
+
+
 def profile(
     module: str | os.PathLike[str] | Module | VirtualModule,
     *,
-    program: str | os.PathLike[str] | None = None,
-    modules: int | None = None,
-    by_cell: bool = False,
+    options: ProfileOptions | None = None,
     config: str | os.PathLike[str] | None = None,
     overrides: Sequence[str] = (),
     progress: ProgressCallback | None = None,
-    limit_s: float = LIMIT_S,
-    **sections: Any,
+    **arguments: Any,
 ) -> Profile:
     """Run a test program on a virtual module, as `edensim profile` does.
 
@@ -207,20 +243,15 @@ def profile(
     ----------
     module
         Name in configs/modules/, file, or VirtualModule.
-    program
-        File of the test program, or its text if that has several lines; None means the standard
-        test.
-    modules
-        Number of modules to draw from the spread between modules; None means the middle module.
-    by_cell
-        Whether cells are counted too, for `Profile.save_map`.
-    config, overrides, **sections
+    options
+        What is run, and how. `program` may also be the text of a program, if it has several lines.
+    config, overrides
         The configuration, as for `edensim.simulate`. The section `dram` (the board's standard) is
         used, and `temp_C`, `seed` and `beyond_data` of `errors`.
     progress
         Called with the number of operations done, and of all.
-    limit_s
-        Longest time in seconds that the program may be estimated to take, for each module.
+    **arguments
+        Fields of `ProfileOptions`, which take precedence, and sections of the configuration.
 
     Returns
     -------
@@ -233,6 +264,7 @@ def profile(
     ModuleError
         If the program reads at an operating point outside the module's data.
     """
+    options, sections = ProfileOptions.gather(options, arguments)
     loaded = load_config(Path(config) if config is not None else None, list(overrides), sections)
     with loaded.locating():
         _refuse(loaded.config)
@@ -243,36 +275,29 @@ def profile(
             speed_bin=dram.speed_bin,
             ranks=dram.ranks,
         ).organization
-        test = _program(program, organization)
-        check_cost(test, organization.bursts_per_row, limit_s)
+        test = _program(options.program, organization)
+        check_cost(test, organization.bursts_per_row, options.limit_s)
+        devices = _devices(module, options.modules, loaded.config)
         measured = []
-        devices = _devices(module, modules, loaded.config)
-        done = 0
-        for device in devices:
-            board = Board(
-                dram,
-                device,
-                Counters(
-                    organization.rows.bit_length() - 1, organization.access_bytes * 8, by_cell
-                ),
-                test.name,
-            )
-            for operations in test.operations():
-                board.execute(operations)
-                done += len(operations)
-                if progress is not None:
-                    progress(done, test.size * len(devices))
-            measured.append(
-                Measured(
-                    device.name,
-                    device.vendor,
-                    device.temp_C,
-                    device.vdd_V,
-                    board.counters,
-                    board.board_ns,
-                )
-            )
+        for index, device in enumerate(devices):
+            bits = organization.access_bytes * 8
+            counters = Counters(organization.rows.bit_length() - 1, bits, options.by_cell)
+            board = Board(dram, device, counters, test.name)
+            _execute(board, test, index, len(devices), progress)
+            measured.append(Measured.of(device, board))
     return Profile(test.name, tuple(measured))
+
+
+def _execute(
+    board: Board, test: Program, index: int, boards: int, progress: ProgressCallback | None
+) -> None:
+    """Run a test on one of several boards, whose predecessors are done."""
+    done = index * test.size
+    for operations in test.operations():
+        board.execute(operations)
+        done += len(operations)
+        if progress is not None:
+            progress(done, test.size * boards)
 
 
 def _refuse(config: RunConfig) -> None:
