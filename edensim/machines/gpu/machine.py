@@ -17,6 +17,7 @@ from edensim.config.models import GpuConfig
 from edensim.engine.tiles import Schedule
 from edensim.kernels.sources.gpu import schedule as gpu
 from edensim.kernels.sources.gpu.l2 import GPU_L2, LINE_BYTES, SECTOR_BYTES, VALID_BITS
+from edensim.kernels.status import Status
 from edensim.machines.gpu.kernels import Kernel, l2_sets, layer_kernels
 from edensim.machines.gpu.tiling import SPEED
 from edensim.machines.schedule import TiledRun, joined
@@ -52,8 +53,8 @@ class L2:
             self.transfers = np.empty(max(2 * room, TRANSFERS), TRANSFER)
         tiles: list[NDArray[np.void]] = []
         transfers: list[NDArray[np.void]] = []
-        done, status = 0, gpu.MORE
-        while status == gpu.MORE:
+        done, status = 0, int(Status.OUTPUT_FULL)
+        while status == Status.OUTPUT_FULL:
             status = gpu.walk(record, kernel.operands, self.record, self.tiles, self.transfers)
             tiles.append(self.tiles[: int(record[0]["tiles"])].copy())
             transfers.append(self.transfers[: int(record[0]["transfers"])].copy())

@@ -1,4 +1,7 @@
-"""The implicit matrix product of a convolution or linear layer, step by step of all thread blocks that run at the same time."""
+"""Walk the implicit matrix product (GEMM) of a convolution or linear layer.
+
+All thread blocks that run at the same time advance step by step.
+"""
 
 from edensim.kernels.compile import jit
 from edensim.kernels.sources.gpu.kernel import load_extras, load_tap, load_warps, store_warps
@@ -7,7 +10,10 @@ from edensim.kernels.sources.gpu.l2 import begin_warp, load, store
 
 @jit
 def gemm_step(l2, transfers, k, extras, first, end, step):
-    """One step of thread blocks [first, end) of GEMM, which run abreast: the filters of each, then product after product the columns of each."""
+    """Load what thread blocks [first, end) need for one step.
+
+    They run abreast: each loads its filters, then all load their columns, product after product.
+    """
     for block in range(first, end):
         load_filters(l2, transfers, k, block, step)
     for product in range(k["tile_k"]):
@@ -21,7 +27,7 @@ def gemm_step(l2, transfers, k, extras, first, end, step):
 
 @jit
 def gemm_store(l2, transfers, k, first, end, share):
-    """Thread blocks [first, end) of GEMM, which have their sums, store a share of them: row after row of each tile."""
+    """Store a share of the sums of thread blocks [first, end), row after row of each tile."""
     rows = k["tile_n"] if k["rows"] and k["splits"] == 1 else k["tile_m"]
     for row in range(rows * share // k["store_steps"], rows * (share + 1) // k["store_steps"]):
         for block in range(first, end):
@@ -30,7 +36,7 @@ def gemm_store(l2, transfers, k, first, end, share):
 
 @jit
 def filters_of(k, block):
-    """First filter of a thread block, of all groups, and how many filters it has."""
+    """Return the first filter of a thread block, counted over all groups, and their number."""
     at = block % k["blocks_m"] * k["tile_m"]
     group = block // (k["blocks_m"] * k["blocks_n"]) % k["groups"]
     return group * k["filters"] + at, min(k["tile_m"], k["filters"] - at)
@@ -38,13 +44,13 @@ def filters_of(k, block):
 
 @jit
 def split_of(k, block):
-    """Which share of the depth a thread block has."""
+    """Return the number of the share of the depth that a thread block sums up."""
     return block // (k["blocks_m"] * k["blocks_n"] * k["groups"])
 
 
 @jit
 def load_filters(l2, transfers, k, block, step):
-    """Weights that a thread block needs for a step."""
+    """Load the weights that a thread block needs for a step."""
     deep = (split_of(k, block) * k["steps"] + step) * k["tile_k"]
     depth = min(k["tile_k"], k["depth"] - deep)
     if depth <= 0:
@@ -79,9 +85,11 @@ def load_filters(l2, transfers, k, block, step):
 
 @jit
 def load_columns(l2, transfers, k, block, product):
-    """Features that a thread block needs for a product: a row of the matrix that im2col would have made; `product` counts from its share's begin.
+    """Load the features that a thread block needs for a product.
 
-    Where an output position is a row of a matrix, the products of a step lie side by side, and all come with its first.
+    They are a row of the matrix that im2col would make. Products are counted from the begin of the
+    block's share of the depth. If an output position is a row of a matrix, the products of a step
+    lie side by side, and all of them are loaded with the first.
     """
     deep = split_of(k, block) * k["steps"] * k["tile_k"] + product
     if deep >= k["depth"]:
@@ -124,9 +132,11 @@ def load_columns(l2, transfers, k, block, product):
 
 @jit
 def store_row(l2, transfers, k, block, row):
-    """Outputs of a filter of a thread block: of the ofm, or partial sums (filter after filter) where thread blocks share the depth.
+    """Store the outputs of one filter of a thread block.
 
-    Where an output position is a row of a matrix, those of a position: its filters lie side by side.
+    If thread blocks share the depth, the outputs are partial sums, filter after filter. If an
+    output position is a row of a matrix, the outputs of one position are stored instead, since its
+    filters lie side by side.
     """
     filter, filters = filters_of(k, block)
     every = k["filters"] * k["groups"]
@@ -156,7 +166,7 @@ def store_row(l2, transfers, k, block, row):
 
 @jit
 def store_positions(l2, transfers, k, filter, first, end):
-    """Warps write output positions [first, end) of a filter, image by image."""
+    """Write output positions [first, end) of a filter by warps, image by image."""
     every = k["filters"] * k["groups"]
     plane = k["out_height"] * k["out_width"]
     while first < end:

@@ -1,4 +1,7 @@
-"""What a GPU kernel is, and how its warps read and write arrays: lanes side by side, coalesced to sectors."""
+"""Describe a GPU kernel, and read and write arrays as its warps do.
+
+The lanes of a warp lie side by side, and their accesses are coalesced to sectors.
+"""
 
 import numpy as np
 
@@ -18,9 +21,10 @@ GPU_KERNEL = register(
         [
             ("kind", np.int64),
             ("layer", np.int64),
-            ("bits", np.int64),  # of an element
+            ("bits", np.int64),  # bits of an element
             ("lanes", np.int64),  # elements that a warp moves at once
-            # Thread blocks, those that run at the same time, steps of each; of one step of one: cycles of its multiprocessor.
+            # Thread blocks; how many run at the same time (a wave); the steps of each; the cycles
+            # that one step of one block takes on its multiprocessor.
             ("blocks", np.int64),
             ("wave", np.int64),
             ("steps", np.int64),
@@ -28,12 +32,14 @@ GPU_KERNEL = register(
             ("sms", np.int64),
             ("latency", np.int64),
             ("l2_bytes_per_cycle", np.int64),
-            # Products: steps over which thread blocks store their sums; how many blocks lie between those that store and those that compute, 0 where
-            # an SM holds one block, which stores before the next begins: nothing hides its begin or its end.
+            # Products: the steps over which thread blocks store their sums, and how many blocks lie
+            # between those that store and those that compute. The latter is 0 if an SM holds one
+            # block, which stores before the next begins, so that nothing hides its begin or end.
             ("store_steps", np.int64),
             ("store_lag", np.int64),
-            ("room", np.int64),  # transfers that a tile may need at most
-            # Products: filters of a group, output positions of the batch, products summed for each output.
+            ("room", np.int64),  # most transfers that a tile may need
+            # Products: filters of a group, output positions of the batch, and products that are
+            # summed for each output.
             ("filters", np.int64),
             ("positions", np.int64),
             ("depth", np.int64),
@@ -44,14 +50,12 @@ GPU_KERNEL = register(
             ("blocks_m", np.int64),
             ("blocks_n", np.int64),
             ("splits", np.int64),  # thread blocks that share the depth of an output
-            (
-                "packed",
-                np.int64,
-            ),  # 1: weights lie step after step, the filters of a group side by side; else filter after filter
-            (
-                "rows",
-                np.int64,
-            ),  # 1: ifm and ofm are matrices, an output position in each row; of VECTOR: rows of a thread block
+            # 1: weights lie step after step, with the filters of a group side by side; 0: filter
+            # after filter.
+            ("packed", np.int64),
+            # 1: ifm and ofm are matrices with an output position in each row. VECTOR: the rows of a
+            # thread block.
+            ("rows", np.int64),
             # Windows, vertical and horizontal.
             ("height", np.int64),
             ("width", np.int64),
@@ -94,7 +98,10 @@ GPU_KERNEL = register(
 
 @jit
 def load_row(l2, transfers, k, row, at, count):
-    """Lanes read every stride_x-th element from `at` on of a row of the ifm that begins at element `row`; what lies in the padding is not read."""
+    """Read every stride_x-th element from `at` on, in the row of the ifm that begins at `row`.
+
+    What lies in the padding is not read.
+    """
     stride = k["stride_x"]
     last = at + (count - 1) * stride
     if at < 0:
@@ -112,7 +119,10 @@ def load_row(l2, transfers, k, row, at, count):
 
 @jit
 def load_tap(l2, transfers, k, first, end, y, dx, offset):
-    """Warps read one tap of the windows of output positions [first, end): rows and columns from a window's begin, less the padding."""
+    """Read one tap of the windows of output positions [first, end).
+
+    The tap is given in rows and columns from the begin of a window, less the padding.
+    """
     width, height = k["out_width"], k["out_height"]
     plane = first // (height * width)
     at_y = (first - plane * height * width) // width
@@ -143,7 +153,7 @@ def load_tap(l2, transfers, k, first, end, y, dx, offset):
 
 @jit
 def load_warps(l2, transfers, lanes, address, first, count, bits, tensor):
-    """Warps read elements [first, first + count) of an array, each its share."""
+    """Read elements [first, first + count) of an array by warps, each its share."""
     while count > 0:
         begin_warp(l2)
         load(l2, transfers, address, first, min(count, lanes), bits, tensor)
@@ -153,7 +163,7 @@ def load_warps(l2, transfers, lanes, address, first, count, bits, tensor):
 
 @jit
 def store_warps(l2, transfers, lanes, address, first, count, bits, tensor):
-    """Warps write elements [first, first + count) of an array, each its share."""
+    """Write elements [first, first + count) of an array by warps, each its share."""
     while count > 0:
         begin_warp(l2)
         store(l2, transfers, address, first, min(count, lanes), bits, tensor)
@@ -163,7 +173,7 @@ def store_warps(l2, transfers, lanes, address, first, count, bits, tensor):
 
 @jit
 def cut(size, part, parts):
-    """Where a share of so many bytes begins: a multiple of a sector, or the end."""
+    """Return where a share of an array of bytes begins: a multiple of a sector, or the end."""
     return size if part >= parts else size * part // parts // SECTOR_BYTES * SECTOR_BYTES
 
 

@@ -1,9 +1,12 @@
-"""A sectored L2 cache shared by all multiprocessors, and what it asks of memory, as compact TRANSFER records.
+"""Model a sectored L2 cache that all multiprocessors share.
 
-Lines of 128 bytes, sectors of 32: a miss fetches only the sectors asked for. Least recently used lines leave; their dirty sectors are written back.
-A sector that is written is not fetched first: stores carry byte masks, and what a kernel writes in part is never read before all of it is written.
+Its requests to memory are compact TRANSFER records, collected in one array: reads from its begin,
+writes from its end backwards.
 
-Transfers are collected in one array: reads from its begin, writes from its end backwards.
+A line has 128 bytes in sectors of 32, and a miss fetches only the sectors that are needed. The
+least recently used line leaves first; its dirty sectors are written back. A sector that is written
+is not fetched before: stores carry byte masks, and no kernel reads what it has written in part
+before it has written all of it.
 """
 
 import numpy as np
@@ -14,7 +17,8 @@ from edensim.vocabulary import TRANSFER
 SECTOR_BITS = 256
 SECTOR_BYTES = 32
 LINE_BYTES = 128
-#: Entries of the table of where lines were last found: most accesses are to lines used shortly before, and need no search.
+#: Entries of the table of slots where lines were last found. Most accesses are to lines used
+#: shortly before, and need no search.
 HINTS = 1 << 15
 #: A tag is (line + 1) << VALID_BITS | valid sectors, lowest bit first; 0: empty.
 VALID_BITS = 4
@@ -25,7 +29,7 @@ register("TRANSFER", TRANSFER)
 #: Lines that a cache can have: 32 MB.
 MAX_LINES = 1 << 18
 
-#: What is to be written back of a line: its dirty sectors, lowest bit first, and the tensor of each.
+#: What must be written back of a line: its dirty sectors, lowest bit first, and their tensors.
 GPU_LINE = np.dtype([("owner", np.int32, (4,)), ("dirty", np.int32)], align=True)
 
 GPU_L2 = register(
@@ -41,7 +45,8 @@ GPU_L2 = register(
             ("missed", np.int64),
             ("written", np.int64),
             ("written_back", np.int64),
-            # Transfers under construction, [2] reads and writes: the run that grows, the transfer that equal runs at equal distances join.
+            # Transfers under construction, one of reads and one of writes: the run that grows, and
+            # the transfer that equal runs at equal distances join.
             ("count", np.int64, (2,)),
             ("run_address", np.int64, (2,)),
             ("run_bytes", np.int64, (2,)),
@@ -82,7 +87,7 @@ def push(l2, transfers, kind):
 
 @jit
 def end_run(l2, transfers, kind):
-    """The run under construction is complete: it joins the transfer before it, or begins another."""
+    """Complete the run under construction: it joins the transfer before it, or begins another."""
     size = l2["run_bytes"][kind]
     if size == 0:
         return
@@ -136,14 +141,17 @@ def emit(l2, transfers, kind, address, size, tensor):
 
 @jit
 def first_slot(l2, line):
-    """First slot of a line's set. Neighbouring lines lie in neighbouring sets, lines at a power-of-two distance are spread."""
+    """Return the first slot of a line's set.
+
+    Neighbouring lines lie in neighbouring sets; lines at power-of-two distances are spread.
+    """
     sets = l2["sets"]
     return (line + 37 * (line // sets)) % sets * l2["ways"]
 
 
 @jit
 def find(l2, line):
-    """Slot of a line, -1 if it is absent."""
+    """Return the slot of a line, -1 if it is absent."""
     slot = np.int64(l2["hints"][line & (HINTS - 1)])
     if l2["tags"][slot] >> VALID_BITS == line + 1:
         return slot
@@ -176,7 +184,7 @@ def write_back(l2, transfers, slot):
 
 @jit
 def allocate(l2, transfers, line):
-    """Make room for a line; returns its slot."""
+    """Make room for a line; return its slot."""
     base = first_slot(l2, line)
     victim = base
     for slot in range(base + 1, base + l2["ways"]):
@@ -207,7 +215,7 @@ def fetch_each(l2, transfers, line, missing, tensor):
 
 @jit
 def read_sectors(l2, transfers, first, last, tensor):
-    """Sectors [first, last] are read."""
+    """Read sectors [first, last]."""
     l2["read"] += last - first + 1
     for line in range(first >> 2, (last >> 2) + 1):
         begin = max(first - (line << 2), 0)
@@ -237,7 +245,7 @@ def read_sectors(l2, transfers, first, last, tensor):
 
 @jit
 def write_sectors(l2, transfers, first, last, tensor):
-    """Sectors [first, last] are written."""
+    """Write sectors [first, last]."""
     l2["written"] += last - first + 1
     for line in range(first >> 2, (last >> 2) + 1):
         begin = max(first - (line << 2), 0)
@@ -256,13 +264,16 @@ def write_sectors(l2, transfers, first, last, tensor):
 
 @jit
 def begin_warp(l2):
-    """The next loads or stores are those of another warp instruction."""
+    """Begin another warp instruction, to which the next loads or stores belong."""
     l2["last_sector"] = -1
 
 
 @jit
 def load(l2, transfers, address, first, count, bits, tensor):
-    """Lanes of a warp read elements [first, first + count) of an array at a byte address. Addresses of a warp do not fall."""
+    """Read elements [first, first + count) of the array at a byte address by lanes of a warp.
+
+    The addresses of a warp do not fall.
+    """
     begin = address * 8 + first * bits
     low = max(begin // SECTOR_BITS, l2["last_sector"] + 1)
     high = (begin + count * bits - 1) // SECTOR_BITS
@@ -273,7 +284,10 @@ def load(l2, transfers, address, first, count, bits, tensor):
 
 @jit
 def store(l2, transfers, address, first, count, bits, tensor):
-    """Lanes of a warp write elements [first, first + count) of an array at a byte address. Addresses of a warp do not fall."""
+    """Write elements [first, first + count) of the array at a byte address by lanes of a warp.
+
+    The addresses of a warp do not fall.
+    """
     begin = address * 8 + first * bits
     low = max(begin // SECTOR_BITS, l2["last_sector"] + 1)
     high = (begin + count * bits - 1) // SECTOR_BITS

@@ -1,12 +1,16 @@
-"""The kernels of a network on a GPU: which sectors each step of a wave of thread blocks reads and writes, through the L2 cache to TILE records.
+"""Walk the kernels of a network on a GPU through the L2 cache, and make TILE records of it.
 
-GEMM: implicit matrix product, tile_m filters x tile_n output positions for each thread block, tile_k deep at each step. VECTOR: matrix by vector, a
-thread block for some rows. WINDOW: a thread for each output, that reads its window (pooling, depthwise convolution). STREAM: arrays read and written
-from end to end, all in proportion.
+There are four kinds of kernels. GEMM is an implicit matrix product: each thread block has tile_m
+filters x tile_n output positions, and goes tile_k deep at each step. VECTOR multiplies a matrix by
+a vector: each thread block has some rows. WINDOW has a thread for each output, which reads its
+window (pooling, depthwise convolution). STREAM reads and writes arrays from end to end, all in
+proportion.
 
-A tile is one step of all thread blocks that run at the same time. Its compute cycles: the greatest of what its multiprocessors need, what the L2
-cache needs to deliver its sectors, and the latency of the L2 cache. Stores wait for nothing: where an SM holds several thread blocks, those of GEMM
-that are done store their sums during the first steps of those that follow; behind the last, tiles without reads do.
+A tile is one step of all thread blocks that run at the same time. Its compute cycles are the
+greatest of what its multiprocessors need, what the L2 cache needs to deliver its sectors, and the
+latency of the L2 cache. Stores wait for nothing. If an SM holds several thread blocks, blocks of
+GEMM that are done store their sums during the first steps of the blocks that follow. What the last
+blocks store comes in tiles without reads.
 """
 
 from edensim.kernels.compile import entry, jit, register
@@ -22,16 +26,15 @@ from edensim.kernels.sources.gpu.kernel import (
     store_warps,
 )
 from edensim.kernels.sources.gpu.l2 import READS, SECTOR_BYTES, WRITES, finish
+from edensim.kernels.status import Status
 from edensim.vocabulary import TILE
-
-DONE, MORE = 0, 1  # MORE: the tiles or transfers are full
 
 register("TILE", TILE)
 
 
 @jit
 def vector_step(l2, transfers, k, extras, block, step):
-    """One step of a thread block of VECTOR: the next tile_k elements of its rows, and of the vectors."""
+    """Walk a step of a VECTOR block: the next tile_k elements of its rows and of the vectors."""
     first = block * k["rows"]
     rows = min(k["rows"], k["filters"] - first)
     deep = step * k["tile_k"]
@@ -87,7 +90,10 @@ def vector_step(l2, transfers, k, extras, block, step):
 
 @jit
 def window_step(l2, transfers, k, extras, block):
-    """A thread block of WINDOW: tile_n outputs one after the other in the ofm, all taps, and the weights of their channels."""
+    """Walk a thread block of WINDOW.
+
+    It has tile_n outputs side by side in the ofm, with all taps and the weights of their channels.
+    """
     first = block * k["tile_n"]
     end = min(first + k["tile_n"], k["positions"])
     taps = k["kernel_height"] * k["kernel_width"]
@@ -128,7 +134,7 @@ def window_step(l2, transfers, k, extras, block):
 
 @jit
 def stream_step(l2, transfers, k, operands, first, end):
-    """Thread blocks [first, end) of STREAM: their shares of every array, one array after the other."""
+    """Walk the shares that thread blocks [first, end) of STREAM have of each array in turn."""
     for i in range(operands.shape[0]):
         e = operands[i]
         begin = cut(e["bytes"], first, k["blocks"])
@@ -157,7 +163,7 @@ def stream_step(l2, transfers, k, operands, first, end):
 
 @jit
 def run_step(l2, transfers, k, operands, first, end, step):
-    """One step of thread blocks [first, end)."""
+    """Walk one step of thread blocks [first, end)."""
     if k["kind"] == STREAM:
         stream_step(l2, transfers, k, operands, first, end)
         return
@@ -199,7 +205,11 @@ def end_tile(l2, transfers, k, tiles, running, sectors):
 
 @jit
 def store_step(l2, transfers, k):
-    """What thread blocks of GEMM store at this step: those of the wave before, or, where nothing hides it, their own behind their last step."""
+    """Store what thread blocks of GEMM store at this step.
+
+    They store the sums of the wave before, or, if nothing hides it, their own behind their last
+    step.
+    """
     share = k["next_step"] if k["store_lag"] > 0 else k["next_step"] - k["steps"] + k["store_steps"]
     first = k["next_wave"] - k["store_lag"]
     if first >= 0 and 0 <= share < k["store_steps"]:
@@ -208,7 +218,10 @@ def store_step(l2, transfers, k):
 
 @entry("GPU_KERNEL[:]", "GPU_OPERAND[:]", "GPU_L2[:]", "TILE[:]", "TRANSFER[:]")
 def walk(kernels, operands, l2s, tiles, transfers):
-    """Walk a kernel's tiles from where it stands, until it is DONE or the tiles or transfers are full (MORE)."""
+    """Walk the tiles of a kernel from where it stands.
+
+    Return DONE at its end, or OUTPUT_FULL if the records of tiles or transfers are full.
+    """
     k = kernels[0]
     l2 = l2s[0]
     k["tiles"] = 0
@@ -216,7 +229,7 @@ def walk(kernels, operands, l2s, tiles, transfers):
     l2["count"][READS] = 0
     while k["next_wave"] - k["store_lag"] < k["blocks"]:
         if k["tiles"] >= tiles.shape[0] or k["transfers"] + k["room"] > transfers.shape[0]:
-            return MORE
+            return Status.OUTPUT_FULL
         first = k["next_wave"]
         end = min(first + k["wave"], k["blocks"])
         before = l2["read"] + l2["written"]
@@ -230,4 +243,4 @@ def walk(kernels, operands, l2s, tiles, transfers):
         if k["next_step"] == (k["steps"] if running > 0 else k["store_steps"]):
             k["next_step"] = 0
             k["next_wave"] += k["wave"]
-    return DONE
+    return Status.DONE
