@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +38,9 @@ def report(result: Result, text: str, json_path: Path | None, quiet: bool = Fals
 
 def complain(message: str, code: int) -> int:
     """Print what was wrong on standard error, and return the exit code."""
+    if code == INTERRUPTED and threading.current_thread() is threading.main_thread():
+        # Another Ctrl-C while the interpreter ends would kill it without this exit code.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     typer.echo(f"edensim: {message}", err=True)
     return code
 
