@@ -36,9 +36,10 @@ def test_small_run(case: dict[str, Any]) -> None:
     requests["is_write"] = random.random(300) < 0.3
     requests["writeback"] = requests["tensor"] = -1
     standard = load_standard("DDR4", ranks=2, timings={"nREFI": 1500})
+    controller = ControllerConfig(**case)
     run = simulate_memory(
-        MemorySystem.nominal(standard, channels=2),
-        ControllerConfig(**case),
+        MemorySystem.nominal(standard, 2, controller.address_mapping),
+        controller,
         SourceConfig(kind="saturating"),
         [requests],
         commands=True,
