@@ -169,7 +169,7 @@ def open_trace(
         head = bytes(buffer[:count])
         if stream.compression and head.startswith(PARQUET_MAGIC):
             raise TraceError(
-                f"{path}: found Parquet inside {stream.compression} data; expected the Parquet file"
+                f"{path}: found a Parquet file inside {stream.compression} data; expected the file"
             )
         if form is None:
             form = formats.recognise(path, head, whole=count < len(buffer))
