@@ -18,15 +18,20 @@ References
 Samajdar et al., "SCALE-Sim: Systolic CNN Accelerator Simulator", arXiv:1811.02883.
 """
 
+from __future__ import annotations
+
 import operator
 from dataclasses import asdict, dataclass
-from typing import SupportsIndex
+from typing import TYPE_CHECKING, SupportsIndex, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edensim.exceptions import ConfigError, NetworkError, nearest
 from edensim.kernels.status import Status
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 #: The operand that stays in the array: weights, outputs or inputs.
 DATAFLOWS = ("ws", "os", "is")
@@ -185,23 +190,26 @@ class Convolution:
         return (row * self.ifmap[1] + column) * self.channels + channel, row, column
 
 
-def scalesim_counts(  # noqa: PLR0913  (one keyword for each field of SCALE-Sim's own files)
-    *,
-    ifmap_height: int,
-    ifmap_width: int,
-    filter_height: int,
-    filter_width: int,
-    channels: int,
-    filters: int,
-    stride_height: int,
-    stride_width: int,
-    array_height: int,
-    array_width: int,
-    ifmap_sram_kB: int,
-    filter_sram_kB: int,
-    ofmap_sram_kB: int,
-    dataflow: str,
-) -> ScalesimCounts:
+class ScalesimArguments(TypedDict):
+    """The keyword arguments of `scalesim_counts`, one for each field of SCALE-Sim's own files."""
+
+    ifmap_height: int
+    ifmap_width: int
+    filter_height: int
+    filter_width: int
+    channels: int
+    filters: int
+    stride_height: int
+    stride_width: int
+    array_height: int
+    array_width: int
+    ifmap_sram_kB: int
+    filter_sram_kB: int
+    ofmap_sram_kB: int
+    dataflow: str
+
+
+def scalesim_counts(**arguments: Unpack[ScalesimArguments]) -> ScalesimCounts:
     """Count the cycles and the memory traffic of a layer as SCALE-Sim 3.0 does, word for word.
 
     The counts are those of its mode with computed bandwidth (`InterfaceBandwidth: CALC`).
@@ -237,9 +245,16 @@ def scalesim_counts(  # noqa: PLR0913  (one keyword for each field of SCALE-Sim'
     ----------
     Samajdar et al., "SCALE-Sim: Systolic CNN Accelerator Simulator", arXiv:1811.02883.
     """
-    sizes = (ifmap_height, ifmap_width), (filter_height, filter_width)
-    layer = Convolution(*sizes, channels, filters, (stride_height, stride_width))
-    array, sram_kB = (array_height, array_width), (ifmap_sram_kB, filter_sram_kB, ofmap_sram_kB)
+    names = set(ScalesimArguments.__annotations__)
+    if wrong := names ^ set(arguments):
+        raise TypeError(f"scalesim_counts: missing or unknown: {', '.join(sorted(wrong))}")
+    ifmap = arguments["ifmap_height"], arguments["ifmap_width"]
+    kernel = arguments["filter_height"], arguments["filter_width"]
+    stride = arguments["stride_height"], arguments["stride_width"]
+    layer = Convolution(ifmap, kernel, arguments["channels"], arguments["filters"], stride)
+    array = arguments["array_height"], arguments["array_width"]
+    sram_kB = arguments["ifmap_sram_kB"], arguments["filter_sram_kB"], arguments["ofmap_sram_kB"]
+    dataflow = arguments["dataflow"]
     check_arguments(layer, array, sram_kB, dataflow)
     return count_layer(layer, array, sram_kB, dataflow)
 
