@@ -160,8 +160,9 @@ def evaluation_target(
         A name, or a trained module. A network by name that has no weights in `options` is trained,
         which is quick on small data only.
     options : TargetOptions
-        The data set (its test split), the precision and so on. Without a normalization, that of the
-        weights file counts, else that of the published weights, else that of the data.
+        The data set (its test split), the precision and so on. If no normalization
+        is given, the first that exists is used: the one stored in the weights file, the one of the
+        published weights, or the one of the data set.
     batch : int
         Images of one pass.
     capacity_bytes : int, optional

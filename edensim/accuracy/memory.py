@@ -79,8 +79,8 @@ def approximate_memory(
 ) -> ApproximateMemory:
     """Make a memory with the structure of a named error model, or of a module's model.
 
-    Without either, the model is that of the configuration, or else the uniform one. Raises
-    ConfigError.
+    If neither is given, the configuration decides; if it names no model, the uniform model is
+    used. Raises ConfigError.
     """
     loaded = _loaded(options, sections)
     errors = loaded.config.errors

@@ -45,7 +45,7 @@ class MemoryOptions(Options, frozen=True, kw_only=True):
     ] = None
     seed: Annotated[
         Seed | None,
-        Meta(description="Seed of the first memory (default: that of the module, else 1)."),
+        Meta(description="Seed of the first memory (default: the seed of the DRAM module, or 1)."),
     ] = None
     config: Annotated[
         Path | None,

@@ -60,7 +60,7 @@ class Storage:
         return -half, half - 1
 
     def numbers(self, values: torch.Tensor, buffers: Buffers | None = None) -> NDArray[Any]:
-        """Return the numbers that stand for values, flat, in new memory or in that of the buffers.
+        """Quantize values to a flat array, which lies in `buffers` if they are given.
 
         They are integers (int4 as int8, unpacked), or the values themselves at FP32. Values beyond
         the limits become the limits.
@@ -83,7 +83,7 @@ class Storage:
         return narrow
 
     def stored(self, values: torch.Tensor, buffers: Buffers | None = None) -> NDArray[Any]:
-        """Return values as they lie in memory, flat, in new memory or in that of the buffers."""
+        """Quantize and pack values as DRAM stores them, in `buffers` if they are given."""
         numbers = self.numbers(values, buffers)
         return pack_int4(numbers) if self.precision == "int4" else numbers
 

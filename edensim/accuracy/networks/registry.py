@@ -112,8 +112,8 @@ def known_name(name: str) -> str:
         hint = nearest(name, ENTRIES)
         if os.path.exists(name):
             hint = (
-                "; a network of one's own is given in Python, as a torch.nn.Module, "
-                "to edensim.evaluate"
+                "; to evaluate your own network, pass it to edensim.evaluate in Python as a "
+                "torch.nn.Module"
             )
         raise NetworkError(
             f"unknown network {name!r}{hint} (can be evaluated: {', '.join(ENTRIES)})"

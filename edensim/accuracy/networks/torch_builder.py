@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from edensim.exceptions import NetworkError
 from edensim.networks.builder import Extent, NetworkBuilder
 from edensim.networks.network import Layer, Operator
 
@@ -146,7 +147,10 @@ class ModuleBuilder(NetworkBuilder):
                 return nn.Flatten()
             case Operator.VIEW | Operator.DETECTION:
                 return nn.Identity()
-        raise NotImplementedError(f"{layer.name}: {layer.operator.value} {layer.function}")
+        raise NetworkError(
+            f"{layer.name}: found {layer.operator.value} {layer.function}, which no torch module "
+            "of edensim computes; expected an operator of the built-in networks"
+        )
 
     def _torch_pooling(self, layer: Layer, shape: tuple[int, ...]) -> nn.Module:
         if layer.function == "average":
