@@ -161,8 +161,7 @@ def evaluation_target(
         which is quick on small data only.
     options : TargetOptions
         The data set (its test split), the precision and so on. If no normalization
-        is given, the first that exists is used: the one stored in the weights file, the one of the
-        published weights, or the one of the data set.
+        is given, that of the weights file is used, or of the published weights, or of the data.
     batch : int
         Images of one pass.
     capacity_bytes : int, optional
